@@ -1,0 +1,59 @@
+"""Why transactions left the mempool: the node's `R` does not say, the messages around it do.
+
+A replacement is a run of `R` and then the `A` that spends one of the same coins. A conflict with a block is a run of
+`R` and then its `C`. What is evicted or expired follows an `A`, since the node trims after accepting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from chain_ingest.transaction import FINGERPRINT
+from shared.events.mempool import RemovalReason, TxRemoved
+
+NO_INPUTS: Final = b""
+
+
+class RemovalRun:
+    """Consecutive removals whose reason is still open."""
+
+    def __init__(self) -> None:
+        self._run: dict[str, bytes] = {}
+        self.after_acceptance = False  # whether an `A` came right before the first
+
+    def __bool__(self) -> bool:
+        return bool(self._run)
+
+    def add(self, txid: str, inputs: bytes) -> None:
+        """One more removed transaction, with the fingerprints of its inputs."""
+        self._run[txid] = inputs
+
+    def replaced(self, txid: str, inputs: bytes) -> list[TxRemoved]:
+        """Close the run if `txid` replaced it: it spends a coin of one of them; the others were descendants."""
+        spent = set(_split(inputs))
+        if not any(spent.intersection(_split(removed)) for removed in self._run.values()):
+            return []
+        return self._close(lambda gone: TxRemoved(txid=gone, reason="replaced", replaced_by=txid))
+
+    def conflicted(self, block_hash: str, spent: frozenset[bytes]) -> list[TxRemoved]:
+        """Close the run if a block spent a coin of one of them."""
+        if not any(spent.intersection(_split(removed)) for removed in self._run.values()):
+            return []
+        return self._close(lambda gone: TxRemoved(txid=gone, reason="conflict", block=block_hash))
+
+    def trimmed(self, mempool_is_full: bool) -> list[TxRemoved]:
+        """Close the run when nothing that follows explains it."""
+        reason: RemovalReason = "unknown"
+        if self.after_acceptance:
+            reason = "evicted" if mempool_is_full else "expired"
+        return self._close(lambda gone: TxRemoved(txid=gone, reason=reason))
+
+    def _close(self, event: Callable[[str], TxRemoved]) -> list[TxRemoved]:
+        events = [event(txid) for txid in self._run]
+        self._run = {}
+        return events
+
+
+def _split(inputs: bytes) -> Iterable[bytes]:
+    return (inputs[at : at + FINGERPRINT] for at in range(0, len(inputs), FINGERPRINT))

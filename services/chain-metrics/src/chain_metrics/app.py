@@ -1,0 +1,25 @@
+"""chain-metrics: folds block events into the views of the chain."""
+
+from __future__ import annotations
+
+from chain_metrics.fold import ChainFold
+from shared.consumer import Consumer, Source
+from shared.events.blocks import BLOCKS, HeadersLoaded
+from shared.keys import BLOCKS_KEEP
+from shared.service import Service
+
+
+async def run(service: Service) -> None:
+    """Fold until the service is told to stop."""
+    keys = service.keys
+    source = Source(
+        domain="chain",
+        stream=keys.blocks,
+        family=BLOCKS,
+        checkpoint=keys.chain_checkpoint,
+        derived=keys.metrics,
+        derived_keep=BLOCKS_KEEP,
+        resync=keys.chain_resync,
+        beginning=HeadersLoaded.TYPE.encode(),
+    )
+    await Consumer(service, source, ChainFold(keys)).run()

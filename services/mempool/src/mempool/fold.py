@@ -1,0 +1,146 @@
+"""Mempool events -> state of the mempool. Synchronous, without I/O but for `restore`."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+
+from mempool.graph import Tx
+from mempool.picture import Picture
+from mempool.records import pack, unpack
+from shared import redis
+from shared.commit import Argument
+from shared.consumer import Changes
+from shared.errors import StreamGap
+from shared.events.base import Event
+from shared.events.derived import MempoolUpdated
+from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
+from shared.keys import Keys
+
+UPDATE_MS: Final = 1_000
+"""Views are written at most once in this time, less often where they take long."""
+
+DUTY: Final = 10
+"""Making views takes at most one part in this many of the time."""
+
+_SCAN: Final = 5_000
+
+
+class MempoolFold:
+    """The mempool as the stream tells it."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._picture = Picture()
+        self._synced: MempoolSynced | None = None
+        self._written: set[bytes] = set()
+        self._removed: set[bytes] = set()
+        self._began_anew = False
+        self._dirty = True
+        self._synced_changed = False
+        self._updated_ms = 0
+        self._interval_ms = UPDATE_MS
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.__init__(self._keys)  # type: ignore[misc]  # the one way that cannot forget a field
+
+    async def restore(self, client: redis.Client) -> None:
+        """Read the state that was committed last."""
+        self.reset()
+        seen: set[bytes] = set()
+        async for txid, record in client.hscan_iter(self._keys.mempool_state, count=_SCAN):
+            if txid not in seen:  # a scan may return a field twice
+                seen.add(txid)
+                tx, parents = unpack(record)
+                self._picture.add(txid, tx, parents, ())
+        self._picture.relink()
+        synced: bytes | None = await client.hget(self._keys.mempool_checkpoint, "synced")
+        if synced is not None:
+            self._synced = msgspec.json.decode(synced, type=MempoolSynced)
+
+    def apply(self, event: Event) -> None:
+        """Fold one event; raises StreamGap where the sum of the events is not what the node says."""
+        if type(event) is TxAdded:
+            self._add(event)
+        elif type(event) is TxRemoved:
+            txid = bytes.fromhex(event.txid)
+            if not self._picture.remove(txid):
+                raise StreamGap(f"{event.txid} is removed but was never added")
+            self._written.discard(txid)
+            self._removed.add(txid)
+        elif type(event) is MempoolSynced:
+            self._check(event)
+        elif type(event) is MempoolReset:
+            updated_ms = self._updated_ms
+            self.reset()
+            self._began_anew, self._updated_ms = True, updated_ms
+        self._dirty = True
+
+    def _add(self, event: TxAdded) -> None:
+        txid = bytes.fromhex(event.txid)
+        if txid in self._picture:
+            raise StreamGap(f"{event.txid} is added but is there already")
+        tx = Tx(event.fee, event.vsize, event.weight, event.size, event.value, event.time)
+        parents = [bytes.fromhex(parent) for parent in event.parents]
+        relinked = self._picture.add(txid, tx, parents, [bytes.fromhex(child) for child in event.children])
+        self._written.add(txid)
+        self._written.update(relinked)
+        self._removed.discard(txid)
+
+    def _check(self, event: MempoolSynced) -> None:
+        ours = self._picture.totals
+        theirs = (event.tx_count, event.vsize, event.total_fee)
+        if ours != theirs:
+            raise StreamGap(f"the mempool adds up to {ours}, the node says {theirs} (transactions, vB, sat)")
+        self._synced, self._synced_changed = event, True
+
+    def due_ms(self, now_ms: int) -> int | None:
+        """When views should be written again: rates fall by themselves while nothing comes in."""
+        if self._dirty or self._picture.flow.busy(now_ms // 1000):
+            return self._updated_ms + self._interval_ms
+        return None
+
+    def flush(self, now_ms: int) -> Changes:
+        """State that changed, and views where they are due."""
+        changes = Changes()
+        commands, keys = changes.commands, self._keys
+        if self._began_anew:
+            commands.add("DEL", keys.mempool_state)
+            commands.add("HDEL", keys.mempool_checkpoint, "synced")
+        if self._removed:
+            commands.spread("HDEL", keys.mempool_state, list(self._removed))
+        if self._written:
+            written: list[Argument] = []
+            for txid in self._written:
+                written += (txid, pack(self._picture.txs[txid]))
+            commands.spread("HSET", keys.mempool_state, written)
+        if self._synced_changed and self._synced is not None:
+            commands.add("HSET", keys.mempool_checkpoint, "synced", msgspec.json.encode(self._synced))
+        self._written, self._removed = set(), set()
+        self._began_anew = self._synced_changed = False
+        due = self.due_ms(now_ms)
+        if due is not None and now_ms >= due:
+            self._show(changes, now_ms)
+        return changes
+
+    def _show(self, changes: Changes, now_ms: int) -> None:
+        began = time.perf_counter()
+        summary, fees, largest = self._picture.views(self._synced, now_ms)
+        for name, view in (("mempool", summary), ("fees", fees), ("largest", largest)):
+            changes.commands.add("HSET", self._keys.mempool_views, name, msgspec.json.encode(view))
+        event = MempoolUpdated(
+            count=summary.count,
+            vsize=summary.vsize,
+            total_fee=summary.total_fee,
+            min_fee_rate=summary.min_fee_rate,
+            recommended=fees.recommended,
+            projected_blocks=fees.projected_blocks,
+            histogram=fees.histogram,
+        )
+        changes.events.append(event)
+        took_ms = (time.perf_counter() - began) * 1000
+        self._dirty, self._updated_ms = False, now_ms
+        self._interval_ms = max(UPDATE_MS, int(took_ms * DUTY))

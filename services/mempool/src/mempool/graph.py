@@ -1,0 +1,193 @@
+"""The transactions of a mempool, who spends from whom, and in which order a miner would take them.
+
+A transaction alone is taken at its own feerate. Related ones form a cluster, which is ordered by ancestor feerate
+(as bitcoin/src/node/miner.cpp does up to version 30) and cut into chunks of falling feerate, so that a child pays
+for its parent. Clusters are ordered only when somebody asks for them: `settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+_NONE: Final[set[bytes]] = set()
+"""What most transactions have for relatives: nothing. One object for all of them, never changed."""
+
+
+class Tx:
+    """One transaction. Amounts in satoshi, sizes in vB, WU and bytes, time in Unix seconds."""
+
+    __slots__ = ("band", "children", "chunk", "fee", "parents", "rate", "size", "time", "value", "vsize", "weight")
+
+    def __init__(self, fee: int, vsize: int, weight: int, size: int, value: int, time: int) -> None:
+        self.fee = fee
+        self.vsize = vsize
+        self.weight = weight
+        self.size = size
+        self.value = value
+        self.time = time
+        self.parents: set[bytes] = _NONE  # in the mempool or gone; those that matter are known
+        self.children: set[bytes] = _NONE  # in the mempool
+        self.rate = fee / vsize  # effective, sat/vB
+        self.band = -1  # of the histogram, -1 while not counted
+        self.chunk: Chunk | None = None  # None: a chunk by itself
+
+
+class Chunk:
+    """Transactions that a miner takes together."""
+
+    __slots__ = ("fee", "leader", "rate", "txs", "vsize")
+
+    def __init__(self, fee: int, vsize: int, txs: list[Tx]) -> None:
+        self.fee = fee
+        self.vsize = vsize
+        self.rate = fee / vsize
+        self.txs = txs
+        self.leader = txs[0]
+
+
+class Graph:
+    """All transactions by txid (32 bytes, RPC order)."""
+
+    def __init__(self) -> None:
+        self.txs: dict[bytes, Tx] = {}
+        self._unsettled: set[bytes] = set()
+
+    def add(self, txid: bytes, tx: Tx, parents: Iterable[bytes], children: Iterable[bytes]) -> list[bytes]:
+        """Insert a transaction; returns the children that were there before it and had not named it as a parent."""
+        self.txs[txid] = tx
+        relinked = []
+        for parent in parents:
+            if tx.parents is _NONE:
+                tx.parents = set()
+            tx.parents.add(parent)
+            if (other := self.txs.get(parent)) is not None:
+                self._link(other, txid)
+                self._unsettled.add(parent)
+                self._unsettled.add(txid)
+        for child in children:
+            if (other := self.txs.get(child)) is None:
+                continue
+            if txid not in other.parents:
+                other.parents = {*other.parents, txid}
+                relinked.append(child)
+            self._link(tx, child)
+            self._unsettled.add(child)
+            self._unsettled.add(txid)
+        return relinked
+
+    def relink(self) -> None:
+        """Connect every transaction with its parents, for transactions that were added in any order."""
+        for txid, tx in self.txs.items():
+            for parent in tx.parents:
+                if (other := self.txs.get(parent)) is not None:
+                    self._link(other, txid)
+                    self._unsettled.add(txid)
+
+    @staticmethod
+    def _link(parent: Tx, child: bytes) -> None:
+        if parent.children is _NONE:
+            parent.children = set()
+        parent.children.add(child)
+
+    def remove(self, txid: bytes) -> Tx | None:
+        """Take a transaction out; None where it is not there."""
+        tx = self.txs.pop(txid, None)
+        if tx is None:
+            return None
+        self._unsettled.discard(txid)
+        for parent in tx.parents:
+            if (other := self.txs.get(parent)) is not None:
+                other.children.discard(txid)
+                self._unsettled.add(parent)
+        self._unsettled.update(tx.children)
+        return tx
+
+    def settle(self) -> Iterator[Tx]:
+        """Order every cluster that changed; yields the transactions whose chunk was computed anew."""
+        while self._unsettled:
+            cluster = self._cluster(self._unsettled.pop())
+            self._unsettled.difference_update(cluster)
+            if len(cluster) == 1:
+                tx = self.txs[cluster[0]]
+                tx.chunk, tx.rate = None, tx.fee / tx.vsize
+                yield tx
+                continue
+            for chunk in linearise({txid: self.txs[txid] for txid in cluster}):
+                for tx in chunk.txs:
+                    tx.chunk, tx.rate = chunk, chunk.rate
+                yield from chunk.txs
+
+    def _cluster(self, txid: bytes) -> list[bytes]:
+        found = [txid]
+        seen = {txid}
+        for member in found:  # grows while it is read
+            tx = self.txs[member]
+            for relative in (*tx.parents, *tx.children):
+                if relative not in seen and relative in self.txs:
+                    seen.add(relative)
+                    found.append(relative)
+        return found
+
+    def chunks(self) -> list[Tx | Chunk]:
+        """Everything in the order in which a miner takes it, best first. Call after `settle`."""
+        found: list[Tx | Chunk] = []
+        for tx in self.txs.values():
+            chunk = tx.chunk
+            if chunk is None:
+                found.append(tx)
+            elif chunk.leader is tx:
+                found.append(chunk)
+        found.sort(key=_rate, reverse=True)
+        return found
+
+
+def _rate(item: Tx | Chunk) -> float:
+    return item.rate
+
+
+def linearise(cluster: dict[bytes, Tx]) -> list[Chunk]:
+    """Order one cluster into chunks of falling feerate."""
+    order = _topological(cluster)
+    ancestors: dict[bytes, set[bytes]] = {}
+    descendants: dict[bytes, list[bytes]] = {txid: [] for txid in order}
+    for txid in order:
+        mine = {txid}
+        for parent in cluster[txid].parents:
+            if parent in cluster:
+                mine |= ancestors[parent]
+        ancestors[txid] = mine
+        for ancestor in mine:
+            descendants[ancestor].append(txid)
+    fees = {txid: sum(cluster[a].fee for a in ancestors[txid]) for txid in order}
+    sizes = {txid: sum(cluster[a].vsize for a in ancestors[txid]) for txid in order}
+    place = {txid: at for at, txid in enumerate(order)}
+    chunks: list[Chunk] = []
+    left = dict.fromkeys(order)
+    while left:
+        best = max(left, key=lambda txid: fees[txid] / sizes[txid])
+        package = sorted((txid for txid in ancestors[best] if txid in left), key=place.__getitem__)
+        chunks.append(Chunk(fees[best], sizes[best], [cluster[txid] for txid in package]))
+        for txid in package:
+            del left[txid]
+            for descendant in descendants[txid]:
+                fees[descendant] -= cluster[txid].fee
+                sizes[descendant] -= cluster[txid].vsize
+        while len(chunks) > 1 and chunks[-1].rate > chunks[-2].rate:
+            last = chunks.pop()
+            before = chunks.pop()
+            chunks.append(Chunk(before.fee + last.fee, before.vsize + last.vsize, before.txs + last.txs))
+    return chunks
+
+
+def _topological(cluster: dict[bytes, Tx]) -> list[bytes]:
+    """Parents before children."""
+    waiting = {txid: sum(parent in cluster for parent in tx.parents) for txid, tx in cluster.items()}
+    order = [txid for txid, count in waiting.items() if not count]
+    for txid in order:  # grows while it is read
+        for child in cluster[txid].children:
+            if child in waiting:
+                waiting[child] -= 1
+                if not waiting[child]:
+                    order.append(child)
+    return order

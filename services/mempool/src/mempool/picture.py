@@ -1,0 +1,119 @@
+"""Everything that is known of the mempool, and the views made of it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from typing import Final
+
+from mempool.flow import Flow
+from mempool.graph import Graph, Tx
+from mempool.histogram import Histogram
+from mempool.projection import esplora_histogram, projected_blocks, recommended_fees
+from shared.events.mempool import MempoolSynced
+from shared.views import FeesView, LargestView, LargeTx, MempoolView
+
+LARGEST: Final = 50
+
+DOUBT_MS: Final = 60_000
+"""Without a comparison for this long the state no longer counts as exact."""
+
+
+class Picture:
+    """Transactions, their totals, bands, rates and the largest of them."""
+
+    def __init__(self) -> None:
+        self.flow = Flow()
+        self._graph = Graph()
+        self._histogram = Histogram()
+        self._vsize = 0
+        self._weight = 0
+        self._fee = 0
+        self._largest: list[bytes] = []
+        self._largest_floor = 0  # value below which a newcomer is not among the largest
+        self._largest_stale = False
+
+    def __contains__(self, txid: bytes) -> bool:
+        return txid in self._graph.txs
+
+    @property
+    def txs(self) -> dict[bytes, Tx]:
+        """Transactions by txid."""
+        return self._graph.txs
+
+    @property
+    def totals(self) -> tuple[int, int, int]:
+        """Count, virtual bytes, satoshi."""
+        return len(self._graph.txs), self._vsize, self._fee
+
+    def add(self, txid: bytes, tx: Tx, parents: Iterable[bytes], children: Iterable[bytes]) -> list[bytes]:
+        """One more; returns the transactions that learned of a parent by it."""
+        self._vsize += tx.vsize
+        self._weight += tx.weight
+        self._fee += tx.fee
+        self._histogram.place(tx)
+        self.flow.add(tx.time, tx.vsize)
+        if tx.value >= self._largest_floor:
+            self._largest_stale = True
+        return self._graph.add(txid, tx, parents, children)
+
+    def remove(self, txid: bytes) -> bool:
+        """One less; False where it is not there."""
+        tx = self._graph.remove(txid)
+        if tx is None:
+            return False
+        self._vsize -= tx.vsize
+        self._weight -= tx.weight
+        self._fee -= tx.fee
+        self._histogram.remove(tx)
+        if tx.value >= self._largest_floor:
+            self._largest_stale = True
+        return True
+
+    def relink(self) -> None:
+        """Connect children that were added before their parents."""
+        self._graph.relink()
+
+    def views(self, synced: MempoolSynced | None, now_ms: int) -> tuple[MempoolView, FeesView, LargestView]:
+        """Totals, fees and the largest transactions as they are now."""
+        for tx in self._graph.settle():
+            self._histogram.place(tx)
+        chunks = self._graph.chunks()
+        blocks = projected_blocks(chunks)
+        min_fee_rate = synced.min_fee_rate if synced else 0.0
+        txs_per_second, vsize_per_second = self.flow.rates(now_ms // 1000)
+        summary = MempoolView(
+            count=len(self._graph.txs),
+            vsize=self._vsize,
+            weight=self._weight,
+            total_fee=self._fee,
+            min_fee_rate=min_fee_rate,
+            usage=synced.usage if synced else 0,
+            max_usage=synced.max_usage if synced else 0,
+            vsize_per_second=round(vsize_per_second, 2),
+            txs_per_second=round(txs_per_second, 2),
+            exact=synced is not None and now_ms - synced.time_ms < DOUBT_MS,
+            synced_ms=synced.time_ms if synced else None,
+            as_of_ms=now_ms,
+        )
+        fees = FeesView(
+            recommended=recommended_fees(blocks, min_fee_rate),
+            projected_blocks=blocks,
+            histogram=self._histogram.bands(),
+            fee_histogram=esplora_histogram(chunks),
+        )
+        return summary, fees, LargestView(transactions=self._largest_now())
+
+    def _largest_now(self) -> list[LargeTx]:
+        txs = self._graph.txs
+        if self._largest_stale:
+            # ties by txid, so that every rebuild shows the same
+            self._largest = heapq.nsmallest(LARGEST, txs, key=lambda txid: (-txs[txid].value, txid))
+            full = len(self._largest) == LARGEST
+            self._largest_floor = txs[self._largest[-1]].value if full else 0
+            self._largest_stale = False
+        return [
+            LargeTx(txid=txid.hex(), value=tx.value, vsize=tx.vsize, fee=tx.fee, time=tx.time)
+            for txid in self._largest
+            if (tx := txs.get(txid)) is not None
+        ]

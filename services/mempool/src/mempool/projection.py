@@ -1,0 +1,128 @@
+"""What a miner would build from the mempool, and what to pay to be in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from mempool.graph import Chunk, Tx
+from shared.views import ProjectedBlock, RecommendedFees
+
+BLOCK_VSIZE: Final = 1_000_000
+"""Virtual bytes that a block holds (4,000,000 weight units)."""
+
+COINBASE_VSIZE: Final = 1_000
+"""Room that miners leave for header and coinbase (`-blockreservedweight`, 8,000 WU in Core 29, 4,000 before)."""
+
+BLOCKS: Final = 8
+"""Blocks projected; the last one holds all that is left."""
+
+_QUANTILES: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+_ESPLORA_BUCKET: Final = 50_000
+"""Virtual bytes after which Esplora closes a bucket of its histogram."""
+
+
+def projected_blocks(chunks: Sequence[Tx | Chunk]) -> list[ProjectedBlock]:
+    """Fill blocks with chunks in order; a chunk that does not fit any more opens the next block."""
+    capacity = BLOCK_VSIZE - COINBASE_VSIZE
+    blocks: list[ProjectedBlock] = []
+    start = filled = 0
+    for place, chunk in enumerate(chunks):
+        if filled and filled + chunk.vsize > capacity and len(blocks) < BLOCKS - 1:
+            blocks.append(_block(chunks[start:place]))
+            start, filled = place, 0
+        filled += chunk.vsize
+    if start < len(chunks):
+        blocks.append(_block(chunks[start:]))
+    return blocks
+
+
+def _block(chunks: Sequence[Tx | Chunk]) -> ProjectedBlock:
+    vsize = sum(chunk.vsize for chunk in chunks)
+    count = size = weight = fees = 0
+    for chunk in chunks:
+        fees += chunk.fee
+        for tx in (chunk,) if isinstance(chunk, Tx) else chunk.txs:
+            count += 1
+            size += tx.size
+            weight += tx.weight
+    rates = _quantiles(chunks, vsize)
+    return ProjectedBlock(
+        tx_count=count,
+        size=size,
+        vsize=vsize,
+        weight=weight,
+        total_fees=fees,
+        median_fee_rate=rates[3],
+        fee_range=rates,
+    )
+
+
+def _quantiles(chunks: Sequence[Tx | Chunk], vsize: int) -> list[float]:
+    """Feerates at _QUANTILES of the block's vsize, lowest first; the chunks come highest first."""
+    rates: list[float] = []
+    passed = 0
+    wanted = iter(_QUANTILES)
+    threshold = next(wanted) * vsize
+    for chunk in reversed(chunks):
+        passed += chunk.vsize
+        while passed >= threshold:
+            rates.append(chunk.rate)
+            quantile = next(wanted, None)
+            if quantile is None:
+                return rates
+            threshold = quantile * vsize
+    return rates
+
+
+def esplora_histogram(chunks: Sequence[Tx | Chunk]) -> list[tuple[float, int]]:
+    """(feerate, vsize) pairs, highest first: buckets of _ESPLORA_BUCKET vB or more, named by their lowest feerate."""
+    pairs: list[tuple[float, int]] = []
+    vsize = 0
+    rate = 0.0
+    for chunk in chunks:
+        if vsize > _ESPLORA_BUCKET and chunk.rate != rate:
+            pairs.append((round(rate, 3), vsize))
+            vsize = 0
+        vsize += chunk.vsize
+        rate = chunk.rate
+    if vsize:
+        pairs.append((round(rate, 3), vsize))
+    return pairs
+
+
+def recommended_fees(blocks: Sequence[ProjectedBlock], min_fee_rate: float) -> RecommendedFees:
+    """Feerates for the next block, half an hour, an hour, and in no hurry; semantics as mempool.space gives them.
+
+    Each is the median of the first, second and third projected block, smoothed with the one before. Blocks that will
+    not be full cost the minimum; one nearly full costs in proportion.
+    """
+    minimum = max(1, math.ceil(min_fee_rate - 1e-9))
+    medians: list[int] = []
+    for place in range(3):
+        if place >= len(blocks):
+            medians.append(minimum)
+            continue
+        follows = place + 1 < len(blocks)
+        medians.append(_median(blocks[place], follows, medians[-1] if medians else None, minimum))
+    fastest = max(minimum, medians[0])
+    half_hour = min(fastest, max(minimum, medians[1]))
+    hour = min(half_hour, max(minimum, medians[2]))
+    return RecommendedFees(
+        fastestFee=fastest,
+        halfHourFee=half_hour,
+        hourFee=hour,
+        economyFee=min(hour, max(minimum, min(2 * minimum, medians[2]))),
+        minimumFee=minimum,
+    )
+
+
+def _median(block: ProjectedBlock, follows: bool, previous: int | None, minimum: int) -> int:
+    rate = block.median_fee_rate if previous is None else (block.median_fee_rate + previous) / 2
+    half = BLOCK_VSIZE // 2
+    if block.vsize <= half or block.median_fee_rate < minimum:
+        return minimum
+    if block.vsize <= 0.95 * BLOCK_VSIZE and not follows:
+        return max(minimum, round(rate * (block.vsize - half) / half))
+    return max(minimum, math.ceil(rate))

@@ -1,0 +1,103 @@
+"""Publishing: a guarded producer for the streams that must be gapless, and announcements for the operators' stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from redis.exceptions import ResponseError
+
+from shared.commit import Commands, Cursor
+from shared.events.base import Event, entry_fields
+from shared.events.ops import OpsEvent
+from shared.keys import OPS_KEEP
+from shared.lease import Lease
+from shared.redis import LOST, Client
+
+PUBLISH_AT_ONCE: Final = 1_000
+"""Events that one commit carries at most."""
+
+_ANNOUNCE: Final = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local seq = 1
+if last[1] then
+  for at = 1, #last[1][2], 2 do
+    if last[1][2][at] == 'seq' then seq = tonumber(last[1][2][at + 1]) + 1 end
+  end
+end
+return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
+  'type', ARGV[2], 'v', ARGV[3], 'seq', seq, 'data', ARGV[4])
+"""
+
+
+class Producer:
+    """The one writer of a stream. `seq` counts its entries from 1, without a hole, across restarts."""
+
+    def __init__(self, client: Client, lease: Lease, stream: str, cursor_key: str) -> None:
+        self.stream = stream
+        self._client = client
+        self._lease = lease
+        self._cursor = Cursor(client, cursor_key)
+
+    @property
+    def seq(self) -> int:
+        """Sequence of the last entry published."""
+        return int(self._cursor.value or 0)
+
+    async def load(self) -> None:
+        """Continue where the last producer stopped."""
+        await self._cursor.load()
+
+    async def publish(self, events: Sequence[Event], commands: Commands | None = None) -> None:
+        """Append the events and carry out the commands, all of it once or none.
+
+        At most PUBLISH_AT_ONCE events. Raises Fenced when another producer took over.
+        """
+        if len(events) > PUBLISH_AT_ONCE:
+            raise ValueError(f"{len(events)} events at once: expected at most {PUBLISH_AT_ONCE}")
+        together = commands or Commands()
+        seq = self.seq
+        for event in events:
+            seq += 1
+            together.add("XADD", self.stream, "*", *entry_fields(event, seq))
+        if not events:  # the cursor must move, or a repetition could not be told from the first time
+            raise ValueError("nothing to publish")
+        await self._cursor.commit(self._lease.key, self._lease.token, str(seq), together)
+
+    async def trim(self, keep: int, cap: int) -> int:
+        """Cut what every group has acknowledged, but keep the newest `keep`; returns unread entries cut (0 is healthy).
+
+        Entries that a group has not read are kept up to `cap` in all: beyond it they are lost, and the fold that
+        missed them notices by `seq` and asks for a resynchronisation.
+        """
+        unread = 0
+        try:
+            groups = await self._client.xinfo_groups(self.stream)
+        except ResponseError:  # no such stream yet
+            return 0
+        for group in groups:
+            lag = group["lag"]
+            unread = max(unread, (cap if lag is None else int(lag)) + int(group["pending"]))
+        await self._client.xtrim(self.stream, maxlen=min(max(keep, unread), cap), approximate=True)
+        return max(0, unread - cap)
+
+
+class Announcer:
+    """Says on the operators' stream what happens to this service. Best effort: never retried, never in the way."""
+
+    def __init__(self, client: Client, stream: str, service: str, instance: str) -> None:
+        self._client = client
+        self._stream = stream
+        self._service = service
+        self._instance = instance
+        self._script = client.register_script(_ANNOUNCE)
+
+    async def say(self, kind: type[OpsEvent], detail: str) -> bool:
+        """Publish one operational event; False where Redis could not be reached."""
+        event = kind(service=self._service, instance=self._instance, detail=detail, time_ms=int(time.time() * 1000))
+        try:
+            await self._script(keys=[self._stream], args=[OPS_KEEP, *event.fields()])
+        except LOST:
+            return False
+        return True

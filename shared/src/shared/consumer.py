@@ -1,0 +1,295 @@
+"""The one fold loop: read a stream in order, fold in memory, commit state, events, checkpoint and acknowledgement.
+
+States of a replica: standby (another holds the lease) -> restoring (state and checkpoint are read) -> folding.
+Any failure leads back to the start; what was not committed is read again, what was committed is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import prometheus_client
+from redis.exceptions import ResponseError
+
+from shared import redis
+from shared.commit import Commands, Cursor
+from shared.errors import Fenced, StreamGap
+from shared.events.base import Event, Family, entry_fields
+from shared.events.ops import GapDetected
+from shared.keys import LEASE_MS, OPS_KEEP
+from shared.lease import Lease
+from shared.logging import Trouble
+from shared.service import Service
+
+BATCH: Final = 1_000
+"""Entries folded and committed together at most."""
+
+DELIVERIES: Final = 5
+"""Attempts at an entry before it goes to the dead letters."""
+
+FOLDED = prometheus_client.Counter("dashboard_folded_entries_total", "Stream entries folded and committed", ["stream"])
+COMMIT_SECONDS = prometheus_client.Histogram("dashboard_commit_seconds", "Time of a guarded commit", ["stream"])
+DEAD = prometheus_client.Counter("dashboard_dead_entries_total", "Entries moved to the dead letters", ["stream"])
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a fold wants written: commands on its state and views, and the events that follow from it."""
+
+    commands: Commands = field(default_factory=Commands)
+    events: list[Event] = field(default_factory=list)
+
+
+class Fold(Protocol):
+    """What a service supplies. No method but `restore` does I/O."""
+
+    async def restore(self, client: redis.Client) -> None:
+        """Replace what is in memory by the state in Redis."""
+
+    def reset(self) -> None:
+        """Forget everything, as for an empty stream."""
+
+    def apply(self, event: Event) -> None:
+        """Fold one event into memory. May raise on an event that contradicts the state."""
+
+    def flush(self, now_ms: int) -> Changes:
+        """What changed since the last call; called after each batch and when `due_ms` is reached."""
+
+    def due_ms(self, now_ms: int) -> int | None:
+        """When `flush` has something to say although no event comes; None where it has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A fold's input and output: stream, checkpoint, derived stream, resynchronisation request, dead letters."""
+
+    domain: str
+    stream: str
+    family: Family
+    checkpoint: str
+    derived: str
+    derived_keep: int
+    resync: str
+    beginning: bytes  # the event type after which nothing that came before matters
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The checkpoint: the last entry folded, its sequence, and the sequence of the last derived event."""
+
+    entry: str = "0-0"
+    seq: int = 0
+    derived_seq: int = 0
+
+    @classmethod
+    def parse(cls, cursor: str) -> Position:
+        """Read the cursor as it is stored; an empty one is the beginning."""
+        if not cursor:
+            return cls()
+        entry, seq, derived_seq = cursor.split(" ")
+        return cls(entry, int(seq), int(derived_seq))
+
+    def __str__(self) -> str:
+        return f"{self.entry} {self.seq} {self.derived_seq}"
+
+
+class Consumer:
+    """Runs one fold for one service."""
+
+    def __init__(self, service: Service, source: Source, fold: Fold) -> None:
+        keys = service.keys
+        self._service = service
+        self._source = source
+        self._fold = fold
+        self._group = service.name
+        self._dead_key = keys.dead(source.domain)
+        self._lease = Lease(
+            service.redis, keys.lease(source.domain, service.name), keys.fence(source.domain, service.name)
+        )
+        self._cursor = Cursor(service.redis, source.checkpoint)
+        self._position = Position()
+        self._in_memory = False  # whether the fold's memory is what `_position` says
+        self._awaiting = False  # whether everything is skipped until the stream begins anew
+        self._trouble = Trouble(service.log, "redis")
+
+    async def run(self) -> None:
+        """Fold until the service is told to stop."""
+        reader = self._service.blocking_redis()
+        try:
+            while not self._service.stopping.is_set():
+                try:
+                    if await self._take_lease():
+                        await self._lease.hold(self._folding(reader))
+                except Fenced as error:
+                    self._in_memory = False
+                    self._service.log.warning("fold_fenced", error=str(error))
+                except StreamGap as error:
+                    await self._ask_for_resync(error)
+                except redis.LOST as error:
+                    self._trouble.failed(error)
+                    self._service.health.degraded(f"Redis does not answer: {error}")
+                    await self._pause(0.3)
+        finally:
+            await reader.aclose()
+            with contextlib.suppress(*redis.LOST):
+                await self._lease.release()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._service.stopping.wait(), seconds)
+
+    async def _take_lease(self) -> bool:
+        if await self._lease.try_acquire():
+            return True
+        self._service.health.standby()
+        await self._pause(LEASE_MS / 12_000)
+        return False
+
+    async def _restore(self) -> None:
+        stored = Position.parse(await self._cursor.load())
+        if self._in_memory and stored == self._position:
+            return  # only the connection was lost
+        self._in_memory = False
+        started = time.monotonic()
+        if stored.seq == 0:
+            self._fold.reset()
+        else:
+            await self._fold.restore(self._service.redis)
+        self._position, self._in_memory = stored, True
+        self._service.log.info("fold_restored", seq=stored.seq, seconds=round(time.monotonic() - started, 3))
+
+    async def _align_group(self) -> None:
+        """Make the group deliver exactly what follows the checkpoint."""
+        stream, position = self._source.stream, self._position
+        try:
+            await self._service.redis.xgroup_create(
+                stream, self._group, id=position.entry, mkstream=True, entries_read=position.seq
+            )
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+            await self._service.redis.xgroup_setid(stream, self._group, id=position.entry, entries_read=position.seq)
+
+    async def _folding(self, reader: redis.Client) -> None:
+        await self._restore()
+        await self._align_group()
+        self._service.health.ok(stream=self._source.stream)
+        while not self._service.stopping.is_set():
+            entries = await self._read(reader)
+            self._trouble.ended()
+            if entries:
+                await self._fold_entries(entries)
+            else:
+                await self._commit(self._position, ())
+            self._service.health.ok(seq=self._position.seq)
+
+    async def _read(self, reader: redis.Client) -> list[Entry]:
+        now_ms = int(time.time() * 1000)
+        due = self._fold.due_ms(now_ms)
+        block = redis.BLOCK_MS if due is None else min(max(due - now_ms, 1), redis.BLOCK_MS)
+        try:
+            reply = await reader.xreadgroup(
+                self._group, self._group, {self._source.stream: ">"}, count=BATCH, block=block
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            # the stream was deleted: the producer's cursor tells whether entries of it are gone
+            await self._align_group()
+            return []
+        entries: list[Entry] = reply.get(self._source.stream.encode(), []) if reply else []
+        return entries
+
+    async def _fold_entries(self, entries: Sequence[Entry]) -> None:
+        self._in_memory = False  # until the commit: a failure on the way must lead to a restore
+        seq = self._position.seq
+        for at, (entry_id, fields) in enumerate(entries):
+            try:
+                seq = self._apply(entry_id, fields, seq)
+            except StreamGap:
+                raise
+            except Exception as error:
+                await self._failed(entries[: at + 1], error)
+                return
+        position = Position(entries[-1][0].decode(), seq, self._position.derived_seq)
+        await self._commit(position, [entry_id for entry_id, _ in entries])
+
+    def _apply(self, entry_id: bytes, fields: dict[bytes, bytes], seq: int) -> int:
+        """Fold one entry that must follow `seq`; returns the sequence reached."""
+        entry_seq = int(fields[b"seq"])
+        kind = fields[b"type"]
+        begins_anew = kind == self._source.beginning
+        if entry_seq != seq + 1 and not begins_anew:
+            if self._awaiting:
+                return seq
+            raise StreamGap(
+                f"{self._source.stream}: expected entry {seq + 1} but {entry_seq} follows, at {entry_id.decode()}"
+            )
+        if self._awaiting and not begins_anew:
+            return seq
+        event = self._source.family.decode(kind, fields[b"data"])
+        if event is not None:
+            self._fold.apply(event)
+        if begins_anew:
+            self._awaiting = False
+        return entry_seq
+
+    async def _commit(self, position: Position, acknowledged: Sequence[bytes]) -> None:
+        changes = self._fold.flush(int(time.time() * 1000))
+        if position == self._position and not changes.commands and not changes.events:
+            return
+        self._in_memory = False
+        commands = changes.commands
+        derived_seq = position.derived_seq
+        limit = ("MAXLEN", "~", self._source.derived_keep)
+        for event in changes.events:
+            derived_seq += 1
+            commands.add("XADD", self._source.derived, *limit, "*", *entry_fields(event, derived_seq))
+        commands.spread("XACK", self._source.stream, list(acknowledged), lead=(self._group,))
+        position = Position(position.entry, position.seq, derived_seq)
+        with COMMIT_SECONDS.labels(self._source.stream).time():
+            await self._cursor.commit(self._lease.key, self._lease.token, str(position), commands)
+        FOLDED.labels(self._source.stream).inc(len(acknowledged))
+        self._position, self._in_memory = position, True
+
+    async def _failed(self, entries: Sequence[Entry], error: Exception) -> None:
+        """The last of these entries cannot be folded: commit those before it, count the attempt, in the end skip it."""
+        *before, (entry_id, fields) = entries
+        await self._restore()
+        if before:
+            await self._fold_entries(before)
+        field_name = f"attempts:{entry_id.decode()}"
+        attempts = await self._service.redis.hincrby(self._source.checkpoint, field_name, 1)
+        self._service.log.error(
+            "entry_failed", stream=self._source.stream, id=entry_id.decode(), attempt=attempts, error=repr(error)
+        )
+        if attempts < DELIVERIES:
+            await self._pause(0.05 * 2**attempts)
+        else:
+            commands = Commands()
+            letter: list[bytes] = [part for pair in fields.items() for part in pair]
+            letter += (b"id", entry_id, b"error", repr(error).encode())
+            commands.add("XADD", self._dead_key, "MAXLEN", "~", OPS_KEEP, "*", *letter)
+            commands.add("HDEL", self._source.checkpoint, field_name)
+            commands.add("XACK", self._source.stream, self._group, entry_id)
+            skipped = Position(entry_id.decode(), self._position.seq + 1, self._position.derived_seq)
+            await self._cursor.commit(self._lease.key, self._lease.token, str(skipped), commands)
+            self._position = skipped
+            DEAD.labels(self._source.stream).inc()
+            self._service.log.error("entry_dead", stream=self._source.stream, id=entry_id.decode())
+        await self._align_group()
+
+    async def _ask_for_resync(self, error: StreamGap) -> None:
+        """Entries are lost: have the producer begin anew, and skip what comes before that beginning."""
+        self._awaiting = True
+        self._in_memory = False
+        self._service.health.degraded(f"rebuilding: {error}")
+        await self._service.redis.set(self._source.resync, str(error))
+        await self._service.say(GapDetected, str(error))

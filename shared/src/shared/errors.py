@@ -1,0 +1,70 @@
+"""The one tree of errors.
+
+DashboardError
+├── ConfigError            a variable is missing or wrong: the service stops at once
+├── RedisUnavailable       Redis does not answer within the limit
+├── Fenced                 another replica holds the lease, or the state moved on without us
+├── StreamGap              entries of an input stream are gone: the state must be rebuilt from the node
+├── BadEntry               a stream entry does not decode as the event that it says it is
+└── RpcError               a call to the node failed
+    ├── RpcUnreachable     no connection, or no answer within the limit
+    ├── RpcUnauthorized    401: user, password or cookie are wrong
+    ├── RpcOverloaded      503: the node's work queue is full
+    ├── RpcWarmingUp       -28: the node is starting
+    └── RpcRefused         the node answered this call with an error of its own (`code`)
+"""
+
+from __future__ import annotations
+
+
+class DashboardError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class ConfigError(DashboardError):
+    """A setting is missing or wrong; the message names it, its value (masked) and what is expected."""
+
+
+class RedisUnavailable(DashboardError):
+    """Redis did not answer within the limit."""
+
+
+class Fenced(DashboardError):
+    """A commit was refused: the lease went to another replica, or the checkpoint moved on."""
+
+
+class StreamGap(DashboardError):
+    """Entries of an input stream were lost before they were folded."""
+
+
+class BadEntry(DashboardError):
+    """A stream entry's data does not match the type that it names."""
+
+
+class RpcError(DashboardError):
+    """A call to the node failed."""
+
+
+class RpcUnreachable(RpcError):
+    """No connection to the node, or no answer in time."""
+
+
+class RpcUnauthorized(RpcError):
+    """The node refused user and password, or the cookie."""
+
+
+class RpcOverloaded(RpcError):
+    """The node's RPC work queue is full (HTTP 503)."""
+
+
+class RpcWarmingUp(RpcError):
+    """The node is starting and does not answer calls yet (code -28)."""
+
+
+class RpcRefused(RpcError):
+    """The node answered with an error; `code` as in bitcoin/src/rpc/protocol.h."""
+
+    def __init__(self, method: str, code: int, message: str) -> None:
+        super().__init__(f"{method}: {message} (code {code})")
+        self.method = method
+        self.code = code

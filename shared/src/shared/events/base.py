@@ -1,0 +1,58 @@
+"""What an event is on the wire: a stream entry with the fields `type`, `v`, `seq` and `data`.
+
+`data` is JSON. `seq` counts the entries of one stream without a hole, so that a reader sees a loss at once.
+Amounts are integers in satoshi, sizes in virtual bytes or weight units, times in Unix seconds unless the name
+ends in `_ms`, hashes and txids lower-case hex in RPC order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import msgspec
+
+from shared.errors import BadEntry
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of every event. Unknown fields are tolerated when decoding; missing ones are an error."""
+
+    TYPE: ClassVar[str] = ""
+    VERSION: ClassVar[int] = 1
+
+    def fields(self) -> tuple[bytes, bytes, bytes]:
+        """`type`, `v` and `data` as they stand in a stream entry."""
+        return self.TYPE.encode(), str(self.VERSION).encode(), _encode(self)
+
+
+class Family:
+    """The events that one stream may carry, decoded by their type."""
+
+    def __init__(self, *events: type[Event]) -> None:
+        self._decoders: dict[bytes, msgspec.json.Decoder[Any]] = {
+            event.TYPE.encode(): msgspec.json.Decoder(event) for event in events
+        }
+        self.types: tuple[str, ...] = tuple(event.TYPE for event in events)
+
+    def decode(self, kind: bytes, data: bytes) -> Event | None:
+        """The event, or None when the type is not one that this reader knows.
+
+        Raises BadEntry where the data does not fit the type.
+        """
+        decoder = self._decoders.get(kind)
+        if decoder is None:
+            return None
+        try:
+            event: Event = decoder.decode(data)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise BadEntry(f"{kind.decode(errors='replace')}: {error}; data begins {data[:120]!r}") from error
+        return event
+
+
+def entry_fields(event: Event, seq: int) -> Iterable[bytes]:
+    """Field names and values of a stream entry, flat, as XADD takes them."""
+    kind, version, data = event.fields()
+    return b"type", kind, b"v", version, b"seq", str(seq).encode(), b"data", data

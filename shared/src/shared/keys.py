@@ -1,0 +1,164 @@
+"""Every Redis key and stream: its name, type, owner and retention. No other module spells one.
+
+A key reads `{<network>:<domain>}:<name>`. The braces are a cluster hash tag: a fold's input stream, state,
+checkpoint and output stream share a slot, so that one script can commit them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STREAM_KEEP = 50_000
+"""Entries that a stream keeps for readers who resume, even when every group has read them."""
+
+STREAM_CAP = 500_000
+"""Entries above which a stream is cut although a group has not read them; the fold then rebuilds."""
+
+BLOCKS_KEEP = 2_016
+"""As STREAM_KEEP, for blocks, whose entries are some 5 kB each."""
+
+OPS_KEEP = 2_000
+"""Operational events kept."""
+
+LEASE_MS = 6_000
+"""A lease that is not renewed ends after this time, and a standby replica takes over."""
+
+HEALTH_STALE_MS = 10_000
+"""A heartbeat older than this counts as a service that is down."""
+
+HEALTH_FORGET_MS = 3_600_000
+"""A heartbeat older than this is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one network."""
+
+    network: str
+
+    def _key(self, domain: str, name: str) -> str:
+        return f"{{{self.network}:{domain}}}:{name}"
+
+    # --- {net:chain}: owner chain-ingest ---------------------------------------------------------------
+
+    @property
+    def blocks(self) -> str:
+        """Stream of `headers.loaded`, `block.connected`, `block.disconnected`. Keeps BLOCKS_KEEP."""
+        return self._key("chain", "blocks")
+
+    @property
+    def chain_producer(self) -> str:
+        """Hash of chain-ingest: `cursor` (sequence of the last entry), `base` (height of the first block published)."""
+        return self._key("chain", "producer")
+
+    @property
+    def chain_published(self) -> str:
+        """Hash of chain-ingest: height -> hash of each block that the stream says is connected. Newest 6,048."""
+        return self._key("chain", "published")
+
+    @property
+    def chain_resync(self) -> str:
+        """String, set by a fold that lost entries, taken (GETDEL) by chain-ingest, which publishes anew."""
+        return self._key("chain", "resync")
+
+    # --- {net:chain}: owner chain-metrics --------------------------------------------------------------
+
+    @property
+    def chain_checkpoint(self) -> str:
+        """Hash of chain-metrics: `cursor` (entry id and sequence of the last entry folded)."""
+        return self._key("chain", "checkpoint")
+
+    @property
+    def chain_state(self) -> str:
+        """Hash of chain-metrics: what the fold needs to go on (`headers`, `blocks`)."""
+        return self._key("chain", "state")
+
+    @property
+    def chain_views(self) -> str:
+        """Hash of chain-metrics: view name -> JSON (shared.views), what web renders."""
+        return self._key("chain", "views")
+
+    @property
+    def metrics(self) -> str:
+        """Stream of chain-metrics: `metrics.updated`. Keeps BLOCKS_KEEP."""
+        return self._key("chain", "metrics")
+
+    # --- {net:mempool}: owner chain-ingest -------------------------------------------------------------
+
+    @property
+    def txs(self) -> str:
+        """Stream of `mempool.reset`, `tx.added`, `tx.removed`, `mempool.synced`. STREAM_KEEP, cut at STREAM_CAP."""
+        return self._key("mempool", "txs")
+
+    @property
+    def mempool_producer(self) -> str:
+        """Hash of chain-ingest: `cursor` (sequence of the last entry), `block` (last block whose transactions left)."""
+        return self._key("mempool", "producer")
+
+    @property
+    def mempool_published(self) -> str:
+        """Hash of chain-ingest: txid (32 bytes) -> fee, vsize, time, inputs of what the stream has in the mempool."""
+        return self._key("mempool", "published")
+
+    @property
+    def mempool_resync(self) -> str:
+        """String, set by a fold that lost entries, taken (GETDEL) by chain-ingest, which publishes anew."""
+        return self._key("mempool", "resync")
+
+    # --- {net:mempool}: owner mempool ------------------------------------------------------------------
+
+    @property
+    def mempool_checkpoint(self) -> str:
+        """Hash of mempool: `cursor` (entry id and sequence of the last entry folded), `synced`."""
+        return self._key("mempool", "checkpoint")
+
+    @property
+    def mempool_state(self) -> str:
+        """Hash of mempool: txid (32 bytes) -> packed transaction."""
+        return self._key("mempool", "state")
+
+    @property
+    def mempool_views(self) -> str:
+        """Hash of mempool: view name -> JSON (shared.views), what web renders."""
+        return self._key("mempool", "views")
+
+    @property
+    def fees(self) -> str:
+        """Stream of mempool: `mempool.updated`, at most one a second. Keeps BLOCKS_KEEP."""
+        return self._key("mempool", "fees")
+
+    # --- {net:ops}: every service ----------------------------------------------------------------------
+
+    @property
+    def ops(self) -> str:
+        """Stream of `service.*`, `node.changed`, `gap.*`. Keeps OPS_KEEP."""
+        return self._key("ops", "events")
+
+    @property
+    def health(self) -> str:
+        """Hash, one field a service instance, written by that instance: its heartbeat as JSON (shared.views.Health)."""
+        return self._key("ops", "health")
+
+    # --- of any domain ---------------------------------------------------------------------------------
+
+    def lease(self, domain: str, holder: str) -> str:
+        """String with LEASE_MS: the fencing token of the active replica of `holder` (a service)."""
+        return self._key(domain, f"lease:{holder}")
+
+    def fence(self, domain: str, holder: str) -> str:
+        """Counter of the fencing tokens handed out for that lease."""
+        return self._key(domain, f"fence:{holder}")
+
+    def dead(self, domain: str) -> str:
+        """Stream of entries that could not be folded, with their error. Keeps OPS_KEEP."""
+        return self._key(domain, "dead")
+
+    def streams(self) -> dict[str, str]:
+        """Public streams by the short name that `/api/v1/events?streams=` uses."""
+        return {
+            "blocks": self.blocks,
+            "txs": self.txs,
+            "fees": self.fees,
+            "metrics": self.metrics,
+            "ops": self.ops,
+        }

@@ -1,0 +1,108 @@
+"""The one place that makes Redis clients, with limits that are safe for streams.
+
+redis-py's own defaults retry ten times, which stores an XADD several times when replies are lost. Here nothing is
+retried below us: every write is guarded (shared.commit) and every reader knows its position, so the loops above
+may repeat safely. `redis+cluster://a:1,b:2` and `redis+sentinel://a:1,b:2/SERVICE[/DB]` name several hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Any, Final, TypeAlias, cast
+from urllib.parse import urlsplit
+
+import redis.asyncio as aio
+from redis import exceptions
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from shared.errors import ConfigError, RedisUnavailable
+from shared.settings import mask_url
+
+Client: TypeAlias = Any
+"""redis.asyncio.Redis or RedisCluster with bytes in and out. Their stubs disagree with each other, hence Any."""
+
+SOCKET_TIMEOUT: Final = 5.0
+"""Seconds within which a command must be answered. A blocking read asks for less: see BLOCK_MS."""
+
+BLOCK_MS: Final = 1_000
+"""Longest time that a blocking read waits in the server."""
+
+LOST: Final = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
+"""What a lost, starting or unreachable server looks like: the command may or may not have been carried out."""
+
+
+def connect(url: str) -> Client:
+    """A client for short commands. Connections are made at the first command."""
+    return _client(url, SOCKET_TIMEOUT)
+
+
+def connect_blocking(url: str) -> Client:
+    """A client for one reader's blocking XREAD or XREADGROUP, so that it holds up nobody else."""
+    return _client(url, SOCKET_TIMEOUT + BLOCK_MS / 1000)
+
+
+def _client(url: str, timeout: float) -> Client:
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": SOCKET_TIMEOUT,
+        "socket_keepalive": True,
+        "decode_responses": False,
+        "legacy_responses": False,
+        "protocol": 3,
+    }
+    parts = urlsplit(url)
+    retry = Retry(NoBackoff(), 0)
+    if parts.scheme == "redis+cluster":
+        nodes = [ClusterNode(host, port) for host, port in _hosts(url, 6379)]
+        user, password = _credentials(url)
+        return RedisCluster(startup_nodes=nodes, username=user, password=password, **options)
+    if parts.scheme == "redis+sentinel":
+        service, _, database = parts.path.strip("/").partition("/")
+        if not service:
+            raise ConfigError(f"REDIS_URL={mask_url(url)!r}: expected the service's name: redis+sentinel://HOSTS/NAME")
+        user, password = _credentials(url)
+        sentinel = Sentinel(_hosts(url, 26379), sentinel_kwargs={"socket_timeout": SOCKET_TIMEOUT}, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        return sentinel.master_for(service, db=int(database or 0), username=user, password=password, retry=retry)
+    return aio.Redis.from_url(url, retry=retry, **options)
+
+
+def _credentials(url: str) -> tuple[str | None, str | None]:
+    login, at, _ = urlsplit(url).netloc.rpartition("@")
+    if not at:
+        return None, None
+    user, _, password = login.partition(":")
+    return user or None, password or None
+
+
+def _hosts(url: str, default_port: int) -> list[tuple[str, int]]:
+    hosts = urlsplit(url).netloc.rpartition("@")[2]
+    pairs = []
+    for part in hosts.split(","):
+        host, _, port = part.strip().rpartition(":") if ":" in part else (part.strip(), "", str(default_port))
+        if not host or not port.isdecimal():
+            raise ConfigError(f"REDIS_URL={mask_url(url)!r}: {part!r} is no host:port")
+        pairs.append((host, int(port)))
+    return pairs
+
+
+async def wait_until_up(client: Client, url: str, limit: float) -> None:
+    """Return once the server answers; raises RedisUnavailable after `limit` seconds, with the last cause."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            await cast("Awaitable[bool]", client.ping())
+        except exceptions.AuthenticationError as error:
+            raise ConfigError(f"REDIS_URL={mask_url(url)!r}: Redis refuses user or password: {error}") from error
+        except LOST as error:
+            if time.monotonic() >= deadline:
+                raise RedisUnavailable(
+                    f"no answer from Redis at {mask_url(url)} within {limit:g} s: {error}"
+                ) from error
+            await asyncio.sleep(0.2)
+        else:
+            return

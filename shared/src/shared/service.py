@@ -1,0 +1,209 @@
+"""What every service is: settings, logs, signals, a heartbeat, Prometheus, one `run` and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Any, Final, Literal
+
+import msgspec
+import prometheus_client
+import structlog
+import uvloop
+
+from shared import logging, redis, settings
+from shared.bus import Announcer
+from shared.errors import ConfigError, DashboardError
+from shared.events.ops import OpsEvent, ServiceDegraded, ServiceRecovered, ServiceStarted
+from shared.keys import HEALTH_FORGET_MS, Keys
+from shared.logging import Trouble
+from shared.views import Health
+
+HEARTBEAT_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 8.0
+"""How long a service may take to finish its batch and close after a signal."""
+
+State = Literal["starting", "ok", "degraded", "standby"]
+Detail = str | int | float | None
+
+_UP = prometheus_client.Gauge("dashboard_service_ok", "1 while the service works as it should", ["service"])
+
+
+class HealthReport:
+    """What the heartbeat says; a change of state is announced on the operators' stream."""
+
+    def __init__(self) -> None:
+        self.state: State = "starting"
+        self.reason = ""
+        self.details: dict[str, Detail] = {}
+        self.changed = asyncio.Event()
+
+    def _set(self, state: State, reason: str, details: dict[str, Detail]) -> None:
+        self.details.update(details)
+        if (state, reason) != (self.state, self.reason):
+            self.state, self.reason = state, reason
+            self.changed.set()
+
+    def ok(self, **details: Detail) -> None:
+        """Everything works."""
+        self._set("ok", "", details)
+
+    def degraded(self, reason: str, **details: Detail) -> None:
+        """The service runs, but a part that it needs does not; `reason` is for a person to read."""
+        self._set("degraded", reason, details)
+
+    def standby(self, **details: Detail) -> None:
+        """Another replica is active."""
+        self._set("standby", "another replica is active", details)
+
+    def note(self, **details: Detail) -> None:
+        """Change details only."""
+        self.details.update(details)
+
+
+class Service:
+    """One running service: what its `run` is given."""
+
+    def __init__(self, name: str, config: settings.Settings) -> None:
+        if config.redis_url is None:
+            raise ConfigError("REDIS_URL is not set: expected redis://HOST:PORT (make run sets it for its own Valkey)")
+        self.name = name
+        self.settings = config
+        self.redis_url: str = config.redis_url
+        self.instance = config.instance or f"{name}@{socket.gethostname()}"
+        self.version = version("bitcoin-dashboard-shared")
+        self.keys = Keys(config.network)
+        self.redis: redis.Client = redis.connect(self.redis_url)
+        self.log: Any = structlog.get_logger().bind(service=name)
+        self.stopping = asyncio.Event()
+        self.health = HealthReport()
+        self.announcer = Announcer(self.redis, self.keys.ops, name, self.instance)
+        self._started_ms = int(time.time() * 1000)
+
+    def blocking_redis(self) -> redis.Client:
+        """A new client for one blocking reader; the caller closes it."""
+        return redis.connect_blocking(self.redis_url)
+
+    async def say(self, kind: type[OpsEvent], detail: str) -> None:
+        """Log and announce an operational event."""
+        self.log.info(kind.TYPE.replace(".", "_"), detail=detail)
+        await self.announcer.say(kind, detail)
+
+    def beat(self) -> Health:
+        """The heartbeat as it would be written now."""
+        return Health(
+            service=self.name,
+            instance=self.instance,
+            state=self.health.state,
+            reason=self.health.reason,
+            version=self.version,
+            pid=os.getpid(),
+            started_ms=self._started_ms,
+            time_ms=int(time.time() * 1000),
+            rss=resident_bytes(),
+            details=self.health.details,
+        )
+
+    async def heartbeat(self) -> None:
+        """Write the heartbeat every HEARTBEAT_SECONDS and at each change, until cancelled."""
+        trouble = Trouble(self.log, "heartbeat")
+        said: State = "starting"
+        started = False
+        while True:
+            self.health.changed.clear()
+            _UP.labels(self.name).set(self.health.state in {"ok", "standby"})
+            try:
+                await self.redis.hset(self.keys.health, self.instance, msgspec.json.encode(self.beat()))
+                if not started:
+                    await self._forget_old()
+                    started = await self.announcer.say(ServiceStarted, f"version {self.version}")
+                if self.health.state == "degraded" and said != "degraded":
+                    await self.say(ServiceDegraded, self.health.reason)
+                elif said == "degraded" and self.health.state != "degraded":
+                    await self.say(ServiceRecovered, self.health.state)
+                said = self.health.state
+                trouble.ended()
+            except redis.LOST as error:
+                trouble.failed(error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.health.changed.wait(), HEARTBEAT_SECONDS)
+                await asyncio.sleep(0.1)  # a flapping state must not become a busy loop
+
+    async def _forget_old(self) -> None:
+        """Drop heartbeats of instances that are long gone, so that the status page does not fill with ghosts."""
+        limit = int(time.time() * 1000) - HEALTH_FORGET_MS
+        for field, raw in (await self.redis.hgetall(self.keys.health)).items():
+            try:
+                old = msgspec.json.decode(raw, type=Health).time_ms < limit
+            except (msgspec.ValidationError, msgspec.DecodeError):
+                old = True
+            if old:
+                await self.redis.hdel(self.keys.health, field)
+
+    async def close(self) -> None:
+        """Say goodbye and close the connection."""
+        with contextlib.suppress(*redis.LOST):
+            await self.redis.hdel(self.keys.health, self.instance)
+        await self.redis.aclose()
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except OSError:  # not Linux: the peak is the best that there is, in kibibytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+Run = Callable[[Service], Awaitable[None]]
+
+
+def main(name: str, run: Run) -> int:
+    """Run a service until it is told to stop; returns its exit code (0 stopped, 1 failed, 2 misconfigured)."""
+    try:
+        config = settings.load()
+        logging.configure(config.log_level, config.log_format)
+        if config.metrics_port is not None:
+            prometheus_client.start_http_server(config.metrics_port)
+        uvloop.run(_serve(name, config, run))
+    except ConfigError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return 2
+    except (DashboardError, ExceptionGroup) as error:
+        structlog.get_logger().error("service_failed", service=name, error=logging.chain(error), exc_info=True)
+        return 1
+    return 0
+
+
+async def _serve(name: str, config: settings.Settings, run: Run) -> None:
+    service = Service(name, config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, service.stopping.set)
+    service.log.info("service_starting", version=service.version, network=config.network, instance=service.instance)
+    beating = asyncio.create_task(service.heartbeat(), name="heartbeat")
+    working = asyncio.ensure_future(run(service))
+    stopping = asyncio.create_task(service.stopping.wait(), name="stopping")
+    try:
+        await asyncio.wait({beating, working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        service.stopping.set()
+        if beating.done():
+            beating.result()
+        await asyncio.wait_for(working, STOP_SECONDS)
+    except TimeoutError as error:
+        raise DashboardError(f"{name} did not stop within {STOP_SECONDS:g} s") from error
+    finally:
+        for task in (beating, working, stopping):
+            task.cancel()
+        await asyncio.gather(beating, working, stopping, return_exceptions=True)
+        await service.close()
+        service.log.info("service_stopped")
