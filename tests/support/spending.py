@@ -13,7 +13,11 @@ from local_run.node import RegtestNode
 
 _WITNESS_SCRIPT = b"\x51"
 SCRIPT = b"\x00\x20" + sha256(_WITNESS_SCRIPT).digest()
-DESCRIPTOR_BODY = f"raw({SCRIPT.hex()})"
+OTHER_SCRIPT = b"\x51"
+"""Where blocks of a competing branch pay to, so that they differ from those that they replace."""
+
+_VSIZE = 96
+"""Virtual bytes of one input and one output of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,9 @@ def build(coins: Sequence[Coin], values: Sequence[int], *, sequence: int = 0xFFF
     return Built(txid, raw.hex(), vsize, tuple(Coin(txid, index, value) for index, value in enumerate(values)))
 
 
-async def mine(node: RegtestNode, blocks: int = 1) -> list[str]:
-    """Mine to our script; returns the hashes."""
-    info = await node.rpc("getdescriptorinfo", DESCRIPTOR_BODY)
+async def mine(node: RegtestNode, blocks: int = 1, *, script: bytes = SCRIPT) -> list[str]:
+    """Mine to a script, ours if not told otherwise; returns the hashes."""
+    info = await node.rpc("getdescriptorinfo", f"raw({script.hex()})")
     hashes: list[str] = await node.rpc("generatetodescriptor", blocks, info["descriptor"])
     return hashes
 
@@ -91,8 +95,7 @@ def chain(coin: Coin, length: int, fee_rates: Sequence[float]) -> list[Built]:
     """A chain of transactions, each spending the one before; at most 25 by policy."""
     made: list[Built] = []
     for place in range(length):
-        vsize = 111 + 0  # one input, one output of ours: found by building once
-        fee = max(vsize, int(fee_rates[place % len(fee_rates)] * vsize))
+        fee = int(fee_rates[place % len(fee_rates)] * _VSIZE)
         built = build([coin], [coin.value - fee])
         made.append(built)
         coin = built.outputs[0]

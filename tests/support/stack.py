@@ -73,13 +73,22 @@ class Stack:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.gather(*(self.stop(name) for name in list(self._processes)))
+        await self.stop_services()
         if self.redis is not None:
             await self.redis.aclose()
         await asyncio.gather(self.node.stop(), self.valkey.stop())
         if error is not None:
             for name in SERVICES:
                 print(f"--- {name}\n{self.log(name)[-4000:]}", file=sys.stderr)
+
+    @staticmethod
+    async def connect(valkey: EmbeddedValkey) -> redis.Client:
+        """A client of another server."""
+        return redis.connect(valkey.url)
+
+    async def stop_services(self) -> None:
+        """SIGTERM to all services that run."""
+        await asyncio.gather(*(self.stop(name) for name in list(self._processes)))
 
     # --- services --------------------------------------------------------------------------------------
 

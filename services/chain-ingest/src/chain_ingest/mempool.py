@@ -26,7 +26,8 @@ from shared.keys import Keys
 SNAPSHOT_STEP: Final = 1_000
 """Transactions that a snapshot asks the node for at once."""
 
-_RECORD: Final = struct.Struct("<QI")  # fee in satoshi, vsize; the inputs' fingerprints follow
+_RECORD: Final = struct.Struct("<QII")  # fee in satoshi, vsize, time; the inputs' fingerprints follow
+UNSEEN_CAP: Final = 10_000
 _SCAN: Final = 5_000
 
 Change = tuple[TxAdded | TxRemoved, bytes | None]
@@ -45,6 +46,8 @@ class MempoolFollower:
         self._fee = 0
         self._run = RemovalRun()
         self._accepted_last = False
+        self._unseen: dict[str, bytes] = {}  # inputs of transactions that came and went before they could be read
+        self._node_time = 0  # the newest acceptance, Unix seconds
         self._changes: list[Change] = []  # not committed yet, in order
         self._overlay: dict[str, bytes | None] = {}  # what they make of `_published`; None removes
         self._block = ""
@@ -72,13 +75,13 @@ class MempoolFollower:
         async for txid, record in self._redis.hscan_iter(self._keys.mempool_published, count=_SCAN):
             self._published[txid.hex()] = record
         records = [_RECORD.unpack_from(record) for record in self._published.values()]
-        self._fee = sum(fee for fee, _ in records)
-        self._vsize = sum(vsize for _, vsize in records)
+        self._fee = sum(fee for fee, _, _ in records)
+        self._vsize = sum(vsize for _, vsize, _ in records)
         self._discard()
 
     def _discard(self) -> None:
         """Forget what is not committed."""
-        self._changes, self._overlay = [], {}
+        self._changes, self._overlay, self._unseen = [], {}, {}
         self._run, self._accepted_last = RemovalRun(), False
 
     # --- changes on their way --------------------------------------------------------------------------
@@ -108,7 +111,8 @@ class MempoolFollower:
             ancestor_vsize=entry.ancestorsize,
             replaceable=entry.replaceable,
         )
-        self._change(event, _RECORD.pack(fee, entry.vsize) + transaction.inputs)
+        self._node_time = max(self._node_time, entry.time)
+        self._change(event, _RECORD.pack(fee, entry.vsize, entry.time) + transaction.inputs)
 
     def _remove(self, events: Iterable[TxRemoved]) -> None:
         for event in events:
@@ -141,11 +145,11 @@ class MempoolFollower:
     def _account(self, txid: str, record: bytes | None) -> None:
         old = self._published.pop(txid, None)
         if old is not None:
-            fee, vsize = _RECORD.unpack_from(old)
+            fee, vsize, _ = _RECORD.unpack_from(old)
             self._fee -= fee
             self._vsize -= vsize
         if record is not None:
-            fee, vsize = _RECORD.unpack_from(record)
+            fee, vsize, _ = _RECORD.unpack_from(record)
             self._fee += fee
             self._vsize += vsize
             self._published[txid] = record
@@ -182,6 +186,8 @@ class MempoolFollower:
         # without an entry it is gone already, replaced or in a block: its removal follows, and neither is published
         if entry is not None and transaction is not None and self._record(txid) is None:
             self._add(txid, entry, transaction)
+        elif transaction is not None and len(self._unseen) < UNSEEN_CAP:
+            self._unseen[txid] = transaction.inputs
         self._accepted_last = True
 
     def _removed(self, txid: str) -> None:
@@ -189,7 +195,10 @@ class MempoolFollower:
         if not self._run:
             self._run.after_acceptance = self._accepted_last
         if record is not None:
-            self._run.add(txid, record[_RECORD.size :])
+            _, _, accepted = _RECORD.unpack_from(record)
+            self._run.add(txid, record[_RECORD.size :], accepted)
+        elif (inputs := self._unseen.pop(txid, None)) is not None:
+            self._run.add(txid, inputs, self._node_time)  # never published, but it may explain the others
         self._accepted_last = False
 
     @property
@@ -201,7 +210,7 @@ class MempoolFollower:
         """Give removals that nothing explains a reason, as far as the node's state tells one."""
         if self._run:
             full = self._run.after_acceptance and (await node.mempool_info()).is_full
-            self._remove(self._run.trimmed(full))
+            self._remove(self._run.trimmed(full, self._node_time))
 
     async def apply_block(self, node: Node, block: AppliedBlock) -> None:
         """Remove what this block confirmed, and what conflicts with it."""
@@ -210,6 +219,7 @@ class MempoolFollower:
         self._remove(TxRemoved(txid=txid, reason="block", block=block.hash) for txid in block.txids[1:])
         self._block = block.hash
         self._accepted_last = False
+        self._unseen = {}
         await self.commit()
         await self.close_run(node)
         await self.commit()

@@ -12,7 +12,8 @@ from typing import Final
 from chain_ingest.transaction import FINGERPRINT
 from shared.events.mempool import RemovalReason, TxRemoved
 
-NO_INPUTS: Final = b""
+SHORTEST_EXPIRY: Final = 3_600
+"""Seconds: nothing younger can have expired (`-mempoolexpiry` counts in hours; 336 by default)."""
 
 
 class RemovalRun:
@@ -20,14 +21,16 @@ class RemovalRun:
 
     def __init__(self) -> None:
         self._run: dict[str, bytes] = {}
+        self._times: list[int] = []
         self.after_acceptance = False  # whether an `A` came right before the first
 
     def __bool__(self) -> bool:
         return bool(self._run)
 
-    def add(self, txid: str, inputs: bytes) -> None:
-        """One more removed transaction, with the fingerprints of its inputs."""
+    def add(self, txid: str, inputs: bytes, time: int) -> None:
+        """One more removed transaction, with the fingerprints of its inputs and when the node accepted it."""
         self._run[txid] = inputs
+        self._times.append(time)
 
     def replaced(self, txid: str, inputs: bytes) -> list[TxRemoved]:
         """Close the run if `txid` replaced it: it spends a coin of one of them; the others were descendants."""
@@ -42,16 +45,19 @@ class RemovalRun:
             return []
         return self._close(lambda gone: TxRemoved(txid=gone, reason="conflict", block=block_hash))
 
-    def trimmed(self, mempool_is_full: bool) -> list[TxRemoved]:
-        """Close the run when nothing that follows explains it."""
+    def trimmed(self, mempool_is_full: bool, now: int) -> list[TxRemoved]:
+        """Close the run when nothing that follows explains it; `now` is the node's clock, Unix seconds."""
         reason: RemovalReason = "unknown"
         if self.after_acceptance:
-            reason = "evicted" if mempool_is_full else "expired"
+            if mempool_is_full:
+                reason = "evicted"
+            elif now - min(self._times, default=now) >= SHORTEST_EXPIRY:
+                reason = "expired"
         return self._close(lambda gone: TxRemoved(txid=gone, reason=reason))
 
     def _close(self, event: Callable[[str], TxRemoved]) -> list[TxRemoved]:
         events = [event(txid) for txid in self._run]
-        self._run = {}
+        self._run, self._times = {}, []
         return events
 
 

@@ -1,0 +1,109 @@
+"""`kill -9` of any part in the middle of a burst: afterwards the state is the node's, and each event is there once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from shared.errors import RpcError, RpcRefused
+from support import check
+from support.spending import Built, chain, fan_out, mine, mined_coins
+from support.stack import Stack, until
+
+VICTIMS = ["chain-ingest", "chain-metrics", "mempool", "redis", "node"]
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    async with Stack(tmp_path) as started:
+        yield started
+
+
+async def push(stack: Stack, transactions: list[Built], sent: set[str]) -> None:
+    """Send all, again and again until the node has each in its mempool or in a block; survives the node's death."""
+    for start in range(0, len(transactions), 25):
+        part = transactions[start : start + 25]
+        while True:
+            try:
+                results = await stack.node.batch([("sendrawtransaction", (built.raw, 0)) for built in part], kind=str)
+            except RpcError:
+                await asyncio.sleep(0.05)
+                continue
+            break
+        sent.update(
+            built.txid for built, result in zip(part, results, strict=True) if not isinstance(result, RpcRefused)
+        )
+
+
+async def burst(stack: Stack, transactions: list[Built], blocks: int, sent: set[str]) -> None:
+    """Send the transactions, with a block after each part of them but the last."""
+    step = len(transactions) // (blocks + 1)
+    for place in range(blocks + 1):
+        await push(stack, transactions[place * step : (place + 1) * step], sent)
+        while place < blocks:
+            try:
+                await mine(stack.node)
+            except RpcError:
+                await asyncio.sleep(0.05)
+                continue
+            break
+
+
+async def kill(stack: Stack, victim: str) -> None:
+    """kill -9, then start again."""
+    if victim == "redis":
+        await stack.valkey.restart(kill=True)
+    elif victim == "node":
+        await stack.node.restart(kill=True)
+    else:
+        await stack.kill(victim)
+        await stack.start(victim)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+async def test_kill_in_the_middle_of_a_burst(stack: Stack, tmp_path: Path, victim: str, full: bool) -> None:
+    count, blocks, kills = (5_000, 20, 3) if full else (1_000, 4, 1)
+    node = stack.node
+    coins = await fan_out(node, await mined_coins(node, 2), count // 20)
+    transactions = [built for coin in coins for built in chain(coin, 10, [3, 20, 1.5, 60])]
+    # what a node forgets when it is killed before its first flush is not what is tested here
+    await node.rpc("gettxoutsetinfo")
+    await stack.start(*check.FOLDS)
+    await stack.synced()
+    sent: set[str] = set()
+    sending = asyncio.create_task(burst(stack, transactions, blocks, sent))
+    try:
+        for strike in range(1, kills + 1):
+
+            async def far_enough(strike: int = strike) -> bool:
+                return len(sent) >= strike * count // (kills + 1) or sending.done()
+
+            await until(far_enough, 120, "the burst goes on")
+            await kill(stack, victim)
+        await sending
+    finally:
+        sending.cancel()
+    await check.equals_node(stack, limit=60)
+    await check.equals_fresh_build(stack, tmp_path / "fresh")
+
+
+async def test_stopped_services_continue_where_they_were(stack: Stack, tmp_path: Path) -> None:
+    """SIGTERM to all, blocks and transactions meanwhile, start again: nothing twice, nothing missing."""
+    node = stack.node
+    coins = await fan_out(node, await mined_coins(node, 1), 60)
+    await stack.start(*check.FOLDS)
+    await stack.synced()
+    before = len(await stack.entries(stack.keys.blocks))
+    sent: set[str] = set()
+    await push(stack, [built for coin in coins[:20] for built in chain(coin, 5, [5])], sent)
+    assert await asyncio.gather(*(stack.stop(name) for name in check.FOLDS)) == [0, 0, 0]
+    await mine(node, 2)
+    await push(stack, [built for coin in coins[20:40] for built in chain(coin, 5, [9])], sent)
+    await stack.start(*check.FOLDS)
+    await check.equals_node(stack)
+    events = await stack.entries(stack.keys.blocks)
+    assert [kind for _, _, kind, _ in events[before:]] == ["block.connected"] * 2
+    await check.equals_fresh_build(stack, tmp_path / "fresh")

@@ -1,0 +1,60 @@
+"""Checks that several end-to-end tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from local_run.valkey import EmbeddedValkey
+from shared.views import BlocksView, FeesView, HalvingView, LargestView, MempoolView, RetargetView, TipView
+from support import oracle
+from support.stack import Stack
+
+FOLDS = ("chain-ingest", "chain-metrics", "mempool")
+
+_OF_THE_CLOCK = {"as_of_ms", "synced_ms", "txs_per_second", "vsize_per_second", "usage"}
+"""Fields of the mempool's view that depend on when one looks."""
+
+
+async def every_view(stack: Stack) -> dict[str, Any]:
+    """All views as plain values, without what depends on the clock."""
+    views = {}
+    for kind in (TipView, HalvingView, RetargetView, BlocksView, MempoolView, FeesView, LargestView):
+        view = await stack.view(kind)
+        assert view is not None, f"{kind.__name__} is not there"
+        plain = msgspec.to_builtins(view)
+        views[kind.__name__] = {name: value for name, value in plain.items() if name not in _OF_THE_CLOCK}
+    return views
+
+
+async def equals_fresh_build(stack: Stack, folder: Path) -> None:
+    """Every view equals the one that new services make from the same node in an empty Redis."""
+    await stack.synced()
+    folder.mkdir()
+    fresh = Stack(folder, node=stack.node, valkey=EmbeddedValkey(folder / "valkey"))
+    await fresh.valkey.start()
+    try:
+        fresh.redis = await stack.connect(fresh.valkey)
+        await fresh.start(*FOLDS)
+        await fresh.synced()
+        assert await every_view(stack) == await every_view(fresh)
+    finally:
+        await fresh.stop_services()
+        await fresh.redis.aclose()
+        await fresh.valkey.stop()
+
+
+async def equals_node(stack: Stack, limit: float = 30) -> None:
+    """Count, total fee and histogram are the node's; each stream has each event exactly once."""
+    await stack.synced(limit)
+    fees = await stack.fees()
+    rates = await oracle.effective_rates(stack.node)
+    expected = oracle.histogram(rates, [band.from_rate for band in fees.histogram])
+    assert [(band.count, band.vsize, band.fee) for band in fees.histogram] == expected
+    transactions = await stack.entries(stack.keys.txs)
+    assert oracle.replay_transactions(transactions) == set(rates)
+    height, tip = oracle.replay_blocks(await stack.entries(stack.keys.blocks))
+    assert tip == await stack.node.rpc("getbestblockhash")
+    assert height == await stack.node.rpc("getblockcount")
