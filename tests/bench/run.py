@@ -1,0 +1,70 @@
+"""`make bench`: everything is measured on real parts in one run, each figure beside a baseline of the same run.
+
+Prints a table and writes bench-TIME.json. Needs wrk for the web part (apt-get install wrk).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import http_load, latency, mempool_load
+from bench.figures import Figure, table, write
+from support.spending import fan_out, mined_coins
+from support.stack import SERVICES, Stack, memory
+
+PARTS = ("latency", "mempool", "web")
+MEMORY_TARGET = 120.0
+"""Megabytes a service."""
+
+
+async def _run(only: set[str], folder: Path) -> list[Figure]:
+    def wanted(part: str) -> bool:
+        return not only or part in only
+
+    figures: list[Figure] = []
+    async with Stack(folder) as stack:
+        stack.extra_env["LOG_LEVEL"] = "info"
+        # a coin for each chain of the burst and for each measured transaction
+        coins = await fan_out(stack.node, await mined_coins(stack.node, 3), 500)
+        await stack.start()
+        await stack.synced()
+        if wanted("latency"):
+            figures += await latency.measure(stack, coins[1_000:])
+        if wanted("mempool"):
+            figures += await mempool_load.burst(stack, coins)
+            figures += await mempool_load.fold_rate(stack)
+            figures += await mempool_load.cold_start(stack)
+        if wanted("web"):
+            if shutil.which("wrk") is None:
+                raise SystemExit("wrk is not installed: expected it for the web part (apt-get install wrk)")
+            figures += await http_load.measure(stack, folder)
+        for name in SERVICES:
+            figures.append(Figure(f"memory of {name}", memory(stack.pid(name)) / 1e6, "MB", MEMORY_TARGET))
+    return figures
+
+
+def main() -> int:
+    """Measure and tell; the exit code says whether it could be measured, not whether targets were reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="*", help=f"only these parts of {', '.join(PARTS)}")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.part) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: expected {', '.join(PARTS)}")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        figures = asyncio.run(_run(set(arguments.part), Path(folder)))
+    path = Path(f"bench-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json")
+    write(figures, path)
+    sys.stdout.write(f"{table(figures)}\n\nwritten to {path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
