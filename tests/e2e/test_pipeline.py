@@ -114,3 +114,52 @@ async def test_compatible_paths_agree_with_the_node(live: tuple[Stack, list[Coin
     assert set(json.loads(await text("/api/v1/fees/recommended"))) == {
         "fastestFee", "halfHourFee", "hourFee", "economyFee", "minimumFee",
     }  # fmt: skip
+
+
+async def test_a_client_misses_nothing_when_web_is_killed(
+    live: tuple[Stack, list[Coin], aiohttp.ClientSession],
+) -> None:
+    """kill -9 of web in a burst: the client comes back with its last id and sees each event once."""
+    stack, coins, session = live
+    sent = [built.txid for coin in coins[:20] for built in chain(coin, 10, [5])]
+    seen: list[str] = []
+    cursor = ""
+
+    async def read() -> None:
+        nonlocal cursor
+        while len(seen) < len(sent):
+            try:
+                headers = {"Last-Event-ID": cursor} if cursor else {}
+                async with session.get("/api/v1/events?streams=txs", headers=headers) as response:
+                    reading.set()
+                    async for line in response.content:
+                        if line.startswith(b"id: "):
+                            cursor = line.decode().removeprefix("id: ").strip()
+                        elif line.startswith(b"data: ") and b'"ancestor_fee"' in line:
+                            seen.append(json.loads(line.removeprefix(b"data: "))["txid"])
+                            if len(seen) == len(sent):
+                                return
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.05)
+
+    reading = asyncio.Event()
+    client = asyncio.create_task(read())
+    try:
+        await asyncio.wait_for(reading.wait(), 10)
+        await send(stack.node, chain(coins[40], 1, [5]))
+        await until(lambda: _first(seen), 10, "the first transaction comes")
+        sent.insert(0, seen[0])
+        for coin in coins[:10]:
+            await send(stack.node, chain(coin, 10, [5]))
+        await stack.kill("web")
+        for coin in coins[10:20]:
+            await send(stack.node, chain(coin, 10, [5]))
+        await stack.start("web")
+        await asyncio.wait_for(client, 20)
+    finally:
+        client.cancel()
+    assert seen == sent
+
+
+async def _first(seen: list[str]) -> bool:
+    return bool(seen)

@@ -105,6 +105,11 @@ class Stack:
             **self.extra_env,
         }
 
+    @staticmethod
+    def command(module: str) -> list[str]:
+        """The command that runs a module of the workspace."""
+        return [sys.executable, "-m", module]
+
     def log(self, name: str) -> str:
         """Everything that the service has written."""
         path = self.folder / f"{name}.log"
@@ -114,8 +119,8 @@ class Stack:
         """Start services, all of them without names."""
         for name in names or SERVICES:
             with open(self.folder / f"{name}.log", "ab") as log:  # noqa: ASYNC230 - a local file, opened once
-                command = [sys.executable, "-m", SERVICES[name]]
-                self._processes[name] = await child.start(command, env={**self.environment(), **env}, output=log)
+                environment = {**self.environment(), **env}
+                self._processes[name] = await child.start(self.command(SERVICES[name]), env=environment, output=log)
 
     def pid(self, name: str) -> int:
         """Process id of a service."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from shared.commit import Commands, Cursor
 from shared.events.base import Event, entry_fields
@@ -94,10 +94,10 @@ class Announcer:
         self._script = client.register_script(_ANNOUNCE)
 
     async def say(self, kind: type[OpsEvent], detail: str) -> bool:
-        """Publish one operational event; False where Redis could not be reached."""
+        """Publish one operational event; False where Redis could not be reached, or refused it."""
         event = kind(service=self._service, instance=self._instance, detail=detail, time_ms=int(time.time() * 1000))
         try:
             await self._script(keys=[self._stream], args=[OPS_KEEP, *event.fields()])
-        except LOST:
+        except (*LOST, RedisError):
             return False
         return True

@@ -21,6 +21,7 @@ if cursor ~= ARGV[2] then
   if cursor == ARGV[3] then return 'repeated' end
   return 'stale'
 end
+redis.call('HSET', KEYS[1], 'cursor', cursor)
 local at = 4
 while at <= #ARGV do
   local count = tonumber(ARGV[at])

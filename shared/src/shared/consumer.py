@@ -17,6 +17,7 @@ import prometheus_client
 from redis.exceptions import ResponseError
 
 from shared import redis
+from shared.checkpoint import Position
 from shared.commit import Commands, Cursor
 from shared.errors import Fenced, StreamGap
 from shared.events.base import Event, Family, entry_fields
@@ -80,26 +81,6 @@ class Source:
     beginning: bytes  # the event type after which nothing that came before matters
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """The checkpoint: the last entry folded, its sequence, and the sequence of the last derived event."""
-
-    entry: str = "0-0"
-    seq: int = 0
-    derived_seq: int = 0
-
-    @classmethod
-    def parse(cls, cursor: str) -> Position:
-        """Read the cursor as it is stored; an empty one is the beginning."""
-        if not cursor:
-            return cls()
-        entry, seq, derived_seq = cursor.split(" ")
-        return cls(entry, int(seq), int(derived_seq))
-
-    def __str__(self) -> str:
-        return f"{self.entry} {self.seq} {self.derived_seq}"
-
-
 class Consumer:
     """Runs one fold for one service."""
 
@@ -116,7 +97,8 @@ class Consumer:
         self._cursor = Cursor(service.redis, source.checkpoint)
         self._position = Position()
         self._in_memory = False  # whether the fold's memory is what `_position` says
-        self._awaiting = False  # whether everything is skipped until the stream begins anew
+        self._gap = ""  # why everything is skipped until the stream begins anew
+        self._asked = False  # whether the producer was told of that gap
         self._trouble = Trouble(service.log, "redis")
 
     async def run(self) -> None:
@@ -131,7 +113,9 @@ class Consumer:
                     self._in_memory = False
                     self._service.log.warning("fold_fenced", error=str(error))
                 except StreamGap as error:
-                    await self._ask_for_resync(error)
+                    self._in_memory = False
+                    self._gap, self._asked = str(error), False
+                    self._report()
                 except redis.LOST as error:
                     self._trouble.failed(error)
                     self._service.health.degraded(f"Redis does not answer: {error}")
@@ -161,12 +145,26 @@ class Consumer:
         if stored.seq == 0:
             self._fold.reset()
         else:
-            await self._fold.restore(self._service.redis)
+            await self._read_state()
         self._position, self._in_memory = stored, True
         self._service.log.info("fold_restored", seq=stored.seq, seconds=round(time.monotonic() - started, 3))
 
+    async def _read_state(self) -> None:
+        try:
+            await self._fold.restore(self._service.redis)
+        except redis.LOST:
+            raise
+        except Exception as error:  # damaged, or written by another version: nothing that a restart would mend
+            self._fold.reset()
+            if not self._gap:
+                raise StreamGap(f"the state beside {self._source.checkpoint} cannot be read: {error!r}") from error
+
     async def _align_group(self) -> None:
-        """Make the group deliver exactly what follows the checkpoint."""
+        """Make the group deliver exactly what follows the checkpoint.
+
+        A stream that was deleted, or that lost its end in a failover, may number its next entries below the
+        checkpoint: then all that comes from now on is delivered, and `seq` tells whether it follows.
+        """
         stream, position = self._source.stream, self._position
         try:
             await self._service.redis.xgroup_create(
@@ -176,11 +174,16 @@ class Consumer:
             if "BUSYGROUP" not in str(error):
                 raise
             await self._service.redis.xgroup_setid(stream, self._group, id=position.entry, entries_read=position.seq)
+        info = await self._service.redis.xinfo_stream(stream)
+        last = info["last-generated-id"].decode()
+        if position.is_beyond(last):
+            await self._service.redis.xgroup_setid(stream, self._group, id=last, entries_read=info["entries-added"])
 
     async def _folding(self, reader: redis.Client) -> None:
+        await self._ask_for_resync()
         await self._restore()
         await self._align_group()
-        self._service.health.ok(stream=self._source.stream)
+        self._report(stream=self._source.stream)
         while not self._service.stopping.is_set():
             entries = await self._read(reader)
             self._trouble.ended()
@@ -188,7 +191,13 @@ class Consumer:
                 await self._fold_entries(entries)
             else:
                 await self._commit(self._position, ())
-            self._service.health.ok(seq=self._position.seq)
+            self._report(seq=self._position.seq)
+
+    def _report(self, **details: str | int) -> None:
+        if self._gap:
+            self._service.health.degraded(f"rebuilding: {self._gap}", **details)
+        else:
+            self._service.health.ok(**details)
 
     async def _read(self, reader: redis.Client) -> list[Entry]:
         now_ms = int(time.time() * 1000)
@@ -227,18 +236,18 @@ class Consumer:
         kind = fields[b"type"]
         begins_anew = kind == self._source.beginning
         if entry_seq != seq + 1 and not begins_anew:
-            if self._awaiting:
+            if self._gap:
                 return seq
             raise StreamGap(
                 f"{self._source.stream}: expected entry {seq + 1} but {entry_seq} follows, at {entry_id.decode()}"
             )
-        if self._awaiting and not begins_anew:
+        if self._gap and not begins_anew:
             return seq
         event = self._source.family.decode(kind, fields[b"data"])
         if event is not None:
             self._fold.apply(event)
         if begins_anew:
-            self._awaiting = False
+            self._gap = ""
         return entry_seq
 
     async def _commit(self, position: Position, acknowledged: Sequence[bytes]) -> None:
@@ -286,10 +295,9 @@ class Consumer:
             self._service.log.error("entry_dead", stream=self._source.stream, id=entry_id.decode())
         await self._align_group()
 
-    async def _ask_for_resync(self, error: StreamGap) -> None:
-        """Entries are lost: have the producer begin anew, and skip what comes before that beginning."""
-        self._awaiting = True
-        self._in_memory = False
-        self._service.health.degraded(f"rebuilding: {error}")
-        await self._service.redis.set(self._source.resync, str(error))
-        await self._service.say(GapDetected, str(error))
+    async def _ask_for_resync(self) -> None:
+        """Entries are lost: have the producer begin anew. What comes before that beginning is skipped."""
+        if self._gap and not self._asked:
+            await self._service.redis.set(self._source.resync, self._gap)
+            self._asked = True
+            await self._service.say(GapDetected, self._gap)

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import redis.asyncio as aio
 from redis import exceptions
@@ -32,7 +32,17 @@ SOCKET_TIMEOUT: Final = 5.0
 BLOCK_MS: Final = 1_000
 """Longest time that a blocking read waits in the server."""
 
-LOST: Final = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
+LOST: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    exceptions.ClusterDownError,  # a shard has no primary just now
+    exceptions.RedisClusterException,  # no node of the cluster answers, or a slot has none
+    exceptions.TryAgainError,  # a slot is on its way to another node
+    exceptions.ReadOnlyError,  # the primary that we knew is a replica now
+    exceptions.OutOfMemoryError,  # until somebody makes room
+    OSError,
+)
 """What a lost, starting or unreachable server looks like: the command may or may not have been carried out."""
 
 
@@ -60,7 +70,7 @@ def _client(url: str, timeout: float) -> Client:
     if parts.scheme == "redis+cluster":
         nodes = [ClusterNode(host, port) for host, port in _hosts(url, 6379)]
         user, password = _credentials(url)
-        return RedisCluster(startup_nodes=nodes, username=user, password=password, **options)
+        return RedisCluster(startup_nodes=nodes, username=user, password=password, retry=retry, **options)
     if parts.scheme == "redis+sentinel":
         service, _, database = parts.path.strip("/").partition("/")
         if not service:
@@ -76,17 +86,18 @@ def _credentials(url: str) -> tuple[str | None, str | None]:
     if not at:
         return None, None
     user, _, password = login.partition(":")
-    return user or None, password or None
+    return unquote(user) or None, unquote(password) or None  # as in the addresses that redis-py reads itself
 
 
 def _hosts(url: str, default_port: int) -> list[tuple[str, int]]:
     hosts = urlsplit(url).netloc.rpartition("@")[2]
     pairs = []
     for part in hosts.split(","):
-        host, _, port = part.strip().rpartition(":") if ":" in part else (part.strip(), "", str(default_port))
+        bare = ":" not in part or part.strip().endswith("]")  # an IPv6 address stands in brackets
+        host, _, port = (part.strip(), "", str(default_port)) if bare else part.strip().rpartition(":")
         if not host or not port.isdecimal():
             raise ConfigError(f"REDIS_URL={mask_url(url)!r}: {part!r} is no host:port")
-        pairs.append((host, int(port)))
+        pairs.append((host.strip("[]"), int(port)))
     return pairs
 
 

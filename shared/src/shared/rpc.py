@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from collections.abc import Sequence
 from decimal import Decimal
 from types import TracebackType
@@ -161,9 +162,7 @@ class RpcClient:
             async with self._session.post(self.node.rpc_url, data=body, headers=headers) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RpcUnreachable(
-                f"no answer from the node at {self.node.rpc_url}: {str(error) or 'timeout'}"
-            ) from error
+            raise RpcUnreachable(f"no answer from the node at {self.node.rpc_url}: {_cause(error)}") from None
 
     def _credentials(self) -> str:
         if self.node.rpc_cookie_file is None:
@@ -186,6 +185,17 @@ class RpcClient:
             else f"{prefix}_RPC_USER and {prefix}_RPC_PASSWORD"
         )
         return f"the node at {self.node.rpc_url} refuses {what} (401)"
+
+
+def _cause(error: Exception) -> str:
+    """What a person needs of a failed exchange: aiohttp's own words repeat the address three times."""
+    if isinstance(error, TimeoutError):
+        return f"timeout after {TIMEOUT:g} s"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
 
 
 def _result(method: str, response: _Response[Any]) -> Any:

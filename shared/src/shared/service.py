@@ -73,11 +73,9 @@ class Service:
     """One running service: what its `run` is given."""
 
     def __init__(self, name: str, config: settings.Settings) -> None:
-        if config.redis_url is None:
-            raise ConfigError("REDIS_URL is not set: expected redis://HOST:PORT (make run sets it for its own Valkey)")
         self.name = name
         self.settings = config
-        self.redis_url: str = config.redis_url
+        self.redis_url = config.require_redis()
         self.instance = config.instance or f"{name}@{socket.gethostname()}"
         self.version = version("bitcoin-dashboard-shared")
         self.keys = Keys(config.network)

@@ -7,6 +7,7 @@ the value (secrets masked) and what is expected.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,12 @@ class Settings:
     metrics_port: int | None
     instance: str
     pools_file: Path | None
+
+    def require_redis(self) -> str:
+        """The address of Redis; raises ConfigError where it is not set."""
+        if self.redis_url is None:
+            raise ConfigError("REDIS_URL is not set: expected redis://HOST:PORT (make run sets it for its own Valkey)")
+        return self.redis_url
 
     @property
     def configured_nodes(self) -> tuple[NodeSettings, ...]:
@@ -114,24 +121,31 @@ def _checked_url(name: str, value: str, schemes: tuple[str, ...], *, host: bool)
 
 
 def mask_url(url: str) -> str:
-    """The address with its password replaced, fit for a log."""
-    scheme, separator, rest = url.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    if not separator or not at:
-        return url
-    user = credentials.partition(":")[0]
-    return f"{scheme}://{user}:***@{host}"
+    """The address with its password replaced, fit for a log; also where it is not a proper address."""
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url)
+    lead = scheme[0] if scheme else ""
+    credentials, at, host = url[len(lead) :].rpartition("@")
+    if at:
+        url = f"{lead}{credentials.partition(':')[0]}:***@{host}"
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", url)
 
 
 def read_files(directory: Path) -> dict[str, str]:
-    """Variables of `.env.main`, `.env.api` and every other `.env.<node>` in the folder; examples are left out."""
+    """Variables of `.env.main`, `.env.api` and every other `.env.<node>` in the folder.
+
+    Examples, and copies that editors leave (`.env.main.bak`, `.env.main~`), are left out.
+    """
     values: dict[str, str] = {}
     if not directory.is_dir():
         return values
     for path in sorted(directory.glob(".env.*")):
-        if path.suffix == ".example":
+        if path.suffix == ".example" or re.search(r"[.~]", path.name.removeprefix(".env.")):
             continue
-        for name, value in dotenv_values(path, interpolate=False).items():
+        try:
+            found = dotenv_values(path, interpolate=False)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}") from error
+        for name, value in found.items():
             if value is None:
                 raise ConfigError(f"{path}: {name} has no value: expected {name}=VALUE")
             values[name] = value
@@ -149,7 +163,9 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
     for name in names:
         if not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"NODES: {name!r} is no name for a node: expected letters, digits, - and _")
-    if len(set(names)) != len(names):
+    if not names:
+        raise ConfigError(f"NODES={reader.text('NODES')!r}: expected at least one name")
+    if len({name.replace("-", "_") for name in names}) != len(names):
         raise ConfigError(f"NODES={','.join(names)!r}: expected each name once")
     port = reader.port("WEB_PORT", 8080)
     return Settings(

@@ -6,9 +6,11 @@ commit as the events. So after any failure the difference to the node is known, 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Final
 
 from chain_ingest.chain import AppliedBlock
@@ -248,14 +250,14 @@ class MempoolFollower:
         self._remove(TxRemoved(txid=txid, reason="unknown") for txid in gone)
         await self.commit()
         self.snapshot_done, self.snapshot_total = 0, len(new)
-        for start in range(0, len(new), SNAPSHOT_STEP):
-            part = new[start : start + SNAPSHOT_STEP]
-            entries, raw = await node.details(part)
-            for txid in part:
-                if txid in entries and txid in raw:
-                    self._add(txid, entries[txid], parse(raw[txid]))
-            await self.commit()
-            self.snapshot_done += len(part)
+        parts = [new[start : start + SNAPSHOT_STEP] for start in range(0, len(new), SNAPSHOT_STEP)]
+        async with contextlib.aclosing(_details(node, parts)) as answers:
+            async for part, entries, raw in answers:
+                for txid in part:
+                    if txid in entries and txid in raw:
+                        self._add(txid, entries[txid], parse(raw[txid]))
+                await self.commit()
+                self.snapshot_done += len(part)
         self._skip_below = self._next_sequence = contents.mempool_sequence
         return len(gone) + len(new)
 
@@ -273,3 +275,21 @@ class MempoolFollower:
             time_ms=int(time.time() * 1000),
         )
         await self.commit(last=event)
+
+
+Part = tuple[list[str], dict[str, Entry], dict[str, bytes]]
+
+
+async def _details(node: Node, parts: list[list[str]]) -> AsyncGenerator[Part, None]:
+    """Entries and bytes part by part; the next part is on its way while the caller deals with one."""
+    coming: asyncio.Task[tuple[dict[str, Entry], dict[str, bytes]]] | None = None
+    try:
+        for place, part in enumerate(parts):
+            answer = await (coming or node.details(part))
+            follows = parts[place + 1 : place + 2]
+            coming = asyncio.create_task(node.details(follows[0])) if follows else None
+            yield part, *answer
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)

@@ -18,16 +18,22 @@ SPARK_BLOCKS: Final = 2 * RETARGET_INTERVAL
 _CLAMP: Final = 4.0
 """An adjustment changes difficulty fourfold at most (CalculateNextWorkRequired)."""
 
+_FEW: Final = 12
+"""Fewer blocks than this tell nothing about how fast they come: years may lie between the first two."""
+
+_SLOWEST: Final = 86_400.0
+"""Seconds between blocks that an estimate reckons with at most, so that every date lies within the calendar."""
+
 _TIMESPAN: Final = RETARGET_INTERVAL * TARGET_SPACING
 
 
 def spacing(network: Network, headers: Headers) -> float:
     """Seconds between blocks to reckon with: what difficulty aims at, or what is seen where it never adjusts."""
-    if network.retargets:
-        return TARGET_SPACING
     recent = headers.times[-DAY - 1 :]
+    if network.retargets or len(recent) < _FEW:
+        return TARGET_SPACING
     span = max(recent) - min(recent)
-    return span / (len(recent) - 1) if span else TARGET_SPACING
+    return min(span / (len(recent) - 1), _SLOWEST) if span else TARGET_SPACING
 
 
 def tip_view(network: Network, headers: Headers, tip_hash: str) -> TipView:
@@ -97,7 +103,7 @@ def retarget_view(network: Network, headers: Headers) -> RetargetView:
     start_time = headers.time(start) if headers.knows(start) else headers.times[0]
     intervals = height - max(start, headers.first)
     average = (headers.times[-1] - start_time) / intervals if intervals else float(TARGET_SPACING)
-    average = max(average, 0.001)
+    average = min(max(average, 0.001), _SLOWEST)
     change = 0.0
     if network.retargets and intervals:
         ratio = _TIMESPAN / (average * (RETARGET_INTERVAL - 1))

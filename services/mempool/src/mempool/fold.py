@@ -22,6 +22,9 @@ from shared.keys import Keys
 UPDATE_MS: Final = 1_000
 """Views are written at most once in this time, less often where they take long."""
 
+LOADING_MS: Final = 4_000
+"""The same before the first comparison with the node, while a whole mempool comes in."""
+
 DUTY: Final = 10
 """Making views takes at most one part in this many of the time."""
 
@@ -95,6 +98,8 @@ class MempoolFold:
         theirs = (event.tx_count, event.vsize, event.total_fee)
         if ours != theirs:
             raise StreamGap(f"the mempool adds up to {ours}, the node says {theirs} (transactions, vB, sat)")
+        if self._synced is None:
+            self._interval_ms = UPDATE_MS
         self._synced, self._synced_changed = event, True
 
     def due_ms(self, now_ms: int) -> int | None:
@@ -143,4 +148,4 @@ class MempoolFold:
         changes.events.append(event)
         took_ms = (time.perf_counter() - began) * 1000
         self._dirty, self._updated_ms = False, now_ms
-        self._interval_ms = max(UPDATE_MS, int(took_ms * DUTY))
+        self._interval_ms = max(LOADING_MS if self._synced is None else UPDATE_MS, int(took_ms * DUTY))

@@ -147,37 +147,57 @@ def _rate(item: Tx | Chunk) -> float:
 
 
 def linearise(cluster: dict[bytes, Tx]) -> list[Chunk]:
-    """Order one cluster into chunks of falling feerate."""
+    """Order one cluster into chunks of falling feerate.
+
+    Transactions are numbered parents first, and sets of them are the bits of an integer.
+    """
     order = _topological(cluster)
-    ancestors: dict[bytes, set[bytes]] = {}
-    descendants: dict[bytes, list[bytes]] = {txid: [] for txid in order}
-    for txid in order:
-        mine = {txid}
-        for parent in cluster[txid].parents:
-            if parent in cluster:
-                mine |= ancestors[parent]
-        ancestors[txid] = mine
-        for ancestor in mine:
-            descendants[ancestor].append(txid)
-    fees = {txid: sum(cluster[a].fee for a in ancestors[txid]) for txid in order}
-    sizes = {txid: sum(cluster[a].vsize for a in ancestors[txid]) for txid in order}
-    place = {txid: at for at, txid in enumerate(order)}
+    txs = [cluster[txid] for txid in order]
+    number = {txid: at for at, txid in enumerate(order)}
+    ancestors: list[int] = []
+    fees: list[int] = []  # of what is left of the ancestors, itself included
+    sizes: list[int] = []
+    for at, tx in enumerate(txs):
+        mask = 1 << at
+        for parent in tx.parents:
+            if (place := number.get(parent)) is not None:
+                mask |= ancestors[place]
+        ancestors.append(mask)
+        members = [txs[place] for place in _bits(mask)]
+        fees.append(sum(member.fee for member in members))
+        sizes.append(sum(member.vsize for member in members))
     chunks: list[Chunk] = []
-    left = dict.fromkeys(order)
+    left = list(range(len(txs)))
+    taken = 0
     while left:
-        best = max(left, key=lambda txid: fees[txid] / sizes[txid])
-        package = sorted((txid for txid in ancestors[best] if txid in left), key=place.__getitem__)
-        chunks.append(Chunk(fees[best], sizes[best], [cluster[txid] for txid in package]))
-        for txid in package:
-            del left[txid]
-            for descendant in descendants[txid]:
-                fees[descendant] -= cluster[txid].fee
-                sizes[descendant] -= cluster[txid].vsize
+        best = left[0]
+        for at in left:
+            if fees[at] * sizes[best] > fees[best] * sizes[at]:
+                best = at
+        package = ancestors[best] & ~taken
+        chunks.append(Chunk(fees[best], sizes[best], [txs[at] for at in _bits(package)]))
+        taken |= package
+        left = [at for at in left if not package >> at & 1]
+        for at in left:
+            if shared := ancestors[at] & package:
+                for place in _bits(shared):
+                    fees[at] -= txs[place].fee
+                    sizes[at] -= txs[place].vsize
         while len(chunks) > 1 and chunks[-1].rate > chunks[-2].rate:
             last = chunks.pop()
             before = chunks.pop()
             chunks.append(Chunk(before.fee + last.fee, before.vsize + last.vsize, before.txs + last.txs))
     return chunks
+
+
+def _bits(mask: int) -> list[int]:
+    """Places of the set bits, lowest first."""
+    places = []
+    while mask:
+        low = mask & -mask
+        places.append(low.bit_length() - 1)
+        mask ^= low
+    return places
 
 
 def _topological(cluster: dict[bytes, Tx]) -> list[bytes]:

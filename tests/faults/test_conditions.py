@@ -1,0 +1,235 @@
+"""What a person reads when something is missing or wrong, and that the rest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from local_run.node import RegtestNode
+from local_run.ports import pick
+from shared.views import TipView
+from support import check
+from support.spending import mine, mined_coins
+from support.stack import Stack, until
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    async with Stack(tmp_path) as started:
+        yield started
+
+
+async def page(stack: Stack) -> str:
+    """The overview as a person reads it; empty while web does not answer."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(stack.url) as response:
+            assert response.status == 200
+            return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", await response.text())).split())
+    except aiohttp.ClientError:
+        return ""
+
+
+async def says(stack: Stack, words: str, service: str = "chain-ingest", limit: float = 15) -> None:
+    """The service's heartbeat and the page both say it."""
+
+    async def heartbeat() -> bool:
+        health = await stack.health(service)
+        return health is not None and words in health.reason
+
+    async def shown() -> bool:
+        return words in await page(stack)
+
+    await until(heartbeat, limit, f"the heartbeat of {service} says {words!r}")
+    await until(shown, limit, f"the page says {words!r}")
+
+
+async def test_an_unreachable_node_is_named_and_found_again(stack: Stack, tmp_path: Path) -> None:
+    await mine(stack.node)
+    cookie = tmp_path / "cookie"  # the node removes its own when it stops
+    cookie.write_bytes(stack.node.cookie_file.read_bytes())
+    stack.extra_env["MAIN_RPC_COOKIE_FILE"] = str(cookie)
+    await stack.node.stop()
+    await stack.start()
+    await says(stack, f"no answer from the node at {stack.node.rpc_url}: Connection refused")
+    cookie.unlink()
+    await says(stack, f"MAIN_RPC_COOKIE_FILE={str(cookie)!r} cannot be read (No such file or directory)")
+    cookie.symlink_to(stack.node.cookie_file)
+    async with aiohttp.ClientSession() as session, session.get(f"{stack.url}/readyz") as response:
+        assert response.status == 503
+    await stack.node.start()
+    await stack.synced()
+    async with aiohttp.ClientSession() as session, session.get(f"{stack.url}/readyz") as response:
+        assert response.status == 200
+
+
+async def test_a_wrong_password_is_named(stack: Stack) -> None:
+    stack.extra_env |= {"MAIN_RPC_COOKIE_FILE": "", "MAIN_RPC_USER": "somebody", "MAIN_RPC_PASSWORD": "s3cret-word"}
+    await stack.start()
+    await says(stack, "refuses MAIN_RPC_USER and MAIN_RPC_PASSWORD (401)")
+    assert "s3cret-word" not in stack.log("chain-ingest")
+    assert "s3cret-word" not in await page(stack)
+
+
+async def test_a_node_of_another_network_is_refused(stack: Stack) -> None:
+    stack.extra_env["BITCOIN_NETWORK"] = "signet"
+    stack.keys = type(stack.keys)("signet")
+    await stack.start()
+    await says(stack, "is on network 'regtest': BITCOIN_NETWORK expects 'signet'")
+
+
+async def test_an_old_node_is_refused(stack: Stack) -> None:
+    answers = {
+        "getblockchaininfo": {
+            "chain": "regtest", "blocks": 0, "headers": 0, "bestblockhash": "00" * 32,
+            "initialblockdownload": False, "verificationprogress": 1,
+        },
+        "getnetworkinfo": {"version": 200100, "subversion": "/Satoshi:0.20.1/"},
+    }  # fmt: skip
+
+    async def answer(request: web.Request) -> web.Response:
+        call = await request.json()
+        return web.json_response({"id": call["id"], "result": answers[call["method"]], "error": None})
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = pick()[0]
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        stack.extra_env |= {
+            "MAIN_RPC_URL": f"http://127.0.0.1:{port}", "MAIN_RPC_COOKIE_FILE": "",
+            "MAIN_RPC_USER": "a", "MAIN_RPC_PASSWORD": "b",
+        }  # fmt: skip
+        await stack.start()
+        await says(stack, "is version 200100 /Satoshi:0.20.1/: expected 210000 (Bitcoin Core 0.21) or later")
+        await stack.stop_services()
+    finally:
+        await runner.cleanup()
+
+
+async def test_without_zmq_the_node_is_asked(stack: Stack) -> None:
+    stack.extra_env["MAIN_ZMQ_URLS"] = ""
+    await mine(stack.node)
+    await stack.start()
+    await says(stack, "MAIN_ZMQ_URLS is not set")
+    await mine(stack.node, 2)
+    await check.equals_node(stack, 10)
+
+
+async def test_no_redis_at_the_start_and_later(stack: Stack) -> None:
+    await mine(stack.node)
+    await stack.valkey.stop()
+    await stack.start()
+
+    async def told() -> bool:
+        return "Redis" in await page(stack) and all("redis_failed" in stack.log(name) for name in check.FOLDS)
+
+    await until(told, 15, "the page and the logs say that Redis does not answer")
+    await stack.valkey.start()
+    await stack.synced()
+    await stack.valkey.kill()
+
+    async def told_again() -> bool:
+        text = await page(stack)
+        return "Redis" in text and "does not answer" in text
+
+    await until(told_again, 15, "the page says that Redis went away")
+    await stack.valkey.start()
+    await mine(stack.node)
+    await stack.synced()
+
+
+async def test_silence_while_the_node_downloads_the_chain(tmp_path: Path) -> None:
+    past = int(time.time()) - 90 * 86_400
+    node = RegtestNode(tmp_path / "node", mocktime=past)
+    async with Stack(tmp_path, node=node) as stack:
+        await mined_coins(node, 1)
+        node.mocktime = None
+        await node.restart()  # with the clock of today its tip is months old
+        await stack.start()
+        await says(stack, "is downloading the chain: 101 of 101 blocks")
+        assert await stack.entries(stack.keys.blocks) == []
+        assert await stack.entries(stack.keys.txs) == []
+        await mine(node)
+        await check.equals_node(stack)
+
+
+async def test_a_better_node_is_used_again(tmp_path: Path) -> None:
+    """The second node serves while the first is away."""
+    first, second = RegtestNode(tmp_path / "first"), RegtestNode(tmp_path / "second")
+    async with second, Stack(tmp_path, node=first) as stack:
+        hashes = await mine(first, 3)
+        for block_hash in hashes:
+            await second.rpc("submitblock", await first.rpc("getblock", block_hash, 0))
+        stack.extra_env |= {**second.env("SPARE"), "NODES": "main,spare"}
+        await stack.start(*check.FOLDS)
+        await stack.synced()
+        await first.stop()
+        await mine(second)
+
+        async def follows() -> bool:
+            tip = await stack.view(TipView)
+            return tip is not None and tip.hash == await second.rpc("getbestblockhash")
+
+        await until(follows, 15, "the spare node's block is shown")
+        await first.start()
+        await first.rpc("submitblock", await second.rpc("getblock", await second.rpc("getbestblockhash"), 0))
+
+        async def used() -> list[str]:
+            events = await stack.entries(stack.keys.ops)
+            return [data["detail"].split()[0] for _, _, kind, data in events if kind == "node.changed"]
+
+        async def returned() -> bool:
+            return await used() == ["main", "spare", "main"]
+
+        await until(returned, 25, "the preferred node is used again")
+
+
+async def test_a_wrong_value_stops_the_service_at_once(stack: Stack) -> None:
+    await stack.start("mempool", LOG_FORMAT="xml")
+    assert await stack.wait("mempool") == 2
+    assert "LOG_FORMAT='xml': expected one of json, console" in stack.log("mempool")
+
+
+async def test_rebuild_makes_everything_anew(stack: Stack, tmp_path: Path) -> None:
+    await mined_coins(stack.node, 1)
+    await stack.start(*check.FOLDS)
+    await stack.synced()
+    before = await check.every_view(stack)
+    for key in (stack.keys.chain_views, stack.keys.mempool_views):
+        await stack.redis.delete(key)
+    process = await asyncio.create_subprocess_exec(
+        *stack.command("shared.rebuild"), env=stack.environment(), stdout=asyncio.subprocess.DEVNULL
+    )
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+    async def back() -> bool:
+        try:
+            return await check.every_view(stack) == before
+        except AssertionError:
+            return False
+
+    await until(back, 25, "every view is there again")
+
+
+async def test_the_status_page_shows_every_service(stack: Stack) -> None:
+    await mine(stack.node)
+    await stack.start()
+    await stack.synced()
+
+    async def complete() -> bool:
+        async with aiohttp.ClientSession() as session, session.get(f"{stack.url}/api/v1/status") as response:
+            text = json.dumps(await response.json())
+        return all(f'"{name}"' in text for name in ("chain-ingest", "chain-metrics", "mempool", "web"))
+
+    await until(complete, 10, "/api/v1/status names every service")

@@ -1,0 +1,170 @@
+"""The smallest fold that shows whether each entry counts exactly once, and what it takes to run it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from redis.exceptions import ResponseError
+
+from shared import redis, settings
+from shared.bus import Producer
+from shared.consumer import Changes, Consumer, Source
+from shared.errors import StreamGap
+from shared.events.base import Event, Family
+from shared.keys import Keys
+from shared.lease import Lease
+from shared.service import Service
+
+KEYS = Keys("regtest")
+
+
+class Begun(Event, frozen=True, kw_only=True, gc=False):
+    TYPE: ClassVar[str] = "begun"
+
+
+class Counted(Event, frozen=True, kw_only=True, gc=False):
+    TYPE: ClassVar[str] = "counted"
+
+    number: int
+
+
+class Noted(Event, frozen=True, kw_only=True, gc=False):
+    TYPE: ClassVar[str] = "noted"
+
+    total: int
+
+
+FAMILY = Family(Begun, Counted)
+
+SOURCE = Source(
+    domain="chain",
+    stream=KEYS.blocks,
+    family=FAMILY,
+    checkpoint=KEYS.chain_checkpoint,
+    derived=KEYS.metrics,
+    derived_keep=1_000_000,
+    resync=KEYS.chain_resync,
+    beginning=b"begun",
+)
+
+POISON = 666
+CONTRADICTION = 667
+
+
+class Ledger:
+    """Adds numbers up. Redis is told by increments: whatever is committed twice shows."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self._new: list[int] = []
+        self._anew = False
+        self.restores = 0
+
+    async def restore(self, client: redis.Client) -> None:
+        self.restores += 1
+        self.numbers = [int(raw) for raw in await client.lrange(KEYS.chain_state, 0, -1)]
+        self._new, self._anew = [], False
+
+    def reset(self) -> None:
+        self.numbers, self._new, self._anew = [], [], False
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case Counted(number=number) if number == POISON:
+                raise ValueError("an event that this fold cannot take")
+            case Counted(number=number) if number == CONTRADICTION:
+                raise StreamGap("an event that contradicts the state")
+            case Counted(number=number):
+                self.numbers.append(number)
+                self._new.append(number)
+            case Begun():
+                self.reset()
+                self._anew = True
+
+    def flush(self, now_ms: int) -> Changes:
+        changes = Changes()
+        if self._anew:
+            changes.commands.add("DEL", KEYS.chain_state)
+            changes.commands.add("DEL", KEYS.chain_views)
+        for number in self._new:
+            changes.commands.add("RPUSH", KEYS.chain_state, number)
+            changes.commands.add("HINCRBY", KEYS.chain_views, "sum", number)
+            changes.events.append(Noted(total=number))
+        self._new, self._anew = [], False
+        return changes
+
+    def due_ms(self, now_ms: int) -> int | None:
+        return None
+
+
+def service(url: str, name: str = "ledger", **env: str) -> Service:
+    """A service as its main would make it, on this server."""
+    config = settings.load({"REDIS_URL": url, "BITCOIN_NETWORK": "regtest", **env}, Path("no-such-folder"))
+    return Service(name, config)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    url: str, run: Callable[[Service], Awaitable[None]], name: str = "ledger", **env: str
+) -> AsyncIterator[Service]:
+    """Run a service's `run` beside the test; stopped as by a signal at the end, which must not take long."""
+    it = service(url, name, **env)
+    task = asyncio.ensure_future(run(it))
+    try:
+        yield it
+        it.stopping.set()
+        await asyncio.wait_for(task, 8)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await it.close()
+
+
+def fold(ledger: Ledger) -> Callable[[Service], Awaitable[None]]:
+    """A `run` that folds the ledger's stream."""
+
+    async def run(it: Service) -> None:
+        await Consumer(it, SOURCE, ledger).run()
+
+    return run
+
+
+async def producer(client: redis.Client) -> Producer:
+    """The producer of the ledger's stream, with its lease, loaded."""
+    lease = Lease(client, KEYS.lease("chain", "writer"), KEYS.fence("chain", "writer"))
+    assert await lease.try_acquire()
+    made = Producer(client, lease, KEYS.blocks, KEYS.chain_producer)
+    await made.load()
+    return made
+
+
+def counted(numbers: range | list[int]) -> list[Event]:
+    return [Counted(number=number) for number in numbers]
+
+
+async def sequence(client: redis.Client, stream: str) -> list[int]:
+    """`seq` of every entry, in order."""
+    return [int(fields[b"seq"]) for _, fields in await client.xrange(stream)]
+
+
+async def folded(client: redis.Client) -> list[int]:
+    """The numbers that the state in Redis holds."""
+    return [int(raw) for raw in await client.lrange(KEYS.chain_state, 0, -1)]
+
+
+async def total(client: redis.Client) -> int:
+    """The sum that the increments made."""
+    return int(await client.hget(KEYS.chain_views, "sum") or 0)
+
+
+async def pending(client: redis.Client, group: str = "ledger") -> int:
+    """Entries delivered but not acknowledged."""
+    try:
+        found: dict[Any, Any] = await client.xpending(KEYS.blocks, group)
+    except ResponseError:
+        return 0
+    return int(found["pending"])
