@@ -103,7 +103,7 @@ def retarget_view(network: Network, headers: Headers) -> RetargetView:
     start_time = headers.time(start) if headers.knows(start) else headers.times[0]
     intervals = height - max(start, headers.first)
     average = (headers.times[-1] - start_time) / intervals if intervals else float(TARGET_SPACING)
-    average = min(max(average, 0.001), _SLOWEST)
+    average = min(max(average, 0.001), _SLOWEST) if network.retargets else spacing(network, headers)
     change = 0.0
     if network.retargets and intervals:
         ratio = _TIMESPAN / (average * (RETARGET_INTERVAL - 1))

@@ -1,0 +1,74 @@
+"""Writes docs/events.md from the event types themselves: `python tests/docs/events_page.py > docs/events.md`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+
+from shared.events import blocks, derived, mempool, ops
+from shared.events.base import Event
+
+_HEAD = """\
+# Events and streams
+
+A stream entry has the fields `type`, `v` (schema version), `seq` and `data` (JSON). `seq` counts the entries of one
+stream from 1 without a hole: a reader that sees a jump has missed something. Readers tolerate unknown types and
+fields. Amounts are integers in satoshi, sizes in virtual bytes or weight units, times in Unix seconds unless the name
+ends in `_ms`, hashes and txids lower-case hex in RPC order. `net` is main, test, testnet4, signet or regtest.
+
+Read them with `XREAD` from an id of your own, or over HTTP as Server-Sent Events ([http.md](http.md)). Do not join the
+services' consumer groups. How long entries stay is said in `shared/src/shared/keys.py`.
+
+This page is made from the types in `shared/src/shared/events` by `make docs`.
+"""
+
+_STREAMS: list[tuple[str, str, list[type[Event]]]] = [
+    ("{net:chain}:blocks", "chain-ingest", [blocks.HeadersLoaded, blocks.BlockConnected, blocks.BlockDisconnected]),
+    (
+        "{net:mempool}:txs",
+        "chain-ingest",
+        [mempool.MempoolReset, mempool.TxAdded, mempool.TxRemoved, mempool.MempoolSynced],
+    ),
+    ("{net:chain}:metrics", "chain-metrics", [derived.MetricsUpdated]),
+    ("{net:mempool}:fees", "mempool", [derived.MempoolUpdated]),
+    (
+        "{net:ops}:events",
+        "every service",
+        [
+            ops.ServiceStarted,
+            ops.ServiceDegraded,
+            ops.ServiceRecovered,
+            ops.NodeChanged,
+            ops.GapDetected,
+            ops.GapRepaired,
+        ],
+    ),
+]
+
+_FIELD = re.compile(r"^    (\w+): (.+?)(?: = .+?)?(?:  # (.*))?$", re.MULTILINE)
+
+
+def _event(kind: type[Event]) -> str:
+    paragraphs = (inspect.getdoc(kind) or "").split("\n\n")
+    source = inspect.getsource(kind.__mro__[1] if kind.__mro__[1] is ops.OpsEvent else kind)
+    rows = [
+        f"| `{name}` | `{annotation.replace(' | ', ' or ')}` | {comment} |"
+        for name, annotation, comment in _FIELD.findall(source)
+        if name not in {"TYPE", "VERSION"}
+    ]
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return "\n".join([f"### `{kind.TYPE}`", text, "", "| field | type | |", "|---|---|---|", *rows, ""])
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for stream, owner, kinds in _STREAMS:
+        parts.append(f"## `{stream}`\nPublished by {owner}.\n")
+        parts += [_event(kind) for kind in kinds]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
