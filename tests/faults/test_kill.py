@@ -107,3 +107,47 @@ async def test_stopped_services_continue_where_they_were(stack: Stack, tmp_path:
     events = await stack.entries(stack.keys.blocks)
     assert [kind for _, _, kind, _ in events[before:]] == ["block.connected"] * 2
     await check.equals_fresh_build(stack, tmp_path / "fresh")
+
+
+async def test_redis_loses_everything_while_services_run(stack: Stack, tmp_path: Path) -> None:
+    """Whatever is lost is made anew from the node, without a restart."""
+    node = stack.node
+    coins = await fan_out(node, await mined_coins(node, 1), 40)
+    await stack.start(*check.FOLDS)
+    await stack.synced()
+    sent: set[str] = set()
+    await push(stack, [built for coin in coins[:20] for built in chain(coin, 5, [5, 30])], sent)
+    await stack.synced()
+    await stack.redis.flushall()
+    await push(stack, [built for coin in coins[20:40] for built in chain(coin, 5, [9, 2])], sent)
+    await check.equals_node(stack)
+    await check.equals_fresh_build(stack, tmp_path / "fresh")
+
+
+async def test_a_standby_takes_over(stack: Stack, tmp_path: Path) -> None:
+    """kill -9 of the active replicas while a second of each stands by."""
+    node = stack.node
+    coins = await fan_out(node, await mined_coins(node, 1), 40)
+    await stack.start(*check.FOLDS)
+    await stack.synced()
+    spare = Stack(tmp_path / "spare", node=node, valkey=stack.valkey)
+    spare.folder.mkdir()
+    try:
+        for name in check.FOLDS:
+            await spare.start(name, INSTANCE=f"{name}-spare")
+
+        async def standing_by() -> bool:
+            states = [health.state for health in await stack.heartbeats() if health.instance.endswith("-spare")]
+            return states == ["standby"] * 3
+
+        await until(standing_by, 10, "all spares stand by")
+        sent: set[str] = set()
+        await push(stack, [built for coin in coins[:20] for built in chain(coin, 5, [5, 30])], sent)
+        for name in check.FOLDS:
+            await stack.kill(name)
+        await push(stack, [built for coin in coins[20:40] for built in chain(coin, 5, [9, 2])], sent)
+        await mine(node)
+        await check.equals_node(stack, limit=12)
+        await check.equals_fresh_build(stack, tmp_path / "fresh")
+    finally:
+        await spare.stop_services()

@@ -153,13 +153,13 @@ class Stack:
                     return msgspec.json.decode(raw, type=kind) if raw else None
         raise KeyError(kind)
 
+    async def heartbeats(self) -> list[Health]:
+        """The heartbeats of all instances."""
+        return [msgspec.json.decode(raw, type=Health) for raw in (await self.redis.hgetall(self.keys.health)).values()]
+
     async def health(self, service: str) -> Health | None:
         """The service's heartbeat."""
-        for raw in (await self.redis.hgetall(self.keys.health)).values():
-            health = msgspec.json.decode(raw, type=Health)
-            if health.service == service:
-                return health
-        return None
+        return next((health for health in await self.heartbeats() if health.service == service), None)
 
     async def synced(self, limit: float = 30) -> None:
         """Return when every view says what the node says now."""

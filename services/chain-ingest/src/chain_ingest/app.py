@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import Final
 
 from chain_ingest.chain import ChainFollower
@@ -120,7 +119,7 @@ class Ingest:
             if self._current != detail:
                 self._current = detail
                 await self._service.say(NodeChanged, detail)
-            self._service.health.note(node=config.name, node_version=info.subversion, since=int(time.time()))
+            self._service.health.note(node=config.name, node_version=info.subversion)
             follower = Follower(self._service, node, self._chain, self._mempool)
             try:
                 await follower.run(better=self._better_than(config))

@@ -133,6 +133,7 @@ class Follower:
             await self._sync_chain()
             self._hints.forget_raw()
         await self._handle(run)
+        self._service.health.note(**self._details())
         if self._mempool.run_is_open and not self._hints.pending:
             await self._hints.wait(RUN_SECONDS)
         if self._mempool.run_is_open and not self._hints.pending:
@@ -216,16 +217,18 @@ class Follower:
             return ""  # too busy to compare: the frame counters watch meanwhile
         return f"the mempool differs: {ours} here, {theirs} at the node (transactions, vB, sat)"
 
+    def _details(self) -> dict[str, int]:
+        count, vsize, _ = self._mempool.totals
+        return {"height": self._chain.tip_height, "mempool_count": count, "mempool_vsize": vsize}
+
     def _report(self) -> None:
         warning = self._warning
         if not warning and not self._hints.connected:
             warning = f"ZMQ does not answer at {', '.join(self._hints.silent)}: the node is asked every 2 s instead"
-        count, vsize, _ = self._mempool.totals
-        details = {"height": self._chain.tip_height, "mempool_count": count, "mempool_vsize": vsize}
         if warning:
-            self._service.health.degraded(warning, **details)
+            self._service.health.degraded(warning, **self._details())
         else:
-            self._service.health.ok(**details)
+            self._service.health.ok(**self._details())
 
     async def _serve_requests(self) -> None:
         """Publish anew for folds that lost entries, or for the command that rebuilds everything."""
