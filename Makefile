@@ -1,0 +1,44 @@
+# Each target sets itself up: deploy/local/venv makes .venv on the first call and returns at once afterwards.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+python := .venv/bin/python
+ARGS ?=
+
+.PHONY: docs help run test test-faults lint format bench lock clean venv
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: ## make or repair .venv (PYTHON=python3.12 chooses the interpreter)
+	@deploy/local/venv
+
+run: venv ## the dashboard; with no node configured, a demonstration on a private regtest chain
+	@exec $(python) -m local_run
+
+test: venv ## every test (ARGS="tests/local -k node" for some)
+	$(python) -m pytest $(ARGS)
+
+test-faults: venv ## the fault suite in full: kill -9, lost messages, bursts
+	$(python) -m pytest tests/faults --full $(ARGS)
+
+lint: venv ## ruff and mypy
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy $(wildcard shared/src services/*/src deploy/local/src tests)
+
+format: venv ## lay out the code and sort its imports
+	$(python) -m ruff check --select I --fix .
+	$(python) -m ruff format .
+
+bench: venv ## measure; prints a table and writes bench-*.json
+	$(python) tests/bench/run.py $(ARGS)
+
+docs: venv ## write docs/events.md from the event types
+	PYTHONPATH=tests $(python) tests/docs/events_page.py > docs/events.md
+
+lock: venv ## write requirements/*.txt anew
+	requirements/lock
+
+clean: ## remove what is made: the environment, caches; the demonstration's chain in .data stays
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The embedded run: a real node, Valkey and every service on this machine, for trying out and for tests."""
