@@ -51,8 +51,8 @@ SOURCE = Source(
     beginning=b"begun",
 )
 
-POISON = 666
-CONTRADICTION = 667
+POISON = -666
+CONTRADICTION = -667
 
 
 class Ledger:
@@ -120,7 +120,9 @@ async def running(
         await asyncio.wait_for(task, 8)
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        [ended] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(ended, Exception):
+            print(f"{name} ended with {ended!r}")
         await it.close()
 
 

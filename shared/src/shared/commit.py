@@ -3,6 +3,9 @@
 A fold or a producer keeps a cursor in a hash beside its state. The script carries the commands out only while the
 caller holds the lease and the cursor still reads what the caller last saw; then it moves the cursor. So a repeated
 commit after a lost reply does nothing, and a writer that was replaced is refused. Needs Redis 7.0 or Valkey.
+
+The script's first write changes nothing: a server that has no memory left refuses it, and so the whole script, before
+deletions among the commands are carried out alone.
 """
 
 from __future__ import annotations

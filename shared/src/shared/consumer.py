@@ -163,7 +163,7 @@ class Consumer:
         """Make the group deliver exactly what follows the checkpoint.
 
         A stream that was deleted, or that lost its end in a failover, may number its next entries below the
-        checkpoint: then all that comes from now on is delivered, and `seq` tells whether it follows.
+        checkpoint: then all that it holds is delivered, and `seq` tells whether it follows.
         """
         stream, position = self._source.stream, self._position
         try:
@@ -175,9 +175,8 @@ class Consumer:
                 raise
             await self._service.redis.xgroup_setid(stream, self._group, id=position.entry, entries_read=position.seq)
         info = await self._service.redis.xinfo_stream(stream)
-        last = info["last-generated-id"].decode()
-        if position.is_beyond(last):
-            await self._service.redis.xgroup_setid(stream, self._group, id=last, entries_read=info["entries-added"])
+        if position.is_beyond(info["last-generated-id"].decode()):
+            await self._service.redis.xgroup_setid(stream, self._group, id="0-0", entries_read=0)
 
     async def _folding(self, reader: redis.Client) -> None:
         await self._ask_for_resync()
@@ -208,7 +207,7 @@ class Consumer:
                 self._group, self._group, {self._source.stream: ">"}, count=BATCH, block=block
             )
         except ResponseError as error:
-            if "NOGROUP" not in str(error):
+            if not str(error).startswith(("NOGROUP", "UNBLOCKED")):  # Redis 7.0 says UNBLOCKED to who waits
                 raise
             # the stream was deleted: the producer's cursor tells whether entries of it are gone
             await self._align_group()
@@ -218,17 +217,25 @@ class Consumer:
 
     async def _fold_entries(self, entries: Sequence[Entry]) -> None:
         self._in_memory = False  # until the commit: a failure on the way must lead to a restore
-        seq = self._position.seq
-        for at, (entry_id, fields) in enumerate(entries):
-            try:
-                seq = self._apply(entry_id, fields, seq)
-            except StreamGap:
-                raise
-            except Exception as error:
-                await self._failed(entries[: at + 1], error)
-                return
-        position = Position(entries[-1][0].decode(), seq, self._position.derived_seq)
-        await self._commit(position, [entry_id for entry_id, _ in entries])
+        seq, gap = self._position.seq, self._gap
+        try:
+            for at, (entry_id, fields) in enumerate(entries):
+                try:
+                    seq = self._apply(entry_id, fields, seq)
+                except Exception as error:
+                    self._gap = gap
+                    await self._restore()
+                    if at:  # what comes before is folded all the same, or a gap behind a beginning would never end
+                        await self._fold_entries(entries[:at])
+                    if isinstance(error, StreamGap):
+                        raise
+                    await self._failed(entry_id, fields, error)
+                    return
+            position = Position(entries[-1][0].decode(), seq, self._position.derived_seq)
+            await self._commit(position, [entry_id for entry_id, _ in entries])
+        except redis.LOST:
+            self._gap = gap  # a beginning that was not committed is still to come
+            raise
 
     def _apply(self, entry_id: bytes, fields: dict[bytes, bytes], seq: int) -> int:
         """Fold one entry that must follow `seq`; returns the sequence reached."""
@@ -268,12 +275,8 @@ class Consumer:
         FOLDED.labels(self._source.stream).inc(len(acknowledged))
         self._position, self._in_memory = position, True
 
-    async def _failed(self, entries: Sequence[Entry], error: Exception) -> None:
-        """The last of these entries cannot be folded: commit those before it, count the attempt, in the end skip it."""
-        *before, (entry_id, fields) = entries
-        await self._restore()
-        if before:
-            await self._fold_entries(before)
+    async def _failed(self, entry_id: bytes, fields: dict[bytes, bytes], error: Exception) -> None:
+        """The entry after the checkpoint cannot be folded: count the attempt, in the end put it aside."""
         field_name = f"attempts:{entry_id.decode()}"
         attempts = await self._service.redis.hincrby(self._source.checkpoint, field_name, 1)
         self._service.log.error(
@@ -288,7 +291,8 @@ class Consumer:
             commands.add("XADD", self._dead_key, "MAXLEN", "~", OPS_KEEP, "*", *letter)
             commands.add("HDEL", self._source.checkpoint, field_name)
             commands.add("XACK", self._source.stream, self._group, entry_id)
-            skipped = Position(entry_id.decode(), self._position.seq + 1, self._position.derived_seq)
+            follows = fields.get(b"seq") == str(self._position.seq + 1).encode()  # or the producer never wrote it
+            skipped = Position(entry_id.decode(), self._position.seq + follows, self._position.derived_seq)
             await self._cursor.commit(self._lease.key, self._lease.token, str(skipped), commands)
             self._position = skipped
             DEAD.labels(self._source.stream).inc()

@@ -25,8 +25,8 @@ UPDATE_MS: Final = 1_000
 LOADING_MS: Final = 4_000
 """The same before the first comparison with the node, while a whole mempool comes in."""
 
-DUTY: Final = 10
-"""Making views takes at most one part in this many of the time."""
+DUTY: Final = 5
+"""Making views takes at most about one part in this many of the time, but they are never older than LOADING_MS."""
 
 _SCAN: Final = 5_000
 
@@ -148,4 +148,5 @@ class MempoolFold:
         changes.events.append(event)
         took_ms = (time.perf_counter() - began) * 1000
         self._dirty, self._updated_ms = False, now_ms
-        self._interval_ms = max(LOADING_MS if self._synced is None else UPDATE_MS, int(took_ms * DUTY))
+        paced = LOADING_MS if self._synced is None else int(took_ms * DUTY)
+        self._interval_ms = min(max(UPDATE_MS, paced), LOADING_MS)

@@ -71,13 +71,17 @@ class Picture:
         return True
 
     def relink(self) -> None:
-        """Connect children that were added before their parents."""
+        """Connect children that were added before their parents, and order all clusters."""
         self._graph.relink()
+        self._settle()
+
+    def _settle(self) -> None:
+        for tx in self._graph.settle():
+            self._histogram.place(tx)
 
     def views(self, synced: MempoolSynced | None, now_ms: int) -> tuple[MempoolView, FeesView, LargestView]:
         """Totals, fees and the largest transactions as they are now."""
-        for tx in self._graph.settle():
-            self._histogram.place(tx)
+        self._settle()
         chunks = self._graph.chunks()
         blocks = projected_blocks(chunks)
         min_fee_rate = synced.min_fee_rate if synced else 0.0
