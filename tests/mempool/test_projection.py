@@ -1,0 +1,145 @@
+"""Projected blocks, quantiles, Esplora's histogram, and what to pay."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mempool.flow import WINDOW, Flow
+from mempool.graph import Graph, Tx
+from mempool.histogram import BOUNDS, Histogram
+from mempool.projection import (
+    BLOCK_VSIZE,
+    BLOCKS,
+    COINBASE_VSIZE,
+    esplora_histogram,
+    projected_blocks,
+    recommended_fees,
+)
+from mempool.records import pack, unpack
+from shared.views import ProjectedBlock
+
+
+def tx(rate: float, vsize: int) -> Tx:
+    return Tx(round(rate * vsize), vsize, vsize * 4, vsize + 50, 1_000, 1_700_000_000)
+
+
+def sorted_txs(sizes: list[tuple[float, int]]) -> list[Tx]:
+    return sorted((tx(rate, vsize) for rate, vsize in sizes), key=lambda one: one.rate, reverse=True)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 500), st.integers(100, 90_000)), max_size=400))
+def test_blocks_hold_everything_once_and_best_first(sizes: list[tuple[float, int]]) -> None:
+    txs = sorted_txs(sizes)
+    blocks = projected_blocks(txs)
+    assert sum(block.tx_count for block in blocks) == len(txs)
+    assert sum(block.total_fees for block in blocks) == sum(one.fee for one in txs)
+    assert sum(block.vsize for block in blocks) == sum(one.vsize for one in txs)
+    assert len(blocks) <= BLOCKS
+    for block in blocks[: BLOCKS - 1]:
+        assert block.vsize <= BLOCK_VSIZE - COINBASE_VSIZE
+    for better, worse in itertools.pairwise(blocks):
+        assert better.fee_range[0] >= worse.fee_range[-1] - 1e-9
+    for block in blocks:
+        assert len(block.fee_range) == 7
+        assert block.fee_range == sorted(block.fee_range)
+        assert block.median_fee_rate == block.fee_range[3]
+
+
+def test_the_last_block_holds_all_that_is_left() -> None:
+    blocks = projected_blocks(sorted_txs([(5, 100_000)] * 200))
+    assert len(blocks) == BLOCKS
+    assert blocks[-1].vsize == 20_000_000 - 7 * 900_000
+    assert projected_blocks([]) == []
+
+
+def test_quantiles_are_by_size_not_by_count() -> None:
+    [block] = projected_blocks(sorted_txs([(1, 800), (100, 100), (200, 100)]))
+    assert block.fee_range == [1, 1, 1, 1, 1, 100, 200]
+
+
+def block(vsize: int, rate: float) -> ProjectedBlock:
+    return ProjectedBlock(
+        tx_count=1, size=vsize, vsize=vsize, weight=4 * vsize, total_fees=1, median_fee_rate=rate, fee_range=[rate] * 7
+    )
+
+
+FULL = BLOCK_VSIZE - COINBASE_VSIZE
+
+
+@pytest.mark.parametrize(
+    ("blocks", "minimum", "expected"),
+    [
+        pytest.param([], 0.1, (1, 1, 1, 1, 1), id="empty"),
+        pytest.param([block(400_000, 50)], 1, (1, 1, 1, 1, 1), id="half a block costs the minimum"),
+        pytest.param([block(750_000, 50)], 1, (25, 1, 1, 1, 1), id="nearly full in proportion"),
+        pytest.param([block(FULL, 50)], 1, (50, 1, 1, 1, 1), id="one full block"),
+        pytest.param(
+            [block(FULL, 40), block(FULL, 20), block(FULL, 10.5)],
+            1,
+            (40, 30, 21, 2, 1),
+            id="smoothed with the one before",
+        ),
+        pytest.param(
+            [block(FULL, 3), block(FULL, 2), block(FULL, 2)], 8, (8, 8, 8, 8, 8), id="never below the minimum"
+        ),
+        pytest.param([block(FULL, 40.1)], 2.5, (41, 3, 3, 3, 3), id="rounded up"),
+    ],
+)
+def test_recommended_fees(
+    blocks: list[ProjectedBlock], minimum: float, expected: tuple[int, int, int, int, int]
+) -> None:
+    fees = recommended_fees(blocks, minimum)
+    assert (fees.fastestFee, fees.halfHourFee, fees.hourFee, fees.economyFee, fees.minimumFee) == expected
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 500), st.integers(100, 90_000)), max_size=300))
+def test_esploras_histogram_sums_up(sizes: list[tuple[float, int]]) -> None:
+    txs = sorted_txs(sizes)
+    pairs = esplora_histogram(txs)
+    assert sum(vsize for _, vsize in pairs) == sum(one.vsize for one in txs)
+    assert [rate for rate, _ in pairs] == sorted((rate for rate, _ in pairs), reverse=True)
+    assert all(vsize > 50_000 for _, vsize in pairs[:-1])
+
+
+def test_a_transaction_is_counted_in_one_band_only() -> None:
+    histogram = Histogram()
+    one = tx(5, 200)
+    histogram.place(one)
+    one.rate = 700.0
+    histogram.place(one)
+    bands = [band for band in histogram.bands() if band.count]
+    assert [(band.from_rate, band.to_rate, band.count, band.vsize, band.fee) for band in bands] == [
+        (700.0, 800.0, 1, 200, 1_000)
+    ]
+    histogram.remove(one)
+    assert not any(band.count or band.vsize or band.fee for band in histogram.bands())
+    assert list(BOUNDS) == sorted(BOUNDS)
+
+
+def test_flow_counts_the_last_minute_by_the_nodes_clock() -> None:
+    flow = Flow()
+    now = 1_700_000_000
+    for age, vsize in [(1, 600), (59, 600), (60, 600), (61, 10_000), (3_600, 10_000)]:
+        flow.add(now - age, vsize)
+    assert flow.rates(now) == (3 / WINDOW, 1_800 / WINDOW)
+    assert flow.rates(now + 120) == (0, 0)
+    assert flow.busy(now)
+    assert not flow.busy(now + 200)
+    for second in range(5_000):
+        flow.add(now + second, 100)
+    assert len(flow._seconds) < 300
+
+
+@given(st.integers(0, 21 * 10**14), st.integers(1, 10**6), st.lists(st.binary(min_size=32, max_size=32), unique=True))
+def test_a_record_gives_back_what_it_was_made_of(fee: int, vsize: int, parents: list[bytes]) -> None:
+    graph = Graph()
+    graph.add(b"\1" * 32, Tx(fee, vsize, vsize * 4, vsize, 5 * fee, 1_700_000_000), parents, ())
+    made = graph.txs[b"\1" * 32]
+    again, found = unpack(pack(made))
+    assert set(found) == set(parents)
+    for field in ("fee", "vsize", "weight", "size", "value", "time", "rate"):
+        assert getattr(again, field) == getattr(made, field)
