@@ -109,6 +109,18 @@ async def test_stopped_services_continue_where_they_were(stack: Stack, tmp_path:
     await check.equals_fresh_build(stack, tmp_path / "fresh")
 
 
+async def test_a_restart_knows_who_spends_from_whom(stack: Stack) -> None:
+    node = stack.node
+    coins = await fan_out(node, await mined_coins(node, 1), 30)
+    await stack.start(*check.FOLDS)
+    await push(stack, [built for coin in coins[:20] for built in chain(coin, 6, [2, 5, 60, 1.5, 30, 9])], set())
+    await check.equals_node(stack)
+    await stack.kill("mempool")
+    await stack.start("mempool")
+    await push(stack, chain(coins[20], 1, [5]), set())  # so that the views are made by the new process
+    await check.equals_node(stack)
+
+
 async def test_redis_loses_everything_while_services_run(stack: Stack, tmp_path: Path) -> None:
     """Whatever is lost is made anew from the node, without a restart."""
     node = stack.node
