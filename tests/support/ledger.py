@@ -18,6 +18,7 @@ from shared.events.base import Event, Family
 from shared.keys import Keys
 from shared.lease import Lease
 from shared.service import Service
+from shared.tasks import end
 
 KEYS = Keys("regtest")
 
@@ -119,8 +120,7 @@ async def running(
         it.stopping.set()
         await asyncio.wait_for(task, 8)
     finally:
-        task.cancel()
-        [ended] = await asyncio.gather(task, return_exceptions=True)
+        [ended] = await end(task)
         if isinstance(ended, Exception):
             print(f"{name} ended with {ended!r}")
         await it.close()

@@ -82,14 +82,14 @@ class Cluster:
         clients = [_plain(node.port) for node in self.nodes]
         try:
             for place, client in enumerate(clients):
-                await client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[place], bounds[place + 1] - 1)
-                await client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
+                await client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[place], bounds[place + 1] - 1)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+                await client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", place + 1)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
             for node in self.nodes[1:]:
                 bus = node.extra[node.extra.index("--cluster-port") + 1]
-                await clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+                await clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
             async with asyncio.timeout(20):
                 for client in clients:
-                    while b"cluster_state:ok" not in await _info(client):
+                    while b"cluster_state:ok" not in await _info(client):  # noqa: ASYNC110 - another process's state
                         await asyncio.sleep(0.05)
         finally:
             for client in clients:
@@ -97,7 +97,7 @@ class Cluster:
 
 
 async def _info(client: redis.asyncio.Redis) -> bytes:
-    info = await client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True)
+    info = await client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
     if isinstance(info, dict):
         return b"".join(f"{name}:{value}\r\n".encode() for name, value in info.items())
     return info if isinstance(info, bytes) else str(info).encode()

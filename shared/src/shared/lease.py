@@ -16,6 +16,7 @@ from typing import Any, Final
 from shared.errors import Fenced
 from shared.keys import LEASE_MS
 from shared.redis import LOST, Client
+from shared.tasks import end
 
 _TAKE: Final = """
 local held = redis.call('GET', KEYS[1]) or ''
@@ -28,6 +29,8 @@ return token
 _RENEW: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0"
 
 _RELEASE: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
+
+_RELEASE_SECONDS: Final = 1.0
 
 
 def _here() -> str:
@@ -92,10 +95,11 @@ class Lease:
                 raise Fenced(f"{self.key}: the lease ran out or was taken over")
 
     async def release(self) -> None:
-        """Give the lease back, so that a standby takes over at once."""
+        """Give the lease back, so that a standby takes over at once; raises one of LOST where that takes too long."""
         if self.token:
             token, self.token = self.token, ""
-            await self._release(keys=[self.key], args=[token])
+            async with asyncio.timeout(_RELEASE_SECONDS):  # we are stopping, and the lease ends by itself as well
+                await self._release(keys=[self.key], args=[token])
 
     async def hold(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work while the lease is renewed; whichever of the two ends first ends both."""
@@ -103,9 +107,7 @@ class Lease:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await end(*tasks)
         for result in results:
             if isinstance(result, Exception):
                 raise result

@@ -60,12 +60,13 @@ def _client(url: str, timeout: float) -> Client:
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": SOCKET_TIMEOUT,
-        "socket_keepalive": True,
         "decode_responses": False,
         "legacy_responses": False,
         "protocol": 3,
     }
     parts = urlsplit(url)
+    if parts.scheme != "unix":
+        options["socket_keepalive"] = True
     retry = Retry(NoBackoff(), 0)
     if parts.scheme == "redis+cluster":
         nodes = [ClusterNode(host, port) for host, port in _hosts(url, 6379)]

@@ -25,11 +25,15 @@ from shared.errors import ConfigError, DashboardError
 from shared.events.ops import OpsEvent, ServiceDegraded, ServiceRecovered, ServiceStarted
 from shared.keys import HEALTH_FORGET_MS, Keys
 from shared.logging import Trouble
+from shared.tasks import end
 from shared.views import Health
 
 HEARTBEAT_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 8.0
 """How long a service may take to finish its batch and close after a signal."""
+
+GOODBYE_SECONDS: Final = 1.0
+"""How long it then tries to take its heartbeat back."""
 
 State = Literal["starting", "ok", "degraded", "standby"]
 Detail = str | int | float | None
@@ -149,7 +153,8 @@ class Service:
     async def close(self) -> None:
         """Say goodbye and close the connection."""
         with contextlib.suppress(*redis.LOST):
-            await self.redis.hdel(self.keys.health, self.instance)
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self.redis.hdel(self.keys.health, self.instance)
         await self.redis.aclose()
 
 
@@ -200,8 +205,6 @@ async def _serve(name: str, config: settings.Settings, run: Run) -> None:
     except TimeoutError as error:
         raise DashboardError(f"{name} did not stop within {STOP_SECONDS:g} s") from error
     finally:
-        for task in (beating, working, stopping):
-            task.cancel()
-        await asyncio.gather(beating, working, stopping, return_exceptions=True)
+        await end(beating, working, stopping)
         await service.close()
         service.log.info("service_stopped")

@@ -1,0 +1,68 @@
+"""What a URL answers: status, body and headers, made once and sent to many; the shapes of errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+HTML: Final = "text/html; charset=utf-8"
+JSON: Final = "application/json"
+TEXT: Final = "text/plain; charset=utf-8"
+
+CORS: Final = {"Access-Control-Allow-Origin": "*"}
+
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every page: nothing from elsewhere, no inline script or style."""
+
+API_HEADERS: Final = {**CORS, "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, body and headers without those that depend on the request."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def response(self, request: web.Request) -> web.Response:
+        """As an ordinary response of its own, for what is not worth keeping."""
+        headers = {"Content-Type": self.content_type, "Cache-Control": "no-cache", **self.headers}
+        del request
+        return web.Response(status=self.status, body=self.body, headers=headers)
+
+
+def document(value: Any, **headers: str) -> Answer:
+    """A JSON document of the API."""
+    return Answer(orjson.dumps(value), JSON, headers={**API_HEADERS, **headers})
+
+
+def plain(text: str) -> Answer:
+    """A plain text of the API, as Esplora gives single values."""
+    return Answer(text.encode(), TEXT, headers=API_HEADERS)
+
+
+def error(status: int, code: str, text: str, *, retry_after: int | None = None) -> Answer:
+    """An error of our own API: `{"error": {"code", "message"}}`."""
+    body = orjson.dumps({"error": {"code": code, "message": text}})
+    return Answer(body, JSON, status, {**API_HEADERS, **_retry(retry_after)})
+
+
+def compatible_error(status: int, text: str, *, retry_after: int | None = None) -> Answer:
+    """An error as mempool.space and Esplora give it: the words alone."""
+    return Answer(text.encode(), TEXT, status, {**API_HEADERS, **_retry(retry_after)})
+
+
+def _retry(seconds: int | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(seconds)}

@@ -1,0 +1,266 @@
+"""How values look: the one place where a number becomes words, with its unit.
+
+A figure is a `Quantity`: on a page its number and unit are marked up apart, as text they read "138.96 T".
+Nothing here rounds a value that the JSON API serves; it only says how a person reads it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from markupsafe import Markup, escape
+
+from shared.networks import COIN
+
+MINUTE: Final = 60
+HOUR: Final = 3_600
+DAY: Final = 86_400
+YEAR: Final = 31_556_952  # of the Gregorian calendar, 365.2425 days
+
+_SI: Final = ("", "k", "M", "G", "T", "P", "E")
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Quantity(NamedTuple):
+    """A number as text, and its unit."""
+
+    number: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.unit}".rstrip()
+
+    def __html__(self) -> str:
+        """Number and unit with a mark each; a short unit stays on the number's line."""
+        number = f'<span class="n">{escape(self.number)}</span>'
+        space = "&nbsp;" if len(self.unit) <= 8 else " "
+        return f'{number}{space}<span class="u">{escape(self.unit)}</span>' if self.unit else number
+
+
+def whole(value: float) -> Quantity:
+    """A count: 953,568."""
+    return Quantity(f"{value:,.0f}", "")
+
+
+def counted(value: float, noun: str, plural: str = "") -> Quantity:
+    """A count of something: 1 block, 2,016 blocks."""
+    return Quantity(f"{value:,.0f}", noun if value == 1 else plural or f"{noun}s")
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """At least `digits` significant digits, never fewer than the whole number has: 1.02, 13.1, 1,021."""
+    size = abs(value)
+    decimals = digits - 1
+    for limit in (10.0, 100.0, 1_000.0, 10_000.0):
+        if size < limit:
+            break
+        decimals -= 1
+    return f"{value:,.{max(decimals, 0)}f}"
+
+
+def tiny(value: float) -> str:
+    """A number below one with three significant digits: 0.0035, 4.66×10⁻¹⁰."""  # noqa: RUF002
+    if abs(value) >= 0.0001:
+        return f"{value:.3g}"
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa}×10{str(int(exponent)).translate(_RAISED)}"  # noqa: RUF001
+
+
+def scaled(value: float, unit: str, *, digits: int = 3, highest: str = "E", lowest: str = "") -> Quantity:
+    """A value with the prefix of thousands that suits it, between `lowest` and `highest`."""
+    power = _SI.index(lowest)
+    top = _SI.index(highest)
+    size = abs(value) / 1000.0**power
+    while size >= 1000 and power < top:
+        size /= 1000
+        power += 1
+    number = value / 1000.0**power
+    if power == 0 and number == int(number):
+        text = f"{number:,.0f}"
+    elif 0 < abs(number) < 1:
+        text = tiny(number)
+    else:
+        text = significant(number, digits)
+    return Quantity(text, f"{_SI[power]}{unit}")
+
+
+def hashrate(value: float) -> Quantity:
+    """H/s up to EH/s."""
+    return scaled(value, "H/s")
+
+
+def difficulty(value: float) -> Quantity:
+    """A pure number, with K, M, G or T for its thousands; small ones (regtest) keep their digits."""
+    plain = scaled(value, "", digits=5 if value >= 1e6 else 3, highest="T")
+    return Quantity(plain.number, plain.unit.upper())
+
+
+def vsize(value: float) -> Quantity:
+    """Virtual bytes: vB, kvB, MvB."""
+    return scaled(value, "vB", highest="M")
+
+
+def vsize_rate(value: float) -> Quantity:
+    """Virtual bytes a second, whole below a thousand."""
+    return Quantity(f"{value:,.0f}", "vB/s") if value < 1000 else scaled(value, "vB/s", highest="M")
+
+
+def size(value: float) -> Quantity:
+    """Bytes: B, kB, MB, GB (thousands, as Bitcoin Core counts its limits)."""
+    return scaled(value, "B", highest="G")
+
+
+def btc(satoshi: int, digits: int = 8) -> Quantity:
+    """BTC with at most `digits` decimals, trailing zeros left out: 3.125, 20,044,409.38."""
+    text = f"{satoshi / COIN:,.{digits}f}"
+    return Quantity(text.rstrip("0").rstrip(".") if "." in text else text, "BTC")
+
+
+def amount(satoshi: int) -> Quantity:
+    """Satoshi below 0.01 BTC, else BTC with the decimals that its size deserves."""
+    size = abs(satoshi)
+    if size < COIN // 100:
+        return Quantity(f"{satoshi:,}", "sat")
+    digits = 4 if size < 10 * COIN else 3 if size < 1000 * COIN else 2
+    return Quantity(f"{satoshi / COIN:,.{digits}f}", "BTC")
+
+
+def feerate(value: float) -> Quantity:
+    """sat/vB with two decimals below ten, one below a hundred; trailing zeros left out."""
+    text = f"{value:,.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return Quantity(text, "sat/vB")
+
+
+def percent(value: float, digits: int = 1) -> Quantity:
+    """A share: 43.1 %."""
+    return Quantity(f"{value:.{digits}f}", "%")
+
+
+def change(value: float, digits: int = 2) -> Markup:
+    """A change in percent with sign and arrow, so that colour is not the only sign of its direction."""
+    rounded = round(value, digits)
+    kind, arrow = ("up", "▲") if rounded > 0 else ("down", "▼") if rounded < 0 else ("flat", "")
+    sign = "+" if rounded > 0 else "−" if rounded < 0 else "±"  # noqa: RUF001 - the minus sign of print
+    mark = Markup('<span aria-hidden="true">{}</span> ').format(arrow) if arrow else Markup("")
+    number = f"{sign}{abs(rounded):.{digits}f}"
+    text = Markup('<span class="change {}">{}<span class="n">{}</span>&nbsp;<span class="u">%</span></span>')
+    return text.format(kind, mark, number)
+
+
+def duration(seconds: float, parts: int = 2) -> str:
+    """A span of time in its largest units: "3 y 45 d", "2 h 5 min", "40 s"."""
+    rest = max(0, int(seconds))
+    words: list[str] = []
+    for length, name in ((YEAR, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s")):
+        count, rest = divmod(rest, length)
+        if count or words:
+            words.append(f"{count} {name}")
+        if len(words) == parts:
+            break
+    while len(words) > 1 and words[-1].startswith("0 "):
+        words.pop()
+    return " ".join(words) or "0 s"
+
+
+def age(seconds: float) -> str:
+    """How long ago ("just now", "40 s ago", "1 h 5 min ago"). The script on the page ticks it on by the same rule."""
+    if seconds < 1:
+        return "just now"
+    return f"{duration(seconds, 1 if seconds < HOUR else 2)} ago"
+
+
+def long_duration(seconds: float) -> str:
+    """A long span in years, days and hours: "17 years 323 days 4 h". The script on the page has the same rule."""
+    years, rest = divmod(max(0, int(seconds)), YEAR)
+    days, rest = divmod(rest, DAY)
+    return f"{years} year{'' if years == 1 else 's'} {days} day{'' if days == 1 else 's'} {rest // HOUR} h"
+
+
+def milliseconds(value: float) -> str:
+    """A span given in milliseconds: "9 min 32 s"."""
+    return duration(value / 1000)
+
+
+def utc(seconds: float) -> str:
+    """The exact time, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _time_tag(seconds: float, text: str, ticks: Literal["", "ago", "since", "until"] = "") -> Markup:
+    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    attribute = Markup(" data-{}").format(ticks) if ticks else ""
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(moment, utc(seconds), attribute, text)
+
+
+def ago(seconds: float) -> Markup:
+    """A moment in the past as its age, which the browser ticks on."""
+    return _time_tag(seconds, age(time.time() - seconds), "ago")
+
+
+def since(seconds: float) -> Markup:
+    """The time since a moment in years, days and hours, which the browser ticks on."""
+    return _time_tag(seconds, long_duration(time.time() - seconds), "since")
+
+
+def clock(seconds: float) -> Markup:
+    """The time of the day, with the date where that is another."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    today = moment.date() == datetime.now(UTC).date()
+    return _time_tag(seconds, moment.strftime("%H:%M:%S UTC" if today else "%-d %B, %H:%M UTC"))
+
+
+def day(seconds: float) -> Markup:
+    """A date, with the exact time in its title."""
+    return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%-d %B %Y"))
+
+
+def month(seconds: float) -> Markup:
+    """Month and year: as exact as a far estimate deserves."""
+    return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%B %Y"))
+
+
+def until(seconds: float) -> Markup:
+    """A moment to come as the time left, or "due"."""
+    left = seconds - time.time()
+    return _time_tag(seconds, f"in {duration(left)}" if left > 0 else "due now", "until")
+
+
+def short(value: str, keep: int = 8) -> str:
+    """A hash or txid, shortened in the middle."""
+    return value if len(value) <= 2 * keep + 1 else f"{value[:keep]}…{value[-keep:]}"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 11th."""
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def detail(value: str | float | None) -> str:
+    """A heartbeat's detail: whole numbers with their thousands marked, "none" for nothing."""
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else significant(value)
+
+
+def label(name: str) -> str:
+    """A machine's name as a label: `headers_behind` becomes "Headers behind"."""
+    words = name.replace("_", " ").replace(".", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    function.__name__: function
+    for function in (
+        whole, counted, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent, change, duration,
+        milliseconds, utc, ago, since, clock, day, month, until, short, ordinal, detail, label,
+    )
+}  # fmt: skip
+"""Filters of the templates, by their name."""

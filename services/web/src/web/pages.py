@@ -1,0 +1,192 @@
+"""The pages: which cards each one has, which parts of the state each card shows, and their rendering.
+
+A card is rendered once for each change of what it shows, for the page and for all live clients alike.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from web import conditions, figures, formats
+from web.answers import HTML, PAGE_HEADERS, Answer
+from web.document import MAX_AGE
+from web.snapshot import Part
+from web.state import State
+
+_HERE: Final = Path(__file__).parent
+_TIMES: Final = re.compile(r"(<time [^>]*data-(?:ago|since|until)[^>]*>)[^<]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its address, the words in its navigation and title, its cards in no particular order."""
+
+    name: str
+    path: str
+    title: str
+    cards: tuple[str, ...]
+
+
+_CHAIN: Final[tuple[Part, ...]] = ("chain", "notices")
+_MEMPOOL: Final[tuple[Part, ...]] = ("mempool", "notices")
+_BOTH: Final[tuple[Part, ...]] = ("chain", "mempool", "notices")
+
+CARDS: Final[dict[str, tuple[Part, ...]]] = {
+    "notices": ("notices", "chain", "mempool"),
+    "foot": _BOTH,
+    "price": (),
+    "height": _CHAIN,
+    "next_fee": _MEMPOOL,
+    "backlog": _MEMPOOL,
+    "strip": _BOTH,
+    "halving": _CHAIN,
+    "retarget": _CHAIN,
+    "hashrate": _CHAIN,
+    "difficulty": _CHAIN,
+    "genesis": _CHAIN,
+    "supply": _CHAIN,
+    "fees": _MEMPOOL,
+    "histogram": _MEMPOOL,
+    "incoming": _MEMPOOL,
+    "blocks_short": _CHAIN,
+    "largest_short": _MEMPOOL,
+    "halvings": _CHAIN,
+    "mempool_totals": _MEMPOOL,
+    "projected": _MEMPOOL,
+    "bands": _MEMPOOL,
+    "largest": _MEMPOOL,
+    "blocks_summary": _CHAIN,
+    "blocks": _CHAIN,
+    "services": ("status", "notices"),
+    "nodes": ("status", "notices"),
+    "streams": ("status", "notices"),
+    "redis": ("status", "notices"),
+}
+"""Every card, with the parts of the state whose change makes it another."""
+
+_COMMON: Final = ("notices", "foot")
+
+PAGES: Final = {
+    page.name: page
+    for page in (
+        Page(
+            "overview", "/", "Overview",
+            (
+                *_COMMON, "price", "height", "next_fee", "backlog", "strip", "halving", "retarget", "hashrate",
+                "difficulty", "genesis", "supply", "fees", "histogram", "incoming", "blocks_short", "largest_short",
+                "halvings",
+            ),
+        ),
+        Page(
+            "mempool", "/mempool", "Mempool",
+            (*_COMMON, "mempool_totals", "incoming", "fees", "projected", "histogram", "bands", "largest"),
+        ),
+        Page("blocks", "/blocks", "Blocks", (*_COMMON, "blocks_summary", "blocks")),
+        Page("status", "/status", "Status", (*_COMMON, "services", "nodes", "streams", "redis")),
+        Page("api", "/api", "API", _COMMON),
+    )
+}  # fmt: skip
+"""Every page by its name, in the order of the navigation."""
+
+
+class Card:
+    """One card as it was rendered last; `mark` changes only when something other than an age did."""
+
+    __slots__ = ("_render", "html", "mark", "rendered_at", "stale")
+
+    def __init__(self, render: Callable[[], str]) -> None:
+        self._render = render
+        self.html = Markup("")
+        self.mark = ""
+        self.rendered_at = 0.0
+        self.stale = True
+
+    def current(self, now: float) -> Markup:
+        """The card, rendered anew where that is due."""
+        if self.stale or now - self.rendered_at >= MAX_AGE:
+            self.html = Markup(self._render())  # noqa: S704 - what a template of ours made, escaped there
+            self.mark = _TIMES.sub(r"\1", self.html)
+            self.rendered_at = now
+            self.stale = False
+        return self.html
+
+
+class Pages:
+    """Renders pages and cards of one state."""
+
+    def __init__(self, state: State, assets: Mapping[str, str], version: str, streams: tuple[str, ...]) -> None:
+        self._state = state
+        self._environment = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(formats.FILTERS)
+        self._environment.globals.update(
+            assets=assets,
+            version=version,
+            streams=streams,
+            pages=tuple(PAGES.values()),
+            sparkline=figures.sparkline,
+            bar=figures.bar,
+            histogram=figures.histogram,
+            occupied=figures.occupied,
+            band_label=figures.band_label,
+            price_absence=conditions.PRICE_UNSET,
+        )
+        self._layouts = {name: self._environment.get_template(f"{name}.html") for name in PAGES}
+        self._error = self._environment.get_template("error.html")
+        self._cards = {name: self._card(name, parts) for name, parts in CARDS.items()}
+
+    def _card(self, name: str, parts: tuple[Part, ...]) -> Card:
+        template = self._environment.get_template(f"cards/{name}.html")
+        card = Card(lambda: template.render(self._context()))
+
+        def changed() -> None:
+            card.stale = True
+
+        self._state.subscribe(parts, changed)
+        return card
+
+    def _context(self) -> dict[str, Any]:
+        snapshot = self._state.snapshot
+        now = time.time()
+        return {
+            "s": snapshot,
+            "now": now,
+            "notices": self._state.notices,
+            "chain_absence": conditions.chain_absence(snapshot, now),
+            "mempool_absence": conditions.mempool_absence(snapshot, now),
+        }
+
+    def cards(self, page: Page) -> dict[str, Card]:
+        """The page's cards, up to date."""
+        now = time.monotonic()
+        cards = {name: self._cards[name] for name in page.cards}
+        for card in cards.values():
+            card.current(now)
+        return cards
+
+    def page(self, page: Page) -> Answer:
+        """The whole page."""
+        cards = {name: card.html for name, card in self.cards(page).items()}
+        html = self._layouts[page.name].render(self._context() | {"page": page, "cards": cards})
+        return Answer(html.encode(), HTML, headers=PAGE_HEADERS)
+
+    def error(self, status: int, title: str, text: str) -> Answer:
+        """A page that says what went wrong."""
+        now = time.monotonic()
+        cards = {name: self._cards[name].current(now) for name in _COMMON}
+        context = self._context() | {"page": None, "cards": cards, "status": status, "title": title, "text": text}
+        return Answer(self._error.render(context).encode(), HTML, status, PAGE_HEADERS)

@@ -1,0 +1,117 @@
+"""What web knows at one moment: the folds' views, every service's heartbeat, Redis itself. Never changed in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from shared.keys import HEALTH_STALE_MS
+from shared.networks import Network
+from shared.views import (
+    BlocksView,
+    FeesView,
+    HalvingView,
+    Health,
+    LargestView,
+    MempoolView,
+    RetargetView,
+    TipView,
+)
+
+Part: TypeAlias = Literal["chain", "mempool", "notices", "status"]
+"""What can change on its own; pages and documents name the parts that they show."""
+
+PARTS: Final[tuple[Part, ...]] = ("chain", "mempool", "notices", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group of a stream; `lag` is None where Redis cannot tell."""
+
+    name: str
+    lag: int | None
+    pending: int
+    consumers: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """A public stream as Redis describes it; `last_ms` is the time in the last entry's id."""
+
+    name: str
+    key: str
+    length: int
+    added: int
+    last_id: str
+    last_ms: int
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RedisReport:
+    """The server that answers."""
+
+    software: str
+    version: str
+    mode: str
+    uptime: int  # seconds
+    memory: int  # bytes in use
+    memory_limit: int  # bytes, 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should know, on top of every page."""
+
+    kind: Literal["warning", "failed"]
+    title: str
+    text: str
+    since: float | None = None  # Unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why a card has nothing to show: what is missing, the reason, and what happens next."""
+
+    kind: Literal["empty", "failed", "unset"]
+    title: str
+    why: str
+    then: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that pages and JSON documents are made of."""
+
+    network: Network
+    demo: bool = False
+    tip: TipView | None = None
+    halving: HalvingView | None = None
+    retarget: RetargetView | None = None
+    blocks: BlocksView | None = None
+    mempool: MempoolView | None = None
+    fees: FeesView | None = None
+    largest: LargestView | None = None
+    unreadable: tuple[str, ...] = ()  # views that are there but do not decode, with the error
+    services: tuple[Health, ...] = ()
+    streams: tuple[StreamReport, ...] = ()
+    dead: dict[str, int] = field(default_factory=dict)  # dead letters by domain
+    redis: RedisReport | None = None
+    redis_error: str = ""  # why Redis does not answer; empty while it does
+    redis_lost_at: float | None = None  # Unix seconds
+    read_at: float = 0.0  # Unix seconds of the last answer from Redis; 0: none yet
+
+    @property
+    def empty(self) -> bool:
+        """No fold has written anything yet."""
+        return self.tip is None and self.mempool is None
+
+    def active(self, service: str) -> Health | None:
+        """The instance of a service that does its work: not a standby, and the one heard of last."""
+        instances = [health for health in self.services if health.service == service]
+        return max(instances, key=lambda health: (health.state != "standby", health.time_ms), default=None)
+
+
+def is_down(health: Health, now: float) -> bool:
+    """Whether a heartbeat is so old that the service counts as gone."""
+    return now * 1000 - health.time_ms > HEALTH_STALE_MS

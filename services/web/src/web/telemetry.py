@@ -1,0 +1,57 @@
+"""`/metrics` for Prometheus: what web counts anyway, read when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from web.answers import Answer
+from web.audience import Audience
+from web.document import Document
+from web.state import State
+
+
+class _Web(Collector):
+    def __init__(
+        self, documents: Mapping[str, Document], audiences: Callable[[], Iterable[tuple[str, Audience]]], state: State
+    ) -> None:
+        self._documents = documents
+        self._audiences = audiences
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures of now."""
+        requests = CounterMetricFamily("web_requests", "Requests answered from a document", labels=["path"])
+        renders = CounterMetricFamily("web_renders", "Times that a document was made", labels=["path"])
+        for path, document in self._documents.items():
+            requests.add_metric([path], document.requests)
+            renders.add_metric([path], document.renders)
+        clients = GaugeMetricFamily("web_push_clients", "Push connections open", labels=["kind"])
+        counts: dict[str, int] = {}
+        for kind, audience in self._audiences():
+            counts[kind] = counts.get(kind, 0) + len(audience.clients)
+        for kind, count in counts.items():
+            clients.add_metric([kind], count)
+        changes = CounterMetricFamily("web_state_changes", "Changes of the state that were seen", labels=["part"])
+        for part, count in self._state.changes.items():
+            changes.add_metric([part], count)
+        up = GaugeMetricFamily("web_redis_up", "1 while Redis answers")
+        up.add_metric([], 0 if self._state.snapshot.redis_error else 1)
+        yield from (requests, renders, clients, changes, up)
+
+
+class Telemetry:
+    """The page of figures: ours, and those of the process."""
+
+    def __init__(
+        self, documents: Mapping[str, Document], audiences: Callable[[], Iterable[tuple[str, Audience]]], state: State
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Web(documents, audiences, state))
+
+    def answer(self) -> Answer:
+        """The figures of now, as text."""
+        return Answer(generate_latest(self._registry) + generate_latest(REGISTRY), CONTENT_TYPE_LATEST)

@@ -1,0 +1,208 @@
+"""Puts the parts together: every address and who answers it, and the tasks that keep the state current."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final
+
+import structlog
+from aiohttp import hdrs, web
+
+from shared.keys import Keys
+from shared.tasks import end
+from web import api, audience
+from web.answers import JSON, Answer, document, error
+from web.assets import Assets
+from web.audience import Audience
+from web.document import Document
+from web.events import Events
+from web.hub import Hub
+from web.live import live_pages
+from web.pages import PAGES, Page, Pages
+from web.snapshot import PARTS, Part, Snapshot
+from web.state import State
+from web.telemetry import Telemetry
+
+HEARTBEAT: Final = 15.0
+"""Seconds between two comments that keep an idle push connection open."""
+
+_SOURCES: Final = ("metrics", "fees", "ops")
+"""Streams that tell the state that something changed."""
+
+_ALIVE: Final = document({"status": "alive"})
+
+
+class Site:
+    """The whole of web but for the listening socket."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        keys: Keys,
+        redis: Any,
+        *,
+        connect: Callable[[], Any],
+        log: structlog.stdlib.BoundLogger,
+        version: str,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        self._log = log
+        self._heartbeat = heartbeat
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        streams = keys.streams()
+        self.state = State(snapshot, keys, redis, log)
+        self.hub = Hub(streams, connect, log, self._fail)
+        self._events = Events(self.hub, streams, redis)
+        self._assets = Assets()
+        self._pages = Pages(self.state, self._assets.urls, version, tuple(streams))
+        self.documents = self._documents()
+        self._live = live_pages(self._pages, self.state, PAGES)
+        self._telemetry = Telemetry(self.documents, self._audiences, self.state)
+
+    # --- addresses -----------------------------------------------------------------------------------
+
+    def _documents(self) -> dict[str, Document]:
+        documents = {page.path: self._page(page) for page in PAGES.values()}
+        chain: tuple[Part, ...] = ("chain",)
+        mempool: tuple[Part, ...] = ("mempool",)
+        both: tuple[Part, ...] = ("chain", "mempool")
+        for path, parts, build in (
+            ("/api/v1/overview", (*both, "notices"), api.overview),
+            ("/api/v1/fees/recommended", mempool, api.fees_recommended),
+            ("/api/v1/fees/mempool-blocks", mempool, api.fees_mempool_blocks),
+            ("/api/mempool", mempool, api.mempool),
+            ("/api/blocks/tip/height", chain, api.tip_height),
+            ("/api/blocks/tip/hash", chain, api.tip_hash),
+        ):
+            documents[path] = self._document(parts, _of(build, self.state), max_age=float("inf"))
+        documents["/api/v1/difficulty-adjustment"] = self._document(
+            chain, lambda: api.difficulty_adjustment(self.state.snapshot, time.time()), max_age=1.0
+        )
+        documents["/api/v1/status"] = self._document(
+            PARTS, lambda: api.status(self.state.snapshot, self.state.notices, time.time())
+        )
+        return documents
+
+    def _page(self, page: Page) -> Document:
+        parts: tuple[Part, ...] = PARTS if page.name == "status" else ("chain", "mempool", "notices")
+        return self._document(parts, lambda: self._pages.page(page))
+
+    def _document(self, parts: tuple[Part, ...], build: Callable[[], Answer], max_age: float = 10.0) -> Document:
+        made = Document(build, max_age)
+        self.state.subscribe(parts, made.invalidate)
+        return made
+
+    def application(self) -> web.Application:
+        """aiohttp's application with every route."""
+        app = web.Application()
+        router = app.router
+        for path, made in self.documents.items():
+            router.add_get(path, self._guarded(made.handle))
+        for name, live in self._live.items():
+            router.add_get(f"/live/{name}", self._guarded(live.handle), allow_head=False)
+        router.add_get("/static/{name}", self._guarded(self._assets.handle))
+        router.add_get("/api/v1/events", self._guarded(self._events.handle))
+        router.add_get("/healthz", self._answering(lambda: _ALIVE))
+        router.add_get("/readyz", self._answering(lambda: api.readiness(self.state.snapshot, time.time())))
+        router.add_get("/metrics", self._answering(self._telemetry.answer))
+        router.add_route("*", "/{path:.*}", self._elsewhere)
+        return app
+
+    def _answering(self, build: Callable[[], Answer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return build().response(request)
+
+        return self._guarded(handle)
+
+    def _guarded(
+        self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Turn what goes wrong into an answer of ours. Not a middleware: that would cost every request."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            try:
+                return await handle(request)
+            except web.HTTPNotFound:
+                return self._missing(request)
+            except (ConnectionError, asyncio.CancelledError):
+                raise
+            except Exception:
+                self._log.exception("request_failed", path=request.path)
+                return self._broken(request)
+
+        return guarded
+
+    async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
+        allowed = {"GET", "HEAD"}
+        known = request.path in self.documents or request.path.startswith(("/live/", "/static/"))
+        known = known or request.path in ("/api/v1/events", "/healthz", "/readyz", "/metrics")
+        if known and request.method not in allowed:
+            answer = self._refusal(request, 405, "method_not_allowed", "Not that way", "This address only answers GET.")
+            response = answer.response(request)
+            response.headers[hdrs.ALLOW] = "GET, HEAD"
+            return response
+        return self._missing(request)
+
+    def _missing(self, request: web.Request) -> web.StreamResponse:
+        text = f"There is nothing at {request.path[:120]}."
+        return self._refusal(request, 404, "not_found", "Not found", text).response(request)
+
+    def _broken(self, request: web.Request) -> web.StreamResponse:
+        text = "This is a fault of ours, and it is in the log. The other pages may still work."
+        return self._refusal(request, 500, "internal_error", "Something went wrong", text).response(request)
+
+    def _refusal(self, request: web.Request, status: int, code: str, title: str, text: str) -> Answer:
+        if request.path.startswith("/api/") or JSON in request.headers.get("Accept", ""):
+            return error(status, code, text)
+        try:
+            return self._pages.error(status, title, text)
+        except Exception:  # the error page itself is broken: words will do
+            self._log.exception("error_page_failed", status=status)
+            return Answer(f"{title}. {text}\n".encode(), "text/plain; charset=utf-8", status)
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to follow the state."""
+        for name in _SOURCES:
+            self.hub.tails[name].add(self.state)
+        self._spawn(self.state.follow(), "state")
+        self._spawn(audience.keep_alive(lambda: [a for _, a in self._audiences()], self._heartbeat), "keep-alive")
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(lambda done: self._fail(done.exception()) if not done.cancelled() else None)
+        self._tasks.append(task)
+
+    def _fail(self, failure: BaseException | None) -> None:
+        if failure is not None and not self.failed.done():
+            self.failed.set_exception(failure)
+
+    def _audiences(self) -> Iterator[tuple[str, Audience]]:
+        for channel in self.hub.channels():
+            yield "events", channel
+        for live in self._live.values():
+            yield "pages", live
+
+    def dismiss(self) -> None:
+        """End every push connection and accept no more."""
+        self.hub.dismiss()
+        for live in self._live.values():
+            live.dismiss()
+
+    @property
+    def push_clients(self) -> int:
+        """Push connections open now."""
+        return sum(len(audience.clients) for _, audience in self._audiences())
+
+    async def close(self) -> None:
+        """End every task."""
+        await end(*self._tasks)
+        await self.hub.close()
+
+
+def _of(build: Callable[[Snapshot], Answer], state: State) -> Callable[[], Answer]:
+    return lambda: build(state.snapshot)

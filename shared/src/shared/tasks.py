@@ -1,0 +1,33 @@
+"""Ending tasks for certain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+_AGAIN_SECONDS: Final = 0.2
+
+
+async def end(*tasks: asyncio.Future[Any]) -> list[Any]:
+    """Cancel the tasks and wait until they have ended; returns results and exceptions as `gather` does.
+
+    Once is not enough: up to Python 3.11 `asyncio.wait_for` drops a cancellation that comes just when what it waits
+    for ends (python/cpython issue 86296), and redis-py sends every command through it. Each further attempt comes a
+    turn of the event loop later, since a timer and a busy connection may keep step with each other.
+    """
+    cancelled = False  # we ourselves, meanwhile: that waits until nothing of ours goes on
+    turns = 0
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        try:
+            await asyncio.wait(pending, timeout=_AGAIN_SECONDS)
+            turns += 1
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            cancelled = True
+    results = [asyncio.CancelledError() if task.cancelled() else task.exception() or task.result() for task in tasks]
+    if cancelled:
+        raise asyncio.CancelledError
+    return results

@@ -1,0 +1,58 @@
+"""A real Valkey, web on a real port, and clients that read what it sends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+from support.web_harness import Running, serving
+from support.web_samples import Writer
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of a Valkey that all tests share; each begins with it empty."""
+    folder: Path = tmp_path_factory.mktemp("valkey")
+    async with EmbeddedValkey(folder) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def writer(valkey: str) -> AsyncIterator[Any]:
+    """Writes state and events as the folds do, into an empty Valkey."""
+    client = redis.connect(valkey)
+    await client.flushall()
+    yield Writer(client)
+    await client.aclose()
+
+
+@pytest.fixture
+async def site(valkey: str, writer: Any) -> AsyncIterator[Any]:
+    """Web over a full state of mainnet."""
+    await writer.chain()
+    await writer.mempool()
+    await writer.all_well()
+    async with serving(valkey) as running:
+        await running.ready()
+        yield running
+
+
+@pytest.fixture
+async def bare(valkey: str, writer: Any) -> AsyncIterator[Any]:
+    """Web over an empty Valkey."""
+    async with serving(valkey) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(site: Running) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of `site`."""
+    async with aiohttp.ClientSession(site.url) as session:
+        yield session
