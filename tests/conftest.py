@@ -1,0 +1,59 @@
+"""What every suite may use: the option --full, one Valkey for the whole run, and a client to it, empty each time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck
+
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the slow suites in full, and look at more examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    full = bool(config.getoption("--full"))
+    hypothesis.settings.register_profile(
+        "suite",
+        deadline=None,  # the machine has other work
+        database=None,  # leave no file behind
+        derandomize=not full,
+        max_examples=1_000 if full else 60,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether slow suites run in full."""
+    return bool(request.config.getoption("--full"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedValkey]:
+    """One server for the whole run. It belongs to the run's own event loop: tests use its `url`, and never stop it."""
+    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def client(valkey: EmbeddedValkey) -> AsyncIterator[redis.Client]:
+    """A client to an empty server."""
+    connected = redis.connect(valkey.url)
+    await connected.flushall()
+    yield connected
+    await connected.aclose()
+
+
+@pytest.fixture
+def no_env(tmp_path: Path) -> Path:
+    """A folder without any `.env.*`, so that nothing of the tester's own settings is read."""
+    return tmp_path / "no-env"
