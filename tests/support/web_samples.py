@@ -274,8 +274,10 @@ def mempool(
     return {"mempool": view, "fees": fees, "largest": LargestView(transactions=txs)}
 
 
-def health(service: str, state: State = "ok", *, reason: str = "", age: float = 0, **details: Any) -> Health:
-    at = int((time.time() - age) * 1000)
+def health(
+    service: str, state: State = "ok", *, reason: str = "", age: float = 0, now: float | None = None, **details: Any
+) -> Health:
+    at = int(((now or time.time()) - age) * 1000)
     return Health(
         service=service,
         instance=f"{service}@host",

@@ -58,7 +58,7 @@ class Keys:
 
     @property
     def chain_resync(self) -> str:
-        """String, set by a fold that lost entries, taken (GETDEL) by chain-ingest, which publishes anew."""
+        """String, set by a fold that lost entries; chain-ingest begins anew and deletes it in the same commit."""
         return self._key("chain", "resync")
 
     # --- {net:chain}: owner chain-metrics --------------------------------------------------------------
@@ -102,7 +102,7 @@ class Keys:
 
     @property
     def mempool_resync(self) -> str:
-        """String, set by a fold that lost entries, taken (GETDEL) by chain-ingest, which publishes anew."""
+        """String, set by a fold that lost entries; chain-ingest begins anew and deletes it in the same commit."""
         return self._key("mempool", "resync")
 
     # --- {net:mempool}: owner mempool ------------------------------------------------------------------

@@ -130,6 +130,7 @@ class ChainFollower:
         )
         commands = Commands()
         commands.add("DEL", self._keys.chain_published)
+        commands.add("DEL", self._keys.chain_resync)  # whoever asked for this beginning has it now
         fields = [part for header in base for part in (header.height, header.hash)]
         commands.spread("HSET", self._keys.chain_published, list(fields))
         await self.producer.publish([event], commands)

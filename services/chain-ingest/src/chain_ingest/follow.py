@@ -11,10 +11,11 @@ import prometheus_client
 from chain_ingest.chain import AppliedBlock, ChainFollower
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import MempoolContents, Node
+from chain_ingest.node import MempoolContents, Node, NodeUnfit
 from shared.errors import RpcError, RpcRefused
 from shared.events.ops import GapDetected, GapRepaired
 from shared.keys import BLOCKS_KEEP, STREAM_CAP, STREAM_KEEP
+from shared.networks import NETWORKS
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
@@ -35,8 +36,8 @@ SETTLE_TIMES: Final = 20
 BATCH: Final = 1_000
 """Hints handled together."""
 
-RUN_SECONDS: Final = 0.02
-"""How long removals wait for the message that explains them."""
+RUN_SECONDS: Final = 0.2
+"""How long removals wait for the message that explains them; the `C` of a full block comes late behind its `R`s."""
 
 LAST_COMPARED = prometheus_client.Gauge(
     "dashboard_mempool_compared_timestamp_seconds", "When mempool and node were last seen to be equal"
@@ -231,11 +232,14 @@ class Follower:
             self._service.health.ok(**self._details())
 
     async def _serve_requests(self) -> None:
-        """Publish anew for folds that lost entries, or for the command that rebuilds everything."""
+        """Publish anew for folds that lost entries, or for the command that rebuilds everything.
+
+        A request stands until the commit that fulfils it: a failure on the way must not lose it.
+        """
         keys, client = self._service.keys, self._service.redis
-        if await client.getdel(keys.chain_resync):
+        if await client.get(keys.chain_resync):
             await self._chain.begin_anew(self._node)
-        if cause := await client.getdel(keys.mempool_resync):
+        if cause := await client.get(keys.mempool_resync):
             await self._mempool.reset(self._node, cause.decode())
             await self._mempool.snapshot(self._node, await self._contents())
 
@@ -246,12 +250,14 @@ class Follower:
                 await self._service.say(GapDetected, f"{producer.stream}: {lost} entries cut that a group had not read")
 
     async def _answers(self, nodes: tuple[NodeSettings, ...]) -> bool:
-        """Whether a preferred node is back."""
+        """Whether a preferred node is back, and fit."""
         for config in nodes:
             try:
                 async with RpcClient(config) as rpc:
-                    if not (await Node(rpc).chain_info()).initialblockdownload:
+                    node = Node(rpc)
+                    await node.check(NETWORKS[self._service.settings.network].rpc_chain)
+                    if not (await node.chain_info()).initialblockdownload:
                         return True
-            except RpcError:
+            except (RpcError, NodeUnfit):
                 continue
         return False

@@ -160,10 +160,13 @@ class MempoolFollower:
 
     async def handle(self, node: Node, hints: Hints, batch: Sequence[Hint]) -> None:
         """Publish what a run of `A` and `R` says. The caller handles `C` and `D` between two runs."""
+        leaving = {hint.hash for hint in batch if hint.label == "R"}  # and perhaps coming back
         wanted = {
             hint.hash: hints.transaction(hint.hash)
             for hint in batch
-            if hint.label == "A" and hint.sequence >= self._skip_below and self._record(hint.hash) is None
+            if hint.label == "A"
+            and hint.sequence >= self._skip_below
+            and (hint.hash in leaving or self._record(hint.hash) is None)
         }
         entries = await node.entries(list(wanted)) if wanted else {}
         missing = [txid for txid in entries if wanted[txid] is None]
@@ -184,6 +187,9 @@ class MempoolFollower:
         if self._run:
             if transaction is not None:
                 self._remove(self._run.replaced(txid, transaction.inputs))
+            if entry is not None:
+                self._node_time = max(self._node_time, entry.time)
+            self._run.beside_acceptance = True
             await self.close_run(node)
         # without an entry it is gone already, replaced or in a block: its removal follows, and neither is published
         if entry is not None and transaction is not None and self._record(txid) is None:
@@ -195,7 +201,7 @@ class MempoolFollower:
     def _removed(self, txid: str) -> None:
         record = self._record(txid)
         if not self._run:
-            self._run.after_acceptance = self._accepted_last
+            self._run.beside_acceptance = self._accepted_last
         if record is not None:
             _, _, accepted = _RECORD.unpack_from(record)
             self._run.add(txid, record[_RECORD.size :], accepted)
@@ -211,7 +217,7 @@ class MempoolFollower:
     async def close_run(self, node: Node) -> None:
         """Give removals that nothing explains a reason, as far as the node's state tells one."""
         if self._run:
-            full = self._run.after_acceptance and (await node.mempool_info()).is_full
+            full = self._run.beside_acceptance and (await node.mempool_info()).is_full
             self._remove(self._run.trimmed(full, self._node_time))
 
     async def apply_block(self, node: Node, block: AppliedBlock) -> None:
@@ -232,6 +238,7 @@ class MempoolFollower:
         """Begin anew: the stream says so, and the next snapshot publishes everything."""
         commands = Commands()
         commands.add("DEL", self._keys.mempool_published)
+        commands.add("DEL", self._keys.mempool_resync)  # whoever asked for this beginning has it now
         await self.producer.publish([MempoolReset(cause=cause, node=node.name)], commands)
         self._published, self._fee, self._vsize = {}, 0, 0
         self._discard()

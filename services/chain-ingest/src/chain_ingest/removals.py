@@ -1,7 +1,8 @@
 """Why transactions left the mempool: the node's `R` does not say, the messages around it do.
 
 A replacement is a run of `R` and then the `A` that spends one of the same coins. A conflict with a block is a run of
-`R` and then its `C`. What is evicted or expired follows an `A`, since the node trims after accepting.
+`R` and then its `C`. What is evicted or expired comes right before the `A` that made the node look for room: it trims
+as it accepts (MemPoolAccept::AcceptSingleTransaction). After a reorganisation it trims behind the `A`s.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class RemovalRun:
     def __init__(self) -> None:
         self._run: dict[str, bytes] = {}
         self._times: list[int] = []
-        self.after_acceptance = False  # whether an `A` came right before the first
+        self.beside_acceptance = False  # whether an `A` came right before the first, or right behind the last
 
     def __bool__(self) -> bool:
         return bool(self._run)
@@ -48,7 +49,7 @@ class RemovalRun:
     def trimmed(self, mempool_is_full: bool, now: int) -> list[TxRemoved]:
         """Close the run when nothing that follows explains it; `now` is the node's clock, Unix seconds."""
         reason: RemovalReason = "unknown"
-        if self.after_acceptance:
+        if self.beside_acceptance:
             if mempool_is_full:
                 reason = "evicted"
             elif now - min(self._times, default=now) >= SHORTEST_EXPIRY:

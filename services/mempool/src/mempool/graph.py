@@ -8,10 +8,14 @@ for its parent. Clusters are ordered only when somebody asks for them: `settle`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Final
 
 _NONE: Final[set[bytes]] = set()
 """What most transactions have for relatives: nothing. One object for all of them, never changed."""
+
+_rate = attrgetter("rate")
+_vsize = attrgetter("vsize")
 
 
 class Tx:
@@ -138,12 +142,9 @@ class Graph:
                 found.append(tx)
             elif chunk.leader is tx:
                 found.append(chunk)
+        found.sort(key=_vsize)  # equal feerates in an order of their own, so that every rebuild fills blocks alike
         found.sort(key=_rate, reverse=True)
         return found
-
-
-def _rate(item: Tx | Chunk) -> float:
-    return item.rate
 
 
 def linearise(cluster: dict[bytes, Tx]) -> list[Chunk]:
@@ -158,14 +159,18 @@ def linearise(cluster: dict[bytes, Tx]) -> list[Chunk]:
     fees: list[int] = []  # of what is left of the ancestors, itself included
     sizes: list[int] = []
     for at, tx in enumerate(txs):
+        parents = [number[parent] for parent in tx.parents if parent in number]
         mask = 1 << at
-        for parent in tx.parents:
-            if (place := number.get(parent)) is not None:
-                mask |= ancestors[place]
+        for place in parents:
+            mask |= ancestors[place]
         ancestors.append(mask)
-        members = [txs[place] for place in _bits(mask)]
-        fees.append(sum(member.fee for member in members))
-        sizes.append(sum(member.vsize for member in members))
+        if len(parents) == 1:  # a chain: what counts for the parent counts for the child
+            fees.append(fees[parents[0]] + tx.fee)
+            sizes.append(sizes[parents[0]] + tx.vsize)
+        else:
+            members = [txs[place] for place in _bits(mask)]
+            fees.append(sum(member.fee for member in members))
+            sizes.append(sum(member.vsize for member in members))
     chunks: list[Chunk] = []
     left = list(range(len(txs)))
     taken = 0
@@ -175,11 +180,16 @@ def linearise(cluster: dict[bytes, Tx]) -> list[Chunk]:
             if fees[at] * sizes[best] > fees[best] * sizes[at]:
                 best = at
         package = ancestors[best] & ~taken
-        chunks.append(Chunk(fees[best], sizes[best], [txs[at] for at in _bits(package)]))
+        fee, size = fees[best], sizes[best]
+        chunks.append(Chunk(fee, size, [txs[at] for at in _bits(package)]))
         taken |= package
         left = [at for at in left if not package >> at & 1]
         for at in left:
-            if shared := ancestors[at] & package:
+            shared = ancestors[at] & package
+            if shared == package:
+                fees[at] -= fee
+                sizes[at] -= size
+            elif shared:
                 for place in _bits(shared):
                     fees[at] -= txs[place].fee
                     sizes[at] -= txs[place].vsize
@@ -201,11 +211,11 @@ def _bits(mask: int) -> list[int]:
 
 
 def _topological(cluster: dict[bytes, Tx]) -> list[bytes]:
-    """Parents before children."""
+    """Parents before children, and by txid where that leaves a choice: the sets come in any order."""
     waiting = {txid: sum(parent in cluster for parent in tx.parents) for txid, tx in cluster.items()}
-    order = [txid for txid, count in waiting.items() if not count]
+    order = sorted(txid for txid, count in waiting.items() if not count)
     for txid in order:  # grows while it is read
-        for child in cluster[txid].children:
+        for child in sorted(cluster[txid].children):
             if child in waiting:
                 waiting[child] -= 1
                 if not waiting[child]:

@@ -124,5 +124,5 @@ def _median(block: ProjectedBlock, follows: bool, previous: int | None, minimum:
     if block.vsize <= half or block.median_fee_rate < minimum:
         return minimum
     if block.vsize <= 0.95 * BLOCK_VSIZE and not follows:
-        return max(minimum, round(rate * (block.vsize - half) / half))
+        return max(minimum, math.floor(rate * (block.vsize - half) / half + 0.5))  # halves go up, as in JavaScript
     return max(minimum, math.ceil(rate))

@@ -1,0 +1,48 @@
+"""Servers of each kind that the project must run on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from local_run.errors import SetupError
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+from support import servers
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=servers.KINDS)
+async def each_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[EmbeddedValkey]:
+    """Valkey, Redis 7 and Redis 8 in turn; they run on, so tests use only its `url` and `port`."""
+    try:
+        binary = await servers.binary(request.param)
+    except SetupError as error:
+        pytest.skip(f"no {request.param}: {error}")
+    async with EmbeddedValkey(tmp_path_factory.mktemp(request.param), binary=binary) as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def each_client(each_server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
+    """A client to an empty server of each kind."""
+    connected = redis.connect(each_server.url)
+    await connected.flushall()
+    yield connected
+    await connected.flushall()
+    await connected.aclose()
+
+
+@pytest_asyncio.fixture(params=servers.KINDS)
+async def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    """A server of each kind that the test may kill."""
+    try:
+        binary = await servers.binary(request.param)
+    except SetupError as error:
+        pytest.skip(f"no {request.param}: {error}")
+    async with EmbeddedValkey(tmp_path / "server", binary=binary) as server:
+        yield server
