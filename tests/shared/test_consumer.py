@@ -12,7 +12,7 @@ from local_run.valkey import EmbeddedValkey
 from shared import commit, consumer, redis
 from shared.bus import Producer
 from shared.commit import Commands
-from shared.consumer import DELIVERIES
+from shared.consumer import DELIVERIES, Consumer
 from shared.errors import Fenced
 from shared.events.base import entry_fields
 from shared.events.ops import OPS
@@ -242,6 +242,15 @@ async def test_a_writer_that_was_replaced_commits_nothing(
 # --- entries that cannot be folded -------------------------------------------------------------------------
 
 
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def pause(self: Consumer, seconds: float) -> None:
+        await asyncio.sleep(seconds / 10)
+
+    monkeypatch.setattr(Consumer, "_pause", pause)
+
+
+@pytest.mark.usefixtures("short_pauses")
 async def test_a_poison_entry_goes_to_the_dead_letters_and_the_rest_is_folded(
     each_server: EmbeddedValkey, each_client: redis.Client
 ) -> None:

@@ -17,7 +17,7 @@ import redis.asyncio as aio
 from redis import exceptions
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from shared.errors import ConfigError, RedisUnavailable
@@ -78,8 +78,19 @@ def _client(url: str, timeout: float) -> Client:
             raise ConfigError(f"REDIS_URL={mask_url(url)!r}: expected the service's name: redis+sentinel://HOSTS/NAME")
         user, password = _credentials(url)
         sentinel = Sentinel(_hosts(url, 26379), sentinel_kwargs={"socket_timeout": SOCKET_TIMEOUT}, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        return sentinel.master_for(service, db=int(database or 0), username=user, password=password, retry=retry)
+        primary: dict[str, Any] = {"db": int(database or 0), "username": user, "password": password, "retry": retry}
+        return sentinel.master_for(service, redis_class=_Primary, **primary)
     return aio.Redis.from_url(url, retry=retry, **options)
+
+
+class _Primary(aio.Redis):
+    """The primary that Sentinel names; closing it closes the connections to Sentinel too, which redis-py leaves."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool = cast("SentinelConnectionPool", self.connection_pool)
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 def _credentials(url: str) -> tuple[str | None, str | None]:
