@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ async def test_a_lost_reply_is_not_repeated_below_us(valkey: EmbeddedValkey, cli
             assert await lossy.xlen("stream") == 1
         finally:
             await lossy.aclose()
+
+
+@pytest.mark.parametrize("url", ["redis://h:1", "rediss://h:1", "redis+cluster://h:1", "redis+sentinel://h:1/name"])
+@pytest.mark.parametrize("connect", [redis.connect, redis.connect_blocking])
+async def test_no_client_retries_by_itself(url: str, connect: Callable[[str], redis.Client]) -> None:
+    client = connect(url)
+    try:
+        policy = client.retry if "cluster" in url else client.get_retry()
+        assert policy.get_retries() == 0
+    finally:
+        await client.aclose()
 
 
 async def test_a_blocking_read_may_last_longer_than_a_command() -> None:

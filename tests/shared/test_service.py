@@ -27,6 +27,7 @@ from shared.lease import Lease
 from shared.logging import Trouble, chain
 from shared.service import STOP_SECONDS, HealthReport
 from shared.views import Health
+from support.ledger import service
 from support.stack import until
 
 KEYS = Keys("regtest")
@@ -160,6 +161,22 @@ async def test_it_stops_in_time_while_redis_is_frozen(tmp_path: Path) -> None:
                     os.kill(server.pid, signal.SIGCONT)
         finally:
             await client.aclose()
+
+
+async def test_a_goodbye_that_nobody_answers_is_short(tmp_path: Path) -> None:
+    async with EmbeddedValkey(tmp_path / "valkey") as server:
+        it = service(server.url)
+        lease = Lease(it.redis, KEYS.lease("mempool", "mempool"), KEYS.fence("mempool", "mempool"))
+        assert await lease.try_acquire()
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            with pytest.raises(redis.LOST):
+                await lease.release()
+            await it.close()
+            assert time.monotonic() - began < 4  # a command alone may take 5 s
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
 
 
 async def test_without_redis_it_waits_and_says_so_once(tmp_path: Path) -> None:

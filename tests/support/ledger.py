@@ -138,7 +138,11 @@ def fold(ledger: Ledger) -> Callable[[Service], Awaitable[None]]:
 async def producer(client: redis.Client) -> Producer:
     """The producer of the ledger's stream, with its lease, loaded."""
     lease = Lease(client, KEYS.lease("chain", "writer"), KEYS.fence("chain", "writer"))
-    assert await lease.try_acquire()
+    for _ in range(100):
+        if await lease.try_acquire():
+            break  # else somebody else took it between our look and our grasp
+    else:
+        raise AssertionError("the lease is never ours")
     made = Producer(client, lease, KEYS.blocks, KEYS.chain_producer)
     await made.load()
     return made
