@@ -14,7 +14,8 @@ from aiohttp import web
 
 from chain_ingest import app, follow
 from chain_ingest.app import run
-from chain_ingest.hints import Hints
+from chain_ingest.hints import Hint, Hints
+from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeUnfit
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
@@ -22,6 +23,7 @@ from shared import redis
 from shared.bus import Producer
 from shared.errors import ConfigError, RpcUnreachable
 from shared.keys import Keys
+from shared.lease import Lease
 from shared.networks import RETARGET_INTERVAL
 from shared.rpc import RpcClient
 from support import spending
@@ -205,6 +207,34 @@ async def test_a_request_is_not_lost_when_serving_it_fails(
     assert failures == 2
     for stream, kind in ((KEYS.blocks, "headers.loaded"), (KEYS.txs, "mempool.reset")):
         assert [name for _, name, _ in await entries(connected, stream)].count(kind) == 2
+
+
+# --- hints -------------------------------------------------------------------------------------------------
+
+
+async def test_a_transaction_that_leaves_and_comes_back_in_one_breath_is_there(
+    node: RegtestNode, connected: redis.Client
+) -> None:
+    """As when it expires and its wallet sends it again: both hints may be read together."""
+    [coin] = (await spending.fan_out(node, await spending.mined_coins(node, 1), 1))[:1]
+    built = spending.build([coin], [coin.value - 300])
+    await spending.send(node, [built])
+    lease = Lease(connected, KEYS.lease("mempool", "chain-ingest"), KEYS.fence("mempool", "chain-ingest"))
+    assert await lease.try_acquire()
+    follower = MempoolFollower(connected, KEYS, Producer(connected, lease, KEYS.txs, KEYS.mempool_producer))
+    async with RpcClient(node.settings()) as rpc:
+        reader = Node(rpc)
+        await follower.load()
+        contents = await reader.mempool()
+        await follower.snapshot(reader, contents)
+        sequence = contents.mempool_sequence
+        batch = [Hint("R", built.txid, sequence), Hint("A", built.txid, sequence + 1)]
+        with contextlib.closing(Hints(())) as hints:
+            await follower.handle(reader, hints, batch)
+        assert follower.totals == (await reader.mempool_info()).totals
+    found = [kind for _, kind, data in await entries(connected, KEYS.txs) if data.get("txid") == built.txid]
+    assert found == ["tx.added", "tx.removed", "tx.added"]
+    await spending.mine(node)
 
 
 # --- which node --------------------------------------------------------------------------------------------

@@ -146,6 +146,22 @@ async def test_a_server_without_memory_carries_out_nothing_by_halves(
     assert await each_client.hgetall("{t:chain}:state") == {b"m": b"2"}
 
 
+async def test_a_server_that_became_a_replica_counts_as_lost(
+    each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a failover behind the same address: what it refuses is tried again, and nobody crashes."""
+    it = await cursor(each_client)
+    monkeypatch.setattr(commit, "RETRY_SECONDS", 0.3)
+    await each_client.replicaof("127.0.0.1", "1")
+    try:
+        with pytest.raises(redis.LOST):
+            await it.commit(LEASE, "me", "1", increment())
+    finally:
+        await each_client.replicaof("NO", "ONE")
+    await it.commit(LEASE, "me", "1", increment())
+    assert await each_client.hgetall("{t:chain}:state") == {b"n": b"1"}
+
+
 # --- the producer ------------------------------------------------------------------------------------------
 
 

@@ -358,6 +358,26 @@ async def test_a_gap_leads_to_a_request_and_a_beginning_ends_it(
         await reaches(each_client, [20, 21, 22])
 
 
+async def test_entries_that_a_replaced_replica_was_given_are_read_again(
+    each_server: EmbeddedValkey, each_client: redis.Client
+) -> None:
+    """One that slept through the end of its lease wakes up in the middle of a read: nothing is lost by that."""
+    writer = await producer(each_client)
+    async with running(each_server.url, fold(Ledger())):
+        await writer.publish(counted([1]))
+        await reaches(each_client, [1])
+        async with each_client.pipeline(transaction=True) as pipe:
+            for seq in (2, 3):
+                pipe.xadd(KEYS.blocks, {"type": "counted", "v": 1, "seq": seq, "data": f'{{"number":{seq}}}'})
+            pipe.xreadgroup(GROUP, GROUP, {KEYS.blocks: ">"})  # as the sleeper: under the same name
+            *_, taken = await pipe.execute()
+        assert len(taken[KEYS.blocks.encode()]) == 2
+        await each_client.xadd(KEYS.blocks, {"type": "counted", "v": 1, "seq": 4, "data": '{"number":4}'})
+        await reaches(each_client, [1, 2, 3, 4])
+        assert await gaps(each_client) == []
+        assert await each_client.get(KEYS.chain_resync) is None
+
+
 async def caught_up(client: redis.Client) -> bool:
     last: bytes = (await client.xinfo_stream(KEYS.blocks))["last-generated-id"]
     return (await checkpoint(client)).startswith(last.decode() + " ")

@@ -15,6 +15,7 @@ from shared.bus import Announcer
 from shared.errors import Fenced
 from shared.events.ops import GapDetected
 from shared.keys import Keys
+from shared.tasks import end
 from support.ledger import (
     KEYS,
     POISON,
@@ -110,8 +111,7 @@ async def test_what_services_do_beside_scripts_works_in_a_cluster(cluster: Clust
                 await until(lambda: client.hget(it.keys.health, it.instance), 5, "the heartbeat is written")
                 await until(lambda: client.xlen(it.keys.ops), 5, "the start is announced")
             finally:
-                beating.cancel()
-                await asyncio.gather(beating, return_exceptions=True)
+                await end(beating)
     finally:
         await client.aclose()
 

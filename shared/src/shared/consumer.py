@@ -99,6 +99,7 @@ class Consumer:
         self._in_memory = False  # whether the fold's memory is what `_position` says
         self._gap = ""  # why everything is skipped until the stream begins anew
         self._asked = False  # whether the producer was told of that gap
+        self._doubted: Position | None = None  # where a gap was seen once
         self._trouble = Trouble(service.log, "redis")
 
     async def run(self) -> None:
@@ -114,8 +115,10 @@ class Consumer:
                     self._service.log.warning("fold_fenced", error=str(error))
                 except StreamGap as error:
                     self._in_memory = False
-                    self._gap, self._asked = str(error), False
-                    self._report()
+                    if self._doubted == self._position:
+                        self._gap, self._asked = str(error), False
+                        self._report()
+                    self._doubted = self._position  # read again first: one replaced in its sleep may hold our entries
                 except redis.LOST as error:
                     self._trouble.failed(error)
                     self._service.health.degraded(f"Redis does not answer: {error}")
