@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mempool.flow import WINDOW, Flow
 from mempool.graph import Graph, Tx
-from mempool.histogram import BOUNDS, Histogram
+from mempool.histogram import Histogram
 from mempool.projection import (
     BLOCK_VSIZE,
     BLOCKS,
@@ -20,6 +20,7 @@ from mempool.projection import (
     recommended_fees,
 )
 from mempool.records import pack, unpack
+from shared.bands import FEERATE_BOUNDS
 from shared.views import ProjectedBlock
 
 
@@ -117,7 +118,7 @@ def test_a_transaction_is_counted_in_one_band_only() -> None:
     ]
     histogram.remove(one)
     assert not any(band.count or band.vsize or band.fee for band in histogram.bands())
-    assert list(BOUNDS) == sorted(BOUNDS)
+    assert list(FEERATE_BOUNDS) == sorted(FEERATE_BOUNDS)
 
 
 def test_flow_counts_the_last_minute_by_the_nodes_clock() -> None:

@@ -23,6 +23,39 @@ OPS_KEEP = 2_000
 LEASE_MS = 6_000
 """A lease that is not renewed ends after this time, and a standby replica takes over."""
 
+SERIES_KEEP = 5_000
+"""As STREAM_KEEP, for the announcements that series changed."""
+
+BACKFILL_CAP = 32
+"""Entries of the backfill that wait for the fold at most; the workers wait beyond that. Each is some 100 kB."""
+
+CLAIM_MS = 30_000
+"""A worker's claim to a part of the backfill, renewed while it works; another may take the part afterwards."""
+
+REORG_BLOCKS = 6_048
+"""Newest blocks whose statistics can be taken back exactly; as deep as chain-ingest remembers what it published."""
+
+SEGMENT_BLOCKS = 2_016
+"""Blocks in one segment of a series by height."""
+
+HOUR_SEGMENT, HOURS_KEEP = 720, 2 * 365 * 24
+"""Buckets of an hour: in one segment, and kept (two years; older charts rest on days)."""
+
+DAY_SEGMENT, WEEK_SEGMENT = 512, 512
+"""Buckets of a day and of a week in one segment. All are kept."""
+
+FLOW_10S_SEGMENT, FLOW_10S_KEEP = 2_160, 2 * 8_640
+"""What entered the mempool by 10 s: two days."""
+
+FLOW_MINUTE_SEGMENT, FLOW_MINUTE_KEEP = 1_440, 31 * 1_440
+"""By the minute: 31 days."""
+
+CONGESTION_MINUTE_SEGMENT, CONGESTION_MINUTE_KEEP = 360, 8 * 1_440
+"""What waits in the mempool by the minute: eight days."""
+
+MEMPOOL_HOUR_SEGMENT = 720
+"""Flow and congestion by the hour. All is kept: no node can tell it again."""
+
 HEALTH_STALE_MS = 10_000
 """A heartbeat older than this counts as a service that is down."""
 
@@ -83,6 +116,52 @@ class Keys:
         """Stream of chain-metrics: `metrics.updated`. Keeps BLOCKS_KEEP."""
         return self._key("chain", "metrics")
 
+    # --- {net:chain}: owner chain-history --------------------------------------------------------------
+
+    @property
+    def history_checkpoint(self) -> str:
+        """Hash of chain-history: `cursor` (entry id and sequence of the last entry of `blocks` folded)."""
+        return self._key("chain", "history-checkpoint")
+
+    @property
+    def history_state(self) -> str:
+        """Hash of chain-history: `state` (what is covered, where it ends), `pool:ID` (a pool's name)."""
+        return self._key("chain", "history-state")
+
+    @property
+    def history_recent(self) -> str:
+        """Hash of chain-history: height -> its largest transactions, packed. Newest REORG_BLOCKS."""
+        return self._key("chain", "history-recent")
+
+    @property
+    def history_largest(self) -> str:
+        """Hash of chain-history: `DAY:HALVING` -> the largest transactions of that day, packed. All are kept."""
+        return self._key("chain", "history-largest")
+
+    @property
+    def history_pools(self) -> str:
+        """Hash of chain-history: day -> blocks by mining pool, packed. All are kept."""
+        return self._key("chain", "history-pools")
+
+    @property
+    def history_views(self) -> str:
+        """Hash of chain-history: view name -> JSON (shared.views), what web renders."""
+        return self._key("chain", "history-views")
+
+    @property
+    def series_updates(self) -> str:
+        """Stream of chain-history: `series.updated`, at most one a second. Keeps SERIES_KEEP."""
+        return self._key("chain", "series-updates")
+
+    @property
+    def backfill(self) -> str:
+        """Stream from the backfill's workers to chain-history, which deletes what it has folded. BACKFILL_CAP."""
+        return self._key("chain", "backfill")
+
+    def claim(self, what: str) -> str:
+        """String with CLAIM_MS, of one backfill worker: nobody else fetches `what` meanwhile."""
+        return self._key("chain", f"claim:{what}")
+
     # --- {net:mempool}: owner chain-ingest -------------------------------------------------------------
 
     @property
@@ -141,6 +220,14 @@ class Keys:
 
     # --- of any domain ---------------------------------------------------------------------------------
 
+    def series(self, domain: str, name: str, segment: int) -> str:
+        """String: one segment of a series (shared.series), fixed-width records one after the other."""
+        return self._key(domain, f"series:{name}:{segment}")
+
+    def series_index(self, domain: str) -> str:
+        """Set of `NAME:SEGMENT`: the segments that exist. Owner: the service that writes the domain's series."""
+        return self._key(domain, "series-index")
+
     def lease(self, domain: str, holder: str) -> str:
         """String with LEASE_MS: the fencing token of the active replica of `holder` (a service)."""
         return self._key(domain, f"lease:{holder}")
@@ -160,5 +247,6 @@ class Keys:
             "txs": self.txs,
             "fees": self.fees,
             "metrics": self.metrics,
+            "series": self.series_updates,
             "ops": self.ops,
         }

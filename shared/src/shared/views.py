@@ -98,6 +98,43 @@ class BlocksView(View, frozen=True, kw_only=True):
     blocks: list[BlockRow]
 
 
+# --- of chain-history ----------------------------------------------------------------------------------
+
+
+class HistoryView(View, frozen=True, kw_only=True):
+    """How far back the series reach, and what the backfill still has to fetch."""
+
+    network: str
+    height: int  # of the tip
+    hash: str
+    time: int
+    first_header: int  # headers are known from this height on
+    floor_hash: str  # that the next headers below must end with; empty when genesis is known
+    measured: int  # blocks whose statistics are known
+    unavailable: int  # blocks that the node has pruned
+    missing: list[tuple[int, int]]  # heights without statistics, from and to, newest first; at most 100
+    measured_from: int | None  # lowest height above which no statistics are missing
+    measured_from_time: int | None
+    complete: bool  # nothing is left to fetch
+
+
+class ConfirmedTx(View, frozen=True, kw_only=True):
+    """One of the largest transactions of a span of time."""
+
+    txid: str
+    value: int  # satoshi, sum of its outputs
+    height: int
+    time: int  # of its block
+
+
+class ConfirmedLargestView(View, frozen=True, kw_only=True):
+    """The largest transactions in blocks since a moment, largest first, at most 50."""
+
+    since: int  # Unix seconds; what is older does not count
+    complete: bool  # whether every block since then is known
+    transactions: list[ConfirmedTx]
+
+
 # --- of mempool ----------------------------------------------------------------------------------------
 
 
@@ -182,6 +219,15 @@ CHAIN_VIEWS: Final[dict[str, type[View]]] = {
     "blocks": BlocksView,
 }
 """Fields of the hash `Keys.chain_views`."""
+
+LARGEST_RANGES: Final = ("1d", "1w", "1m", "1y", "halving", "all")
+"""Spans over which the largest confirmed transactions are kept: a day of 24 hours, else whole days in UTC."""
+
+HISTORY_VIEWS: Final[dict[str, type[View]]] = {
+    "history": HistoryView,
+    **{f"largest_{name}": ConfirmedLargestView for name in LARGEST_RANGES},
+}
+"""Fields of the hash `Keys.history_views`."""
 
 MEMPOOL_VIEWS: Final[dict[str, type[View]]] = {
     "mempool": MempoolView,

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Final
 
 from mempool.graph import Tx
+from shared.bands import FEERATE_BOUNDS
 from shared.views import FeeBand
-
-BOUNDS: Final = (
-    0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0,
-    70.0, 80.0, 90.0, 100.0, 125.0, 150.0, 175.0, 200.0, 250.0, 300.0, 350.0, 400.0, 500.0, 600.0, 700.0, 800.0,
-    900.0, 1000.0, 1200.0, 1400.0, 1700.0, 2000.0,
-)  # fmt: skip
-"""Lower ends of the bands, sat/vB."""
 
 
 class Histogram:
     """Bands that are kept up to date transaction by transaction."""
 
     def __init__(self) -> None:
-        self._count = [0] * len(BOUNDS)
-        self._vsize = [0] * len(BOUNDS)
-        self._fee = [0] * len(BOUNDS)
+        self._count = [0] * len(FEERATE_BOUNDS)
+        self._vsize = [0] * len(FEERATE_BOUNDS)
+        self._fee = [0] * len(FEERATE_BOUNDS)
 
     def place(self, tx: Tx) -> None:
         """Count a transaction in the band of its effective feerate, and no longer in the one that it was in."""
-        band = bisect_right(BOUNDS, tx.rate) - 1
+        band = bisect_right(FEERATE_BOUNDS, tx.rate) - 1
         if band == tx.band:
             return
         self.remove(tx)
@@ -46,8 +39,10 @@ class Histogram:
 
     def bands(self) -> list[FeeBand]:
         """Every band, lowest first."""
-        ends = (*BOUNDS[1:], None)
+        ends = (*FEERATE_BOUNDS[1:], None)
         return [
             FeeBand(from_rate=start, to_rate=end, count=count, vsize=vsize, fee=fee)
-            for start, end, count, vsize, fee in zip(BOUNDS, ends, self._count, self._vsize, self._fee, strict=True)
+            for start, end, count, vsize, fee in zip(
+                FEERATE_BOUNDS, ends, self._count, self._vsize, self._fee, strict=True
+            )
         ]

@@ -31,6 +31,8 @@ class HeadersLoaded(Event, frozen=True, kw_only=True, gc=False):
     chainwork: str  # of the last header, hex
     median_time: int  # of the last header
     node: str
+    hashes: list[str] = msgspec.field(default_factory=list)  # of the same headers
+    prev_hash: str = ""  # of the first header; empty for the genesis block
 
 
 class BlockConnected(Event, frozen=True, kw_only=True, gc=False):
@@ -60,6 +62,9 @@ class BlockConnected(Event, frozen=True, kw_only=True, gc=False):
     pool: str | None  # name, where tag or address is known
     largest: list[LargestTx]  # up to 50, largest first, coinbase excluded
     node: str
+    output_bands: list[int] = msgspec.field(
+        default_factory=list
+    )  # outputs by value (shared.bands.VALUE_BOUNDS), coinbase excluded
 
 
 class BlockDisconnected(Event, frozen=True, kw_only=True, gc=False):

@@ -1,4 +1,4 @@
-"""Events that the folds derive: `{net:chain}:metrics` and `{net:mempool}:fees`."""
+"""Events that the folds derive: `{net:chain}:metrics`, `{net:chain}:series-updates` and `{net:mempool}:fees`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ class MetricsUpdated(Event, frozen=True, kw_only=True, gc=False):
     hash: str
 
 
+class SeriesUpdated(Event, frozen=True, kw_only=True, gc=False):
+    """Series of the chain changed; at most one a second while they fill up."""
+
+    TYPE: ClassVar[str] = "series.updated"
+
+    series: list[str]  # names in shared.series
+    height: int  # of the tip now
+    hash: str
+    measured: int  # blocks whose statistics are known
+    since: int  # Unix seconds: points older than this did not change
+
+
 class MempoolUpdated(Event, frozen=True, kw_only=True, gc=False):
     """The mempool's figures now; at most one a second."""
 
@@ -33,4 +45,5 @@ class MempoolUpdated(Event, frozen=True, kw_only=True, gc=False):
 
 
 METRICS = Family(MetricsUpdated)
+SERIES = Family(SeriesUpdated)
 FEES = Family(MempoolUpdated)

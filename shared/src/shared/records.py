@@ -1,0 +1,158 @@
+"""What the series keep: fixed-width records, little-endian, and how they are packed. Zeros mean that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
+
+R = TypeVar("R")
+
+_VALUES: Final = len(VALUE_BOUNDS)
+_RATES: Final = len(FEERATE_BOUNDS)
+_WORD: Final = (1 << 64) - 1
+
+
+class Header(NamedTuple):
+    """A block's header, as far as difficulty and hashrate need it."""
+
+    time: int  # Unix seconds
+    bits: int  # compact target
+    tail: bytes  # last 8 bytes of the hash in RPC order
+
+
+class Block(NamedTuple):
+    """A block's statistics."""
+
+    time: int  # Unix seconds
+    tx_count: int
+    size: int  # bytes
+    weight: int  # weight units
+    inputs: int  # coinbase excluded
+    outputs: int  # coinbase included
+    output_value: int  # satoshi, coinbase excluded
+    fees: int  # satoshi
+    percentiles: tuple[int, ...]  # sat/vB at 10, 25, 50, 75, 90 % of the weight
+    feerate: int  # average, sat/vB
+    pool: int  # shared.records.pool_id of its name; 0: unknown
+    output_bands: tuple[int, ...]  # outputs by value, coinbase excluded
+
+
+class Bucket(NamedTuple):
+    """The blocks whose own time lies in one hour, day or week: counts, and sums over those that are measured."""
+
+    headers: int  # blocks known
+    blocks: int  # blocks measured, which all sums but `work` are over
+    work: int  # hashes expected for the blocks known
+    hashrate_1d: float  # H/s over the day that ends with the bucket, or with the tip
+    hashrate_7d: float  # H/s over the seven days that end there
+    height: int
+    time: int
+    tx_count: int
+    size: int
+    weight: int
+    inputs: int
+    outputs: int
+    output_value: int
+    fees: int
+    subsidy: int
+    percentiles: tuple[int, ...]
+    feerate: int
+    output_bands: tuple[int, ...]
+
+
+class Flow(NamedTuple):
+    """What entered the mempool in a span of time."""
+
+    tx_count: int
+    vsize: int  # virtual bytes
+    value: int  # satoshi, sum of all outputs
+    fee: int  # satoshi
+
+
+class Congestion(NamedTuple):
+    """What waited in the mempool in a span of time: sums over `samples` looks at it."""
+
+    samples: int
+    tx_count: int
+    fee: int  # satoshi
+    min_fee_rate: float  # sat/vB, at the last look
+    bands: tuple[int, ...]  # virtual bytes by effective feerate (shared.bands.FEERATE_BOUNDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout(Generic[R]):
+    """How one kind of record is packed."""
+
+    width: int  # bytes
+    pack: Callable[[R], bytes]
+    unpack: Callable[[bytes | bytearray, int], R | None]
+    """The record at an offset; None where there is none."""
+
+
+_header = Struct("<II8s")
+_block = Struct(f"<6I2Q5I2I{_VALUES}I")
+_bucket = Struct(f"<2I2Q2d10Q5QQ{_VALUES}Q")
+_flow = Struct("<2I3Q")
+_congestion = Struct(f"<2I2Qd{_RATES}Q")
+
+
+def _unpack_header(buffer: bytes | bytearray, at: int) -> Header | None:
+    values = _header.unpack_from(buffer, at)
+    return Header(*values) if values[0] else None
+
+
+def _pack_block(record: Block) -> bytes:
+    return _block.pack(*record[:8], *record.percentiles, record.feerate, record.pool, *record.output_bands)
+
+
+def _unpack_block(buffer: bytes | bytearray, at: int) -> Block | None:
+    values = _block.unpack_from(buffer, at)
+    return Block._make((*values[:8], values[8:13], *values[13:15], values[15:])) if values[0] else None
+
+
+def _pack_bucket(record: Bucket) -> bytes:
+    high, low = record.work >> 64, record.work & _WORD
+    sums = (*record[5:15], *record.percentiles, record.feerate, *record.output_bands)
+    return _bucket.pack(record.headers, record.blocks, low, high, record.hashrate_1d, record.hashrate_7d, *sums)
+
+
+def _unpack_bucket(buffer: bytes | bytearray, at: int) -> Bucket | None:
+    values = _bucket.unpack_from(buffer, at)
+    if not values[0]:
+        return None
+    work = values[3] << 64 | values[2]
+    return Bucket._make((*values[:2], work, *values[4:16], values[16:21], values[21], values[22:]))
+
+
+def _unpack_flow(buffer: bytes | bytearray, at: int) -> Flow | None:
+    count, _, *rest = _flow.unpack_from(buffer, at)
+    return Flow(count, *rest) if count else None
+
+
+def _unpack_congestion(buffer: bytes | bytearray, at: int) -> Congestion | None:
+    samples, _, count, fee, min_fee_rate, *bands = _congestion.unpack_from(buffer, at)
+    return Congestion(samples, count, fee, min_fee_rate, tuple(bands)) if samples else None
+
+
+HEADER: Final = Layout[Header](_header.size, lambda record: _header.pack(*record), _unpack_header)
+BLOCK: Final = Layout[Block](_block.size, _pack_block, _unpack_block)
+BUCKET: Final = Layout[Bucket](_bucket.size, _pack_bucket, _unpack_bucket)
+FLOW: Final = Layout[Flow](_flow.size, lambda record: _flow.pack(record.tx_count, 0, *record[1:]), _unpack_flow)
+CONGESTION: Final = Layout[Congestion](
+    _congestion.size,
+    lambda record: _congestion.pack(record.samples, 0, *record[1:4], *record.bands),
+    _unpack_congestion,
+)
+
+NO_BUCKET: Final = Bucket(0, 0, 0, 0.0, 0.0, *(0,) * 10, (0,) * 5, 0, (0,) * _VALUES)
+NO_FLOW: Final = Flow(0, 0, 0, 0)
+NO_CONGESTION: Final = Congestion(0, 0, 0, 0.0, (0,) * _RATES)
+
+
+def tail(block_hash: str) -> bytes:
+    """The last 8 bytes of a hash in RPC order: enough to tell two blocks of one height apart."""
+    return bytes.fromhex(block_hash[-16:])

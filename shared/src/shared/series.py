@@ -1,0 +1,204 @@
+"""Series: records by index, kept in segments of fixed size, so that a range is one GETRANGE a segment.
+
+An index is a height, the number of a retarget period, or Unix time divided by the series' step. A series has one
+writer (`SeriesWriter`) and any number of readers (`read`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from shared import keys as k
+from shared import records, redis
+from shared.commit import Commands
+from shared.keys import Keys
+from shared.records import Layout
+
+R = TypeVar("R")
+
+MINUTE: Final = 60
+HOUR: Final = 3_600
+DAY: Final = 86_400
+WEEK: Final = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Series(Generic[R]):
+    """One series. `step` is the seconds from one index to the next, 0 where the index is no time."""
+
+    name: str
+    domain: str
+    layout: Layout[R]
+    segment: int  # records in one segment
+    step: int = 0
+    keep: int = 0  # newest records that are kept; 0: all
+
+    def index(self, time: int) -> int:
+        """The index of the span that a moment (Unix seconds) lies in."""
+        return time // self.step
+
+    def oldest(self, newest: int) -> int:
+        """The lowest index that is kept when `newest` is the highest: segments go as a whole."""
+        return max(0, (newest - self.keep + 1) // self.segment * self.segment) if self.keep else 0
+
+
+HEADERS: Final = Series("headers", "chain", records.HEADER, k.SEGMENT_BLOCKS)
+BLOCKS: Final = Series("blocks", "chain", records.BLOCK, k.SEGMENT_BLOCKS)
+RETARGETS: Final = Series("retargets", "chain", records.HEADER, 512)
+"""The first header of each retarget period, by the period's number."""
+
+HOURS: Final = Series("hours", "chain", records.BUCKET, k.HOUR_SEGMENT, HOUR, k.HOURS_KEEP)
+DAYS: Final = Series("days", "chain", records.BUCKET, k.DAY_SEGMENT, DAY)
+WEEKS: Final = Series("weeks", "chain", records.BUCKET, k.WEEK_SEGMENT, WEEK)
+"""Weeks begin on Thursdays, as Unix time does."""
+
+FLOW_10S: Final = Series("flow-10s", "mempool", records.FLOW, k.FLOW_10S_SEGMENT, 10, k.FLOW_10S_KEEP)
+FLOW_MINUTES: Final = Series("flow-minutes", "mempool", records.FLOW, k.FLOW_MINUTE_SEGMENT, MINUTE, k.FLOW_MINUTE_KEEP)
+FLOW_HOURS: Final = Series("flow-hours", "mempool", records.FLOW, k.MEMPOOL_HOUR_SEGMENT, HOUR)
+CONGESTION_MINUTES: Final = Series(
+    "congestion-minutes", "mempool", records.CONGESTION, k.CONGESTION_MINUTE_SEGMENT, MINUTE, k.CONGESTION_MINUTE_KEEP
+)
+CONGESTION_HOURS: Final = Series("congestion-hours", "mempool", records.CONGESTION, k.MEMPOOL_HOUR_SEGMENT, HOUR)
+
+CHAIN_SERIES: Final[tuple[Series[Any], ...]] = (HEADERS, BLOCKS, RETARGETS, HOURS, DAYS, WEEKS)
+MEMPOOL_SERIES: Final[tuple[Series[Any], ...]] = (
+    FLOW_10S, FLOW_MINUTES, FLOW_HOURS, CONGESTION_MINUTES, CONGESTION_HOURS,
+)  # fmt: skip
+
+
+async def read(client: redis.Client, keys: Keys, series: Series[R], first: int, last: int) -> list[tuple[int, R]]:
+    """(index, record) of all that is there from `first` to `last`, ascending. One round trip."""
+    first = max(first, 0)
+    if last < first:
+        return []
+    width, size = series.layout.width, series.segment
+    segments = range(first // size, last // size + 1)
+    pipeline = client.pipeline(transaction=False)
+    for segment in segments:
+        start, end = max(first - segment * size, 0), min(last - segment * size, size - 1)
+        pipeline.getrange(keys.series(series.domain, series.name, segment), start * width, end * width + width - 1)
+    found: list[tuple[int, R]] = []
+    unpack = series.layout.unpack
+    for segment, raw in zip(segments, await pipeline.execute(), strict=True):
+        index = max(first, segment * size)
+        for at in range(0, len(raw) - width + 1, width):
+            record = unpack(raw, at)
+            if record is not None:
+                found.append((index, record))
+            index += 1
+    return found
+
+
+async def segments_of(client: redis.Client, keys: Keys, domain: str) -> dict[str, set[int]]:
+    """The segments that exist, by the name of their series."""
+    found: dict[str, set[int]] = {}
+    for member in await client.smembers(keys.series_index(domain)):
+        name, _, segment = member.decode().rpartition(":")
+        found.setdefault(name, set()).add(int(segment))
+    return found
+
+
+class SeriesWriter(Generic[R]):
+    """A series as its one writer holds it: what is to be written, and, where `mirrored`, everything that was."""
+
+    def __init__(self, series: Series[R], keys: Keys, *, mirrored: bool) -> None:
+        self.series = series
+        self._keys = keys
+        self._mirrored = mirrored
+        self._known: set[int] = set()
+        self._segments: dict[int, bytearray] = {}
+        self._pending: dict[int, bytes] = {}
+        self._newest = -1
+
+    async def load(self, client: redis.Client, segments: Iterable[int]) -> None:
+        """Take over what is stored: these segments exist."""
+        self._known, self._segments, self._pending = set(segments), {}, {}
+        ordered = sorted(self._known)
+        self._newest = -1
+        if not self._mirrored or not ordered:
+            return
+        pipeline = client.pipeline(transaction=False)
+        for segment in ordered:
+            pipeline.get(self._key(segment))
+        for segment, raw in zip(ordered, await pipeline.execute(), strict=True):
+            self._segments[segment] = bytearray(raw or b"").ljust(self.series.segment * self.series.layout.width, b"\0")
+        self._newest = max(self.indices(), default=-1)
+
+    def _key(self, segment: int) -> str:
+        return self._keys.series(self.series.domain, self.series.name, segment)
+
+    def get(self, index: int) -> R | None:
+        """The record at an index; None where there is none. For mirrored series."""
+        segment, at = divmod(index, self.series.segment)
+        held = self._segments.get(segment)
+        return None if held is None else self.series.layout.unpack(held, at * self.series.layout.width)
+
+    def indices(self) -> list[int]:
+        """Every index with a record, ascending. For mirrored series."""
+        width, size = self.series.layout.width, self.series.segment
+        return [
+            segment * size + place
+            for segment, held in sorted(self._segments.items())
+            for place in range(size)
+            if self.series.layout.unpack(held, place * width) is not None
+        ]
+
+    def put(self, index: int, record: R | None) -> None:
+        """Write a record, None to remove it. One that is too old to be kept is dropped."""
+        series = self.series
+        if index < 0 or (series.keep and index < series.oldest(self._newest)):
+            return
+        raw = bytes(series.layout.width) if record is None else series.layout.pack(record)
+        self._pending[index] = raw
+        if self._mirrored:
+            segment, at = divmod(index, series.segment)
+            held = self._segments.get(segment)
+            if held is None:
+                held = self._segments[segment] = bytearray(series.segment * series.layout.width)
+            held[at * series.layout.width : (at + 1) * series.layout.width] = raw
+        self._newest = max(self._newest, index)
+
+    def flush(self, commands: Commands) -> bool:
+        """Commands for what was put since the last call; returns whether there is any."""
+        if not self._pending:
+            return False
+        width, size = self.series.layout.width, self.series.segment
+        oldest = self.series.oldest(self._newest)
+        for run in _runs([index for index in sorted(self._pending) if index >= oldest], size):
+            segment, place = divmod(run[0], size)
+            raw = b"".join(self._pending[index] for index in run)
+            if segment in self._known:
+                commands.add("SETRANGE", self._key(segment), place * width, raw)
+            else:  # whole, so that nothing that was left there remains, and Redis allocates it once
+                commands.add("SET", self._key(segment), (bytes(place * width) + raw).ljust(size * width, b"\0"))
+                commands.add("SADD", self._keys.series_index(self.series.domain), f"{self.series.name}:{segment}")
+                self._known.add(segment)
+        self._pending = {}
+        self._forget({segment for segment in self._known if (segment + 1) * size <= oldest}, commands)
+        return True
+
+    def clear(self, commands: Commands) -> None:
+        """Commands that delete the whole series."""
+        self._pending, self._newest = {}, -1
+        self._forget(set(self._known), commands)
+
+    def _forget(self, segments: set[int], commands: Commands) -> None:
+        for segment in sorted(segments):
+            commands.add("DEL", self._key(segment))
+            commands.add("SREM", self._keys.series_index(self.series.domain), f"{self.series.name}:{segment}")
+            self._known.discard(segment)
+            self._segments.pop(segment, None)
+
+
+def _runs(indices: Sequence[int], segment: int) -> Iterable[list[int]]:
+    """Consecutive indices, never beyond the end of a segment."""
+    run: list[int] = []
+    for index in indices:
+        if run and (index != run[-1] + 1 or index % segment == 0):
+            yield run
+            run = []
+        run.append(index)
+    if run:
+        yield run
