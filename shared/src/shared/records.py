@@ -138,11 +138,11 @@ def _unpack_congestion(buffer: bytes | bytearray, at: int) -> Congestion | None:
     return Congestion(samples, count, fee, min_fee_rate, tuple(bands)) if samples else None
 
 
-HEADER: Final = Layout[Header](_header.size, lambda record: _header.pack(*record), _unpack_header)
-BLOCK: Final = Layout[Block](_block.size, _pack_block, _unpack_block)
-BUCKET: Final = Layout[Bucket](_bucket.size, _pack_bucket, _unpack_bucket)
-FLOW: Final = Layout[Flow](_flow.size, lambda record: _flow.pack(record.tx_count, 0, *record[1:]), _unpack_flow)
-CONGESTION: Final = Layout[Congestion](
+HEADER: Final[Layout[Header]] = Layout(_header.size, lambda record: _header.pack(*record), _unpack_header)
+BLOCK: Final[Layout[Block]] = Layout(_block.size, _pack_block, _unpack_block)
+BUCKET: Final[Layout[Bucket]] = Layout(_bucket.size, _pack_bucket, _unpack_bucket)
+FLOW: Final[Layout[Flow]] = Layout(_flow.size, lambda record: _flow.pack(record.tx_count, 0, *record[1:]), _unpack_flow)
+CONGESTION: Final[Layout[Congestion]] = Layout(
     _congestion.size,
     lambda record: _congestion.pack(record.samples, 0, *record[1:4], *record.bands),
     _unpack_congestion,
