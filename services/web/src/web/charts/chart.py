@@ -1,0 +1,168 @@
+"""What a chart is, before it becomes a page, JSON or CSV: lines of points, with everything that names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+MOST_POINTS: Final = 2_000
+"""Points of one line at most."""
+
+Style = Literal["line", "step", "bars", "stack"]
+"""How a line is drawn: straight from point to point, level until the next point, a bar a point, or on top of the
+lines before it in the same figure."""
+
+Kind = Literal[
+    "height", "time", "duration", "difficulty", "hashrate", "change", "txid", "btc", "count", "feerate", "text"
+]
+"""What a cell of a table holds, and so how it is written: Unix seconds for `time`, seconds for `duration`, percent
+for `change`, satoshi for `btc`, sat/vB for `feerate`."""
+
+Cell = int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: (Unix seconds, value) in rising time. A value of None is a gap."""
+
+    name: str  # as in JSON and CSV, for example `hashrate_7d`
+    label: str  # what the legend says: the figure, and what it was averaged over
+    unit: str  # H/s, BTC, sat/vB, vB, %, or empty for a pure number
+    points: list[tuple[int, float | None]]
+    style: Style = "line"
+    colour: int = (
+        0  # index of the palette in the style sheet: --c0 (orange), --c1 (blue), --c2 (teal), --c3 (violet), …
+    )
+    quiet: bool = False  # drawn thin, behind the others
+    axis: Literal["left", "right"] = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One picture: lines that share their time axis."""
+
+    name: str  # unique in its chart, for example `feerates`
+    title: str
+    lines: list[Line]
+    resolution: str  # what one point stands for, in words: "each block", "each day", "10 seconds"
+    fills: list[tuple[str, str]] = field(default_factory=list)  # areas between two lines, by name
+    log: bool = False  # whether a logarithmic scale helps
+    from_zero: bool = False  # whether the scale must begin at zero
+    note: str = ""  # what a reader must know to read it right
+    empty: str = ""  # why there is nothing to draw, and what happens next; empty where there is something
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows in the order in which they are shown."""
+
+    title: str
+    columns: list[Column]
+    rows: list[tuple[Cell, ...]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Everything about one metric over one span of time."""
+
+    metric: str  # a name in METRICS
+    range: str  # a name of its ranges; empty for a span of one's own
+    start: int  # Unix seconds that the time axis begins with
+    end: int
+    unit: str  # of the first figure's first line
+    figures: list[Figure]
+    tables: list[Table]
+    source: str  # where the figures come from, in words
+    as_of: int | None  # Unix seconds of the newest point
+    notice: str = ""  # what is not complete yet, in words
+
+
+RANGES: Final = {
+    "1h": 3_600,
+    "1d": 86_400,
+    "1w": 7 * 86_400,
+    "1m": 30 * 86_400,
+    "1y": 365 * 86_400,
+    "5y": 5 * 365 * 86_400 + 86_400,
+    "10y": 10 * 365 * 86_400 + 2 * 86_400,
+}
+"""Seconds of each range; `all` begins with the network's first block, `halving` with the last halving, and `mempool`
+is what waits now."""
+
+RANGE_LABELS: Final = {
+    "mempool": "Mempool",
+    "1h": "1 hour",
+    "1d": "1 day",
+    "1w": "1 week",
+    "1m": "1 month",
+    "1y": "1 year",
+    "5y": "5 years",
+    "10y": "10 years",
+    "halving": "Since the halving",
+    "all": "All",
+}
+
+_USUAL: Final = ("1d", "1w", "1m", "1y", "5y", "10y", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One chart page: its name in addresses, its title, a sentence about it, its ranges."""
+
+    name: str
+    title: str
+    about: str
+    ranges: tuple[str, ...] = _USUAL
+    default: str = "1y"
+
+
+METRICS: Final = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "difficulty",
+            "Difficulty",
+            "How hard it is to find a block, set anew every 2,016 blocks so that blocks come ten minutes apart.",
+            default="all",
+        ),
+        Metric(
+            "hashrate",
+            "Hashrate",
+            "How many hashes a second the network must have tried, estimated from the work in its blocks and their time.",
+        ),
+        Metric(
+            "tx-volume",
+            "Transaction volume",
+            "Bitcoin moved by transactions: as they enter the mempool, and as blocks confirm them. Change counts too.",
+            ("1h", *_USUAL),
+            "1m",
+        ),
+        Metric(
+            "tx-amount",
+            "Transaction amount",
+            "The largest transactions, and how large outputs are: their mean and their spread over sizes.",
+            ("mempool", "1d", "1w", "1m", "1y", "halving", "all"),
+            "1m",
+        ),
+        Metric(
+            "tx-fees",
+            "Transaction fees",
+            "What transactions pay for a place in a block, what that adds to the subsidy, and what waits at which feerate.",
+            default="1m",
+        ),
+    )
+}
+"""Every chart, in the order in which they are listed."""
+
+
+class ChartUnavailable(Exception):  # noqa: N818 - it says what the state is, not that something broke
+    """There is nothing to draw: the message says what is missing, and why."""
