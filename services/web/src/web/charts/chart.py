@@ -137,7 +137,7 @@ METRICS: Final = {
         Metric(
             "hashrate",
             "Hashrate",
-            "How many hashes a second the network must have tried, estimated from the work in its blocks and their time.",
+            "How many hashes a second the network must have tried, estimated from its blocks' work and time.",
         ),
         Metric(
             "tx-volume",
@@ -156,7 +156,7 @@ METRICS: Final = {
         Metric(
             "tx-fees",
             "Transaction fees",
-            "What transactions pay for a place in a block, what that adds to the subsidy, and what waits at which feerate.",
+            "What transactions pay for a place in a block, what that adds to the subsidy, and what waits.",
             default="1m",
         ),
     )
@@ -164,5 +164,5 @@ METRICS: Final = {
 """Every chart, in the order in which they are listed."""
 
 
-class ChartUnavailable(Exception):  # noqa: N818 - it says what the state is, not that something broke
+class ChartUnavailable(Exception):
     """There is nothing to draw: the message says what is missing, and why."""
