@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from chain_metrics.headers import Headers
 from chain_metrics.metrics import halving_view, retarget_view, tip_view
-from chain_metrics.pow import difficulty, hashrate, target, work
 from local_run.node import RegtestNode
 from shared.networks import COIN, NETWORKS, RETARGET_INTERVAL
+from shared.pow import difficulty, hashrate, target, work
 from support import spending
 
 MAIN, REGTEST = NETWORKS["main"], NETWORKS["regtest"]

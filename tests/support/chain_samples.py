@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from chain_metrics.pow import work
 from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoaded, LargestTx
+from shared.pow import work
 
 BITS = 0x1D00FFFF
 GENESIS_TIME = 1_231_006_505

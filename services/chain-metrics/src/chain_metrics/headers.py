@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chain_metrics.pow import work
+from shared.pow import work
 
 KEPT: Final = 3 * 2016
 """Headers kept: two retarget periods below the present one."""

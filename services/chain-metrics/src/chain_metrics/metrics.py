@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from chain_metrics.headers import Headers
-from chain_metrics.pow import difficulty, hashrate
 from shared.networks import RETARGET_INTERVAL, TARGET_SPACING, Network
+from shared.pow import difficulty, hashrate
 from shared.views import Halving, HalvingView, RetargetView, TipView
 
 DAY: Final = 144
