@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chain_metrics import pow as proof
 from chain_metrics.headers import Headers
 from chain_metrics.metrics import halving_view, retarget_view, tip_view
+from shared import pow as proof
 from shared.networks import COIN, NETWORKS
 
 MAIN = NETWORKS["main"]
