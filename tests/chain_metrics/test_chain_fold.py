@@ -12,9 +12,9 @@ import pytest
 from chain_metrics.fold import ChainFold
 from local_run.node import RegtestNode
 from shared import redis
-from shared.consumer import Changes
 from shared.errors import StreamGap
 from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoaded, LargestTx
+from shared.fold import Changes
 from shared.keys import Keys
 from shared.views import TipView
 from support.spending import mine

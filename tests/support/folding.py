@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shared import redis
 from shared.commit import Argument, Cursor
-from shared.consumer import Changes
+from shared.fold import Changes
 
 
 def commands(changes: Changes) -> Iterator[tuple[str, str, list[Argument]]]:

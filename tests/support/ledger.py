@@ -12,9 +12,10 @@ from redis.exceptions import ResponseError
 
 from shared import redis, settings
 from shared.bus import Producer
-from shared.consumer import Changes, Consumer, Source
+from shared.consumer import Consumer
 from shared.errors import StreamGap
 from shared.events.base import Event, Family
+from shared.fold import Changes, Source
 from shared.keys import Keys
 from shared.lease import Lease
 from shared.service import Service

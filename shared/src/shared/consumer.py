@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import prometheus_client
 from redis.exceptions import ResponseError
@@ -20,8 +19,10 @@ from shared import redis
 from shared.checkpoint import Position
 from shared.commit import Commands, Cursor
 from shared.errors import Fenced, StreamGap
-from shared.events.base import Event, Family, entry_fields
+from shared.events.base import entry_fields
 from shared.events.ops import GapDetected
+from shared.fold import Fold, Source
+from shared.inbox import Inbox
 from shared.keys import LEASE_MS, OPS_KEEP
 from shared.lease import Lease
 from shared.logging import Trouble
@@ -40,47 +41,6 @@ DEAD = prometheus_client.Counter("dashboard_dead_entries_total", "Entries moved 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
-@dataclass(slots=True)
-class Changes:
-    """What a fold wants written: commands on its state and views, and the events that follow from it."""
-
-    commands: Commands = field(default_factory=Commands)
-    events: list[Event] = field(default_factory=list)
-
-
-class Fold(Protocol):
-    """What a service supplies. No method but `restore` does I/O."""
-
-    async def restore(self, client: redis.Client) -> None:
-        """Replace what is in memory by the state in Redis."""
-
-    def reset(self) -> None:
-        """Forget everything, as for an empty stream."""
-
-    def apply(self, event: Event) -> None:
-        """Fold one event into memory. May raise on an event that contradicts the state."""
-
-    def flush(self, now_ms: int) -> Changes:
-        """What changed since the last call; called after each batch and when `due_ms` is reached."""
-
-    def due_ms(self, now_ms: int) -> int | None:
-        """When `flush` has something to say although no event comes; None where it has not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A fold's input and output: stream, checkpoint, derived stream, resynchronisation request, dead letters."""
-
-    domain: str
-    stream: str
-    family: Family
-    checkpoint: str
-    derived: str
-    derived_keep: int
-    resync: str
-    beginning: bytes  # the event type after which nothing that came before matters
-
-
 class Consumer:
     """Runs one fold for one service."""
 
@@ -95,6 +55,9 @@ class Consumer:
             service.redis, keys.lease(source.domain, service.name), keys.fence(source.domain, service.name)
         )
         self._cursor = Cursor(service.redis, source.checkpoint)
+        self._inbox: Inbox | None = None
+        if source.inbox is not None and source.inbox_family is not None:
+            self._inbox = Inbox(service.redis, source.inbox, self._group, source.inbox_family)
         self._position = Position()
         self._in_memory = False  # whether the fold's memory is what `_position` says
         self._gap = ""  # why everything is skipped until the stream begins anew
@@ -180,6 +143,8 @@ class Consumer:
         info = await self._service.redis.xinfo_stream(stream)
         if position.is_beyond(info["last-generated-id"].decode()):
             await self._service.redis.xgroup_setid(stream, self._group, id="0-0", entries_read=0)
+        if self._inbox is not None:
+            await self._inbox.align()
 
     async def _folding(self, reader: redis.Client) -> None:
         await self._ask_for_resync()
@@ -187,11 +152,13 @@ class Consumer:
         await self._align_group()
         self._report(stream=self._source.stream)
         while not self._service.stopping.is_set():
-            entries = await self._read(reader)
+            entries, letters = await self._read(reader)
             self._trouble.ended()
             if entries:
                 await self._fold_entries(entries)
-            else:
+            if self._inbox is not None and letters:
+                await self._fold_letter(self._inbox, *letters[0])
+            if not entries and not letters:
                 await self._commit(self._position, ())
             self._report(seq=self._position.seq)
 
@@ -201,22 +168,30 @@ class Consumer:
         else:
             self._service.health.ok(**details)
 
-    async def _read(self, reader: redis.Client) -> list[Entry]:
+    async def _read(self, reader: redis.Client) -> list[list[Entry]]:
+        """What is next: up to BATCH entries of the stream; of the inbox at most one, once the stream is silent."""
         now_ms = int(time.time() * 1000)
         due = self._fold.due_ms(now_ms)
         block = redis.BLOCK_MS if due is None else min(max(due - now_ms, 1), redis.BLOCK_MS)
+        stream, inbox = self._source.stream, self._inbox
         try:
-            reply = await reader.xreadgroup(
-                self._group, self._group, {self._source.stream: ">"}, count=BATCH, block=block
-            )
+            if inbox is None:
+                return [*await self._read_group(reader, (stream,), BATCH, block), []]
+            [entries] = await self._read_group(reader, (stream,), BATCH, None)
+            return [entries, []] if entries else await self._read_group(reader, (stream, inbox.stream), 1, block)
         except ResponseError as error:
             if not str(error).startswith(("NOGROUP", "UNBLOCKED")):  # Redis 7.0 says UNBLOCKED to who waits
                 raise
             # the stream was deleted: the producer's cursor tells whether entries of it are gone
             await self._align_group()
-            return []
-        entries: list[Entry] = reply.get(self._source.stream.encode(), []) if reply else []
-        return entries
+            return [[], []]
+
+    async def _read_group(
+        self, reader: redis.Client, streams: tuple[str, ...], count: int, block: int | None
+    ) -> list[list[Entry]]:
+        wanted = dict.fromkeys(streams, ">")
+        reply = await reader.xreadgroup(self._group, self._group, wanted, count=count, block=block) or {}
+        return [reply.get(stream.encode(), []) for stream in streams]
 
     async def _fold_entries(self, entries: Sequence[Entry]) -> None:
         self._in_memory = False  # until the commit: a failure on the way must lead to a restore
@@ -260,9 +235,27 @@ class Consumer:
             self._gap = ""
         return entry_seq
 
-    async def _commit(self, position: Position, acknowledged: Sequence[bytes]) -> None:
+    async def _fold_letter(self, inbox: Inbox, entry_id: bytes, fields: dict[bytes, bytes]) -> None:
+        """Fold one entry of the inbox. One that fails is put aside at once: whoever sent it will send it again."""
+        self._in_memory = False
+        try:
+            event = inbox.decode(fields)
+            if event is not None and not self._gap:
+                self._fold.apply(event)
+        except Exception as error:
+            self._service.log.exception("letter_failed", stream=inbox.stream, id=entry_id.decode())
+            await self._restore()
+            commands = Commands()
+            commands.add("XADD", self._dead_key, "MAXLEN", "~", OPS_KEEP, "*", *_letter(entry_id, fields, error))
+            inbox.done(commands, [entry_id])
+            await self._cursor.commit(self._lease.key, self._lease.token, str(self._position), commands)
+            DEAD.labels(inbox.stream).inc()
+            return
+        await self._commit(self._position, (), [entry_id])
+
+    async def _commit(self, position: Position, acknowledged: Sequence[bytes], letters: Sequence[bytes] = ()) -> None:
         changes = self._fold.flush(int(time.time() * 1000))
-        if position == self._position and not changes.commands and not changes.events:
+        if position == self._position and not changes.commands and not changes.events and not letters:
             return
         self._in_memory = False
         commands = changes.commands
@@ -272,6 +265,8 @@ class Consumer:
             derived_seq += 1
             commands.add("XADD", self._source.derived, *limit, "*", *entry_fields(event, derived_seq))
         commands.spread("XACK", self._source.stream, list(acknowledged), lead=(self._group,))
+        if self._inbox is not None:
+            self._inbox.done(commands, letters)
         position = Position(position.entry, position.seq, derived_seq)
         with COMMIT_SECONDS.labels(self._source.stream).time():
             await self._cursor.commit(self._lease.key, self._lease.token, str(position), commands)
@@ -289,9 +284,7 @@ class Consumer:
             await self._pause(0.05 * 2**attempts)
         else:
             commands = Commands()
-            letter: list[bytes] = [part for pair in fields.items() for part in pair]
-            letter += (b"id", entry_id, b"error", repr(error).encode())
-            commands.add("XADD", self._dead_key, "MAXLEN", "~", OPS_KEEP, "*", *letter)
+            commands.add("XADD", self._dead_key, "MAXLEN", "~", OPS_KEEP, "*", *_letter(entry_id, fields, error))
             commands.add("HDEL", self._source.checkpoint, field_name)
             commands.add("XACK", self._source.stream, self._group, entry_id)
             follows = fields.get(b"seq") == str(self._position.seq + 1).encode()  # or the producer never wrote it
@@ -308,3 +301,9 @@ class Consumer:
             await self._service.redis.set(self._source.resync, self._gap)
             self._asked = True
             await self._service.say(GapDetected, self._gap)
+
+
+def _letter(entry_id: bytes, fields: dict[bytes, bytes], error: Exception) -> list[bytes]:
+    """The fields of a dead letter: the entry's own, its id, and what was wrong."""
+    letter = [part for pair in fields.items() for part in pair]
+    return [*letter, b"id", entry_id, b"error", repr(error).encode()]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chain_metrics.fold import ChainFold
-from shared.consumer import Consumer, Source
+from shared.consumer import Consumer
 from shared.events.blocks import BLOCKS, HeadersLoaded
+from shared.fold import Source
 from shared.keys import BLOCKS_KEEP
 from shared.service import Service
 

@@ -10,11 +10,11 @@ from chain_metrics.headers import Headers
 from chain_metrics.metrics import halving_view, retarget_view, tip_view
 from shared import redis
 from shared.commit import Argument
-from shared.consumer import Changes
 from shared.errors import StreamGap
 from shared.events.base import Event
 from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoaded
 from shared.events.derived import MetricsUpdated
+from shared.fold import Changes
 from shared.keys import Keys
 from shared.networks import NETWORKS
 from shared.views import CHAIN_VIEWS, BlockRow, BlocksView

@@ -1,0 +1,53 @@
+"""What a fold is to the loop that runs it (shared.consumer)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared import redis
+from shared.commit import Commands
+from shared.events.base import Event, Family
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a fold wants written: commands on its state and views, and the events that follow from it."""
+
+    commands: Commands = field(default_factory=Commands)
+    events: list[Event] = field(default_factory=list)
+
+
+class Fold(Protocol):
+    """What a service supplies. No method but `restore` does I/O."""
+
+    async def restore(self, client: redis.Client) -> None:
+        """Replace what is in memory by the state in Redis."""
+
+    def reset(self) -> None:
+        """Forget everything, as for an empty stream."""
+
+    def apply(self, event: Event) -> None:
+        """Fold one event into memory. May raise on an event that contradicts the state."""
+
+    def flush(self, now_ms: int) -> Changes:
+        """What changed since the last call; called after each batch and when `due_ms` is reached."""
+
+    def due_ms(self, now_ms: int) -> int | None:
+        """When `flush` has something to say although no event comes; None where it has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A fold's inputs and output: streams, checkpoint, derived stream, resynchronisation request, dead letters."""
+
+    domain: str
+    stream: str
+    family: Family
+    checkpoint: str
+    derived: str
+    derived_keep: int
+    resync: str
+    beginning: bytes  # the event type after which nothing that came before matters
+    inbox: str | None = None  # a second stream, whose entries come in no order (shared.inbox)
+    inbox_family: Family | None = None
