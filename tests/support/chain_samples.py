@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from shared.bands import VALUE_BOUNDS
+from shared.events.backfill import BlocksMeasured, HeadersCollected, MeasuredBlock
 from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoaded, LargestTx
 from shared.pow import work
 
@@ -50,9 +52,16 @@ def connected(height: int, prev: BlockConnected | None, salt: int = 0) -> BlockC
         fee_rate_percentiles=[1, 2, 3, 4, salt],
         fee_rate_avg=3,
         coinbase_tag=f"/{salt}/",
-        pool=None if salt % 3 else "A pool",
-        largest=[LargestTx(txid=digest("tx", height, salt), value=1)],
+        pool=None if salt % 3 else f"Pool {number('pool', height) % 5}",
+        largest=sorted(
+            (
+                LargestTx(txid=digest("tx", height, salt, at), value=number("amount", height, salt, at))
+                for at in range(number("count", height, salt) % (70 if height % 8 == 0 else 4))
+            ),
+            key=lambda tx: (-tx.value, tx.txid),
+        )[:50],
         node="main",
+        output_bands=[number("band", height, salt, band) % 1_000 for band in range(len(VALUE_BOUNDS))],
     )
 
 
@@ -71,7 +80,37 @@ def loaded(below: list[BlockConnected], first: int = 0) -> HeadersLoaded:
         chainwork=top.chainwork if top else f"{work(BITS):064x}",
         median_time=headers[-1][0],
         node="main",
+        hashes=[digest("genesis"), *(block.hash for block in below)][first:],
+        prev_hash=hash_at(below, first - 1),
     )
+
+
+def hash_at(blocks: list[BlockConnected], height: int) -> str:
+    """The hash at a height of a chain whose first block stands on genesis; empty below genesis."""
+    return "" if height < 0 else digest("genesis") if height == 0 else blocks[height - 1].hash
+
+
+def collected(blocks: list[BlockConnected], first: int, last: int) -> HeadersCollected:
+    """The headers from `first` to `last` of a chain, as a backfill worker sends them."""
+    times = [(GENESIS_TIME, BITS, digest("genesis")), *((b.time, int(b.bits, 16), b.hash) for b in blocks)]
+    return HeadersCollected(
+        height=first,
+        prev_hash=hash_at(blocks, first - 1),
+        tip_hash=hash_at(blocks, last),
+        headers=[(time, bits, block_hash[-16:]) for time, bits, block_hash in times[first : last + 1]],
+    )
+
+
+def measured(blocks: list[BlockConnected], heights: list[int]) -> BlocksMeasured:
+    """Statistics of these heights of a chain, as a backfill worker sends them."""
+    found = []
+    for height in heights:
+        if height:
+            fields = {name: getattr(blocks[height - 1], name) for name in MeasuredBlock.__struct_fields__}
+            found.append(MeasuredBlock(**fields))
+        else:
+            found.append(GENESIS)
+    return BlocksMeasured(blocks=found)
 
 
 def chain(length: int, on: list[BlockConnected] | None = None, salt: int = 0) -> list[BlockConnected]:
@@ -80,3 +119,22 @@ def chain(length: int, on: list[BlockConnected] | None = None, salt: int = 0) ->
     for _ in range(length):
         blocks.append(connected(len(blocks) + 1, blocks[-1] if blocks else None, salt))
     return blocks
+
+
+GENESIS = MeasuredBlock(
+    height=0,
+    hash=digest("genesis"),
+    time=GENESIS_TIME,
+    tx_count=1,
+    size=285,
+    weight=1140,
+    inputs=0,
+    outputs=1,
+    output_value=0,
+    fees=0,
+    fee_rate_percentiles=[0] * 5,
+    fee_rate_avg=0,
+    output_bands=[0] * len(VALUE_BOUNDS),
+    pool=None,
+    largest=[],
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from struct import Struct
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -156,3 +157,8 @@ NO_CONGESTION: Final = Congestion(0, 0, 0, 0.0, (0,) * _RATES)
 def tail(block_hash: str) -> bytes:
     """The last 8 bytes of a hash in RPC order: enough to tell two blocks of one height apart."""
     return bytes.fromhex(block_hash[-16:])
+
+
+def pool_id(name: str | None) -> int:
+    """A mining pool's number: the same in every build, whatever the order in which pools are met; 0: unknown."""
+    return int.from_bytes(sha256(name.encode()).digest()[:4], "little") or 1 if name else 0

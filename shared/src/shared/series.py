@@ -110,21 +110,24 @@ class SeriesWriter(Generic[R]):
         self._known: set[int] = set()
         self._segments: dict[int, bytearray] = {}
         self._pending: dict[int, bytes] = {}
+        self._dropped: set[int] = set()
         self._newest = -1
 
     async def load(self, client: redis.Client, segments: Iterable[int]) -> None:
-        """Take over what is stored: these segments exist."""
-        self._known, self._segments, self._pending = set(segments), {}, {}
-        ordered = sorted(self._known)
-        self._newest = -1
-        if not self._mirrored or not ordered:
-            return
-        pipeline = client.pipeline(transaction=False)
-        for segment in ordered:
-            pipeline.get(self._key(segment))
-        for segment, raw in zip(ordered, await pipeline.execute(), strict=True):
-            self._segments[segment] = bytearray(raw or b"").ljust(self.series.segment * self.series.layout.width, b"\0")
-        self._newest = max(self.indices(), default=-1)
+        """Take over what is stored: these segments exist. Where reading fails, nothing has changed."""
+        known, held = set(segments), {}
+        if self._mirrored and known:
+            pipeline = client.pipeline(transaction=False)
+            ordered = sorted(known)
+            for segment in ordered:
+                pipeline.get(self._key(segment))
+            for segment, raw in zip(ordered, await pipeline.execute(), strict=True):
+                if raw is None:  # gone all the same: written whole when it is needed again
+                    known.discard(segment)
+                else:
+                    held[segment] = bytearray(raw).ljust(self.series.segment * self.series.layout.width, b"\0")
+        self._known, self._segments, self._pending, self._dropped = known, held, {}, set()
+        self._newest = self._last()
 
     def _key(self, segment: int) -> str:
         return self._keys.series(self.series.domain, self.series.name, segment)
@@ -145,6 +148,15 @@ class SeriesWriter(Generic[R]):
             if self.series.layout.unpack(held, place * width) is not None
         ]
 
+    def _last(self) -> int:
+        """The highest index with a record, -1 without one."""
+        width, size = self.series.layout.width, self.series.segment
+        for segment, held in sorted(self._segments.items(), reverse=True):
+            for place in reversed(range(size)):
+                if self.series.layout.unpack(held, place * width) is not None:
+                    return segment * size + place
+        return -1
+
     def put(self, index: int, record: R | None) -> None:
         """Write a record, None to remove it. One that is too old to be kept is dropped."""
         series = self.series
@@ -158,38 +170,66 @@ class SeriesWriter(Generic[R]):
             if held is None:
                 held = self._segments[segment] = bytearray(series.segment * series.layout.width)
             held[at * series.layout.width : (at + 1) * series.layout.width] = raw
-        self._newest = max(self._newest, index)
+        if record is not None:
+            self._newest = max(self._newest, index)
+
+    def adopt(self, segments: Iterable[int]) -> None:
+        """These segments exist, whatever is in them: `reset` has them deleted."""
+        self._known |= set(segments)
+
+    def reset(self) -> None:
+        """Forget everything; what is stored goes with the next flush."""
+        self._dropped |= self._known | self._segments.keys()
+        self._known, self._segments, self._pending, self._newest = set(), {}, {}, -1
+
+    def rewrite(self) -> None:
+        """What is stored is in doubt: the next flush writes everything anew. For mirrored series."""
+        self._known, self._pending = set(), {}
 
     def flush(self, commands: Commands) -> bool:
-        """Commands for what was put since the last call; returns whether there is any."""
-        if not self._pending:
-            return False
+        """Commands for what was put since the last call; returns whether there is any.
+
+        Where they are not carried out, `load` before the next call.
+        """
+        before = len(commands.arguments)
+        self._delete(self._dropped, commands)
+        self._dropped = set()
         width, size = self.series.layout.width, self.series.segment
         oldest = self.series.oldest(self._newest)
+        gone = {segment for segment in self._known | self._segments.keys() if (segment + 1) * size <= oldest}
+        for segment in gone:
+            self._segments.pop(segment, None)
+        self._delete(gone & self._known, commands)
+        self._known -= gone
+        for segment in sorted(self._segments.keys() - self._known):
+            self._create(segment, bytes(self._segments[segment]), commands)
+            self._pending = {index: raw for index, raw in self._pending.items() if index // size != segment}
         for run in _runs([index for index in sorted(self._pending) if index >= oldest], size):
             segment, place = divmod(run[0], size)
             raw = b"".join(self._pending[index] for index in run)
             if segment in self._known:
                 commands.add("SETRANGE", self._key(segment), place * width, raw)
-            else:  # whole, so that nothing that was left there remains, and Redis allocates it once
-                commands.add("SET", self._key(segment), (bytes(place * width) + raw).ljust(size * width, b"\0"))
-                commands.add("SADD", self._keys.series_index(self.series.domain), f"{self.series.name}:{segment}")
-                self._known.add(segment)
+            else:
+                self._create(segment, (bytes(place * width) + raw).ljust(size * width, b"\0"), commands)
         self._pending = {}
-        self._forget({segment for segment in self._known if (segment + 1) * size <= oldest}, commands)
-        return True
+        return len(commands.arguments) > before
 
     def clear(self, commands: Commands) -> None:
         """Commands that delete the whole series."""
-        self._pending, self._newest = {}, -1
-        self._forget(set(self._known), commands)
+        self.reset()
+        self._delete(self._dropped, commands)
+        self._dropped = set()
 
-    def _forget(self, segments: set[int], commands: Commands) -> None:
+    def _create(self, segment: int, raw: bytes, commands: Commands) -> None:
+        """Write a segment whole, so that nothing that was left there remains, and Redis allocates it once."""
+        commands.add("SET", self._key(segment), raw)
+        commands.add("SADD", self._keys.series_index(self.series.domain), f"{self.series.name}:{segment}")
+        self._known.add(segment)
+
+    def _delete(self, segments: set[int], commands: Commands) -> None:
         for segment in sorted(segments):
             commands.add("DEL", self._key(segment))
             commands.add("SREM", self._keys.series_index(self.series.domain), f"{self.series.name}:{segment}")
-            self._known.discard(segment)
-            self._segments.pop(segment, None)
 
 
 def _runs(indices: Sequence[int], segment: int) -> Iterable[list[int]]:

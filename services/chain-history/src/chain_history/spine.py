@@ -1,0 +1,68 @@
+"""The chain that is known, from its lowest header to its tip: hash tails and times by height, in 12 bytes a block."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+
+from shared.records import HEADER, Header
+
+
+class Spine:
+    """Contiguous heights. `floor_hash` is what the next header below must hash to; empty above genesis."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.floor_hash = ""
+        self.tip_hash = ""
+        self._tails = array("Q")
+        self._times = array("I")
+
+    def __len__(self) -> int:
+        return len(self._tails)
+
+    @property
+    def tip(self) -> int:
+        """Height of the newest header; -1 where there is none."""
+        return self.first + len(self._tails) - 1 if self._tails else -1
+
+    def load(self, first: int, floor_hash: str, tip_hash: str, segments: Iterable[bytes]) -> None:
+        """Take over packed headers: the record at the beginning of the first segment is of height `first`."""
+        self.first, self.floor_hash, self.tip_hash = first, floor_hash, tip_hash
+        self._tails, self._times = array("Q"), array("I")
+        for raw in segments:
+            whole = len(raw) - len(raw) % HEADER.width
+            self._tails.extend(array("Q", raw[:whole])[1::2])
+            self._times.extend(array("I", raw[:whole])[0::4])
+
+    def begin(self, first: int, floor_hash: str) -> None:
+        """Forget everything; the next header pushed has this height."""
+        self.__init__()  # type: ignore[misc]  # the one way that cannot forget a field
+        self.first, self.floor_hash = first, floor_hash
+
+    def push(self, header: Header, block_hash: str) -> None:
+        """Add one on top."""
+        self._tails.append(int.from_bytes(header.tail, "little"))
+        self._times.append(header.time)
+        self.tip_hash = block_hash
+
+    def pop(self, below: str) -> None:
+        """Take the topmost off; `below` is the hash of the one that is the tip then."""
+        self._tails.pop()
+        self._times.pop()
+        self.tip_hash = below
+
+    def extend_down(self, headers: Sequence[Header], floor_hash: str) -> None:
+        """Add these below, in rising order."""
+        self._tails = array("Q", [int.from_bytes(header.tail, "little") for header in headers]) + self._tails
+        self._times = array("I", [header.time for header in headers]) + self._times
+        self.first -= len(headers)
+        self.floor_hash = floor_hash
+
+    def has(self, height: int, tail: bytes) -> bool:
+        """Whether the block at this height ends with these bytes."""
+        return self.first <= height <= self.tip and self._tails[height - self.first] == int.from_bytes(tail, "little")
+
+    def time(self, height: int) -> int:
+        """Time of the block at this height, which is known."""
+        return self._times[height - self.first]
