@@ -176,7 +176,7 @@ def main(name: str, run: Run) -> int:
         config = settings.load()
         logging.configure(config.log_level, config.log_format)
         if config.metrics_port is not None:
-            prometheus_client.start_http_server(config.metrics_port)
+            _serve_metrics(config.metrics_port)
         uvloop.run(_serve(name, config, run))
     except ConfigError as error:
         sys.stderr.write(f"{name}: {error}\n")
@@ -185,6 +185,15 @@ def main(name: str, run: Run) -> int:
         structlog.get_logger().error("service_failed", service=name, error=logging.chain(error), exc_info=True)
         return 1
     return 0
+
+
+def _serve_metrics(port: int) -> None:
+    try:
+        prometheus_client.start_http_server(port)
+    except OSError as error:
+        raise ConfigError(
+            f"METRICS_PORT={port}: cannot listen there ({error.strerror}); expected a free port"
+        ) from error
 
 
 async def _serve(name: str, config: settings.Settings, run: Run) -> None:
