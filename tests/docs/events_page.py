@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 
-from shared.events import blocks, derived, mempool, ops
+from shared.events import backfill, blocks, derived, mempool, ops
 from shared.events.base import Event
 
 _HEAD = """\
@@ -31,6 +31,7 @@ _STREAMS: list[tuple[str, str, list[type[Event]]]] = [
         [mempool.MempoolReset, mempool.TxAdded, mempool.TxRemoved, mempool.MempoolSynced],
     ),
     ("{net:chain}:metrics", "chain-metrics", [derived.MetricsUpdated]),
+    ("{net:chain}:series-updates", "chain-history", [derived.SeriesUpdated]),
     ("{net:mempool}:fees", "mempool", [derived.MempoolUpdated]),
     (
         "{net:ops}:events",
@@ -42,6 +43,16 @@ _STREAMS: list[tuple[str, str, list[type[Event]]]] = [
             ops.NodeChanged,
             ops.GapDetected,
             ops.GapRepaired,
+        ],
+    ),
+    (
+        "{net:chain}:backfill",
+        "the backfill's workers for chain-history alone, without `seq`; its entries go once they are folded",
+        [
+            backfill.HeadersCollected,
+            backfill.BlocksMeasured,
+            backfill.BlocksUnavailable,
+            backfill.HistoryReset,
         ],
     ),
 ]

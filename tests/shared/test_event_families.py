@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BadEntry
-from shared.events import base, blocks, derived, mempool, ops
+from shared.events import backfill, base, blocks, derived, mempool, ops
 from shared.events.base import Event, Family, entry_fields
 
 FAMILIES: dict[str, tuple[ModuleType, Family]] = {
     "blocks": (blocks, blocks.BLOCKS),
     "mempool": (mempool, mempool.MEMPOOL),
+    "backfill": (backfill, backfill.BACKFILL),
     "metrics": (derived, derived.METRICS),
+    "series": (derived, derived.SERIES),
     "fees": (derived, derived.FEES),
     "ops": (ops, ops.OPS),
 }
@@ -187,7 +189,7 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("module", [blocks, mempool, derived], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [blocks, backfill, mempool, derived], ids=lambda module: module.__name__)
 def test_amounts_sizes_and_times_say_their_unit(module: ModuleType) -> None:
     source = inspect.getsource(module)
     lines = source.splitlines()

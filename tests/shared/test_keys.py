@@ -15,6 +15,7 @@ from shared import keys as shared_keys
 from shared import redis
 from shared.keys import Keys
 from shared.networks import NETWORKS
+from shared.series import CHAIN_SERIES, MEMPOOL_SERIES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -23,7 +24,7 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "node_modules" not in path.parts
 )
-HOLDERS = {"chain": ("chain-ingest", "chain-metrics"), "mempool": ("chain-ingest", "mempool")}
+HOLDERS = {"chain": ("chain-ingest", "chain-metrics", "chain-history"), "mempool": ("chain-ingest", "mempool")}
 
 
 def all_keys(network: str) -> dict[str, str]:
@@ -35,6 +36,10 @@ def all_keys(network: str) -> dict[str, str]:
         for holder in holders:
             found[f"lease {domain} {holder}"] = keys.lease(domain, holder)
             found[f"fence {domain} {holder}"] = keys.fence(domain, holder)
+        found[f"series index {domain}"] = keys.series_index(domain)
+    for series in (*CHAIN_SERIES, *MEMPOOL_SERIES):
+        found[f"series {series.name}"] = keys.series(series.domain, series.name, 7)
+    found["claim"] = keys.claim("blocks-7")
     return found
 
 
@@ -81,6 +86,15 @@ def test_what_one_script_commits_lies_in_one_domain(network: str) -> None:
     together = [
         [keys.blocks, keys.chain_producer, keys.chain_published, keys.chain_resync, keys.lease("chain", "x")],
         [keys.blocks, keys.chain_checkpoint, keys.chain_state, keys.chain_views, keys.metrics, keys.dead("chain")],
+        [keys.blocks, keys.history_checkpoint, keys.history_state, keys.history_views, keys.series_updates],
+        [
+            keys.blocks,
+            keys.backfill,
+            keys.series("chain", "days", 1),
+            keys.series_index("chain"),
+            keys.claim("headers"),
+        ],
+        [keys.txs, keys.mempool_state, keys.series("mempool", "flow-10s", 1), keys.series_index("mempool")],
         [keys.txs, keys.mempool_producer, keys.mempool_published, keys.mempool_resync, keys.lease("mempool", "x")],
         [keys.txs, keys.mempool_checkpoint, keys.mempool_state, keys.mempool_views, keys.fees, keys.dead("mempool")],
     ]

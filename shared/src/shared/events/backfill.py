@@ -30,7 +30,7 @@ class MeasuredBlock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     height: int
     hash: str
-    time: int
+    time: int  # Unix seconds
     tx_count: int
     size: int  # bytes
     weight: int  # weight units

@@ -62,9 +62,7 @@ class BlockConnected(Event, frozen=True, kw_only=True, gc=False):
     pool: str | None  # name, where tag or address is known
     largest: list[LargestTx]  # up to 50, largest first, coinbase excluded
     node: str
-    output_bands: list[int] = msgspec.field(
-        default_factory=list
-    )  # outputs by value (shared.bands.VALUE_BOUNDS), coinbase excluded
+    output_bands: list[int] = msgspec.field(default_factory=list)  # outputs by value: shared.bands.VALUE_BOUNDS
 
 
 class BlockDisconnected(Event, frozen=True, kw_only=True, gc=False):
