@@ -71,7 +71,19 @@ def test_every_halving_to_come(height: int) -> None:
 
 @pytest.mark.parametrize(
     ("height", "start", "remaining"),
-    [(0, 0, 2016), (2015, 0, 1), (2016, 2016, 2016), (2017, 2016, 2015), (4031, 2016, 1)],
+    [
+        (0, 0, 2016),
+        (2015, 0, 1),
+        (2016, 2016, 2016),
+        (2017, 2016, 2015),
+        (4031, 2016, 1),
+        (209_999, 209_664, 1_681),
+        (210_000, 209_664, 1_680),
+        (1_049_999, 1_048_320, 337),
+        (1_050_000, 1_048_320, 336),
+        (6_929_999, 6_928_992, 1_009),
+        (6_930_000, 6_928_992, 1_008),
+    ],
 )
 def test_the_edges_of_a_period(height: int, start: int, remaining: int) -> None:
     view = retarget_view(MAIN, headers_at(height, count=5000))
