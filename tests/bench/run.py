@@ -15,12 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import http_load, latency, mempool_load
+from bench import history_load, http_load, latency, mempool_load
 from bench.figures import Figure, table, write
 from support.spending import fan_out, mined_coins
 from support.stack import SERVICES, Stack, memory
 
-PARTS = ("latency", "mempool", "web")
+PARTS = ("latency", "mempool", "web", "history")
+OF_THE_STACK = ("latency", "mempool", "web")
 MEMORY_TARGET = 120.0
 """Megabytes a service."""
 
@@ -30,6 +31,12 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
         return not only or part in only
 
     figures: list[Figure] = []
+    if wanted("history"):
+        (folder / "history").mkdir()
+        figures += await history_load.backfill(folder / "history")
+        figures += await history_load.million(folder / "million")
+    if not any(map(wanted, OF_THE_STACK)):
+        return figures
     async with Stack(folder) as stack:
         stack.extra_env["LOG_LEVEL"] = "info"
         # a coin for each chain of the burst and for each measured transaction

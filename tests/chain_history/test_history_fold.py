@@ -98,6 +98,15 @@ async def contents(client: redis.Client) -> dict[str, Any]:
     return found
 
 
+def spaced(length: int, seconds: int, *, salt: int = 0, on: list[BlockConnected] | None = None) -> list[BlockConnected]:
+    """A chain of this length whose blocks are so many seconds apart."""
+    blocks = list(on or [])
+    for height in range(len(blocks) + 1, length + 1):
+        block = connected(height, blocks[-1] if blocks else None, salt)
+        blocks.append(msgspec.structs.replace(block, time=GENESIS_TIME + height * seconds))
+    return blocks
+
+
 async def view(client: redis.Client) -> HistoryView:
     return msgspec.json.decode(await client.hget(KEYS.history_views, "history"), type=HistoryView)
 
@@ -318,12 +327,48 @@ async def test_what_does_not_fit_is_refused(client: redis.Client) -> None:
 
 async def test_old_hours_go_and_days_stay(client: redis.Client) -> None:
     """Three years in 200 blocks: hours older than two years are not kept, whichever way they came."""
-    blocks: list[BlockConnected] = []
-    for height in range(1, 201):
-        block = connected(height, blocks[-1] if blocks else None)
-        blocks.append(msgspec.structs.replace(block, time=GENESIS_TIME + height * 5 * 86_400))
+    blocks = spaced(200, 5 * 86_400)
     await fresh(client, blocks)
     newest = blocks[-1].time // 3_600
     hours = await read(client, KEYS, HOURS, 0, newest)
     assert newest - 2 * 365 * 24 - HOURS.segment < hours[0][0] < newest - 2 * 365 * 24 + 5 * 24
     assert len(await read(client, KEYS, DAYS, 0, newest // 24)) == 201
+
+
+async def test_only_the_newest_blocks_can_be_taken_back(client: redis.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("recent", "store"):
+        monkeypatch.setattr(f"chain_history.{module}.REORG_BLOCKS", 50)
+    blocks = spaced(300, 86_400)
+    built = await fresh(client, blocks)
+    assert sorted(map(int, await client.hkeys(KEYS.history_recent))) == [
+        block.height for block in blocks[250:] if block.largest
+    ]
+    await built.restart()
+    for _ in range(50):
+        built.apply(disconnected(blocks.pop()))
+    with pytest.raises(StreamGap, match="too deep"):
+        built.apply(disconnected(blocks[-1]))
+    blocks = spaced(280, 86_400, salt=4, on=blocks[:-1])
+    built.apply(loaded(blocks[:135]), *blocks[135:])
+    await built.backfill(blocks)
+    seen = await contents(client)
+    await fresh(client, blocks)
+    assert await contents(client) == seen
+
+
+async def test_a_day_that_is_not_known_in_full_leads_to_a_new_beginning(
+    client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block's transactions cannot be taken out of a list whose next ones nobody remembers."""
+    for module in ("recent", "store"):
+        monkeypatch.setattr(f"chain_history.{module}.REORG_BLOCKS", 50)
+    blocks = spaced(100, 1)  # in one day
+    built = await fresh(client, blocks)
+    with pytest.raises(StreamGap, match="no longer known in full"):
+        built.apply(*(disconnected(block) for block in reversed(blocks[60:])))
+    del blocks[60:]
+    built.apply(loaded(blocks[:10]), *blocks[10:])
+    await built.backfill(blocks)
+    seen = await contents(client)
+    await fresh(client, blocks)
+    assert await contents(client) == seen

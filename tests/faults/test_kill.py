@@ -52,17 +52,6 @@ async def burst(stack: Stack, transactions: list[Built], blocks: int, sent: set[
             break
 
 
-async def kill(stack: Stack, victim: str) -> None:
-    """kill -9, then start again."""
-    if victim == "redis":
-        await stack.valkey.restart(kill=True)
-    elif victim == "node":
-        await stack.node.restart(kill=True)
-    else:
-        await stack.kill(victim)
-        await stack.start(victim)
-
-
 @pytest.mark.parametrize("victim", VICTIMS)
 async def test_kill_in_the_middle_of_a_burst(stack: Stack, tmp_path: Path, victim: str, full: bool) -> None:
     count, blocks, kills = (5_000, 20, 3) if full else (1_000, 4, 1)
@@ -82,7 +71,7 @@ async def test_kill_in_the_middle_of_a_burst(stack: Stack, tmp_path: Path, victi
                 return len(sent) >= strike * count // (kills + 1) or sending.done()
 
             await until(far_enough, 120, "the burst goes on")
-            await kill(stack, victim)
+            await check.kill(stack, victim)
         await sending
     finally:
         sending.cancel()

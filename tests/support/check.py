@@ -8,9 +8,18 @@ from typing import Any
 import msgspec
 
 from local_run.valkey import EmbeddedValkey
-from shared.views import BlocksView, FeesView, HalvingView, LargestView, MempoolView, RetargetView, TipView
+from shared.views import (
+    BlocksView,
+    FeesView,
+    HalvingView,
+    HistoryView,
+    LargestView,
+    MempoolView,
+    RetargetView,
+    TipView,
+)
 from support import oracle
-from support.stack import Stack
+from support.stack import Stack, until
 
 FOLDS = ("chain-ingest", "chain-metrics", "mempool")
 
@@ -44,6 +53,60 @@ async def equals_fresh_build(stack: Stack, folder: Path) -> None:
         await fresh.stop_services()
         await fresh.redis.aclose()
         await fresh.valkey.stop()
+
+
+async def history_complete(stack: Stack, limit: float = 90) -> None:
+    """Return when every block of the node's chain is measured."""
+
+    async def complete() -> bool:
+        view = await stack.view(HistoryView)
+        best = await stack.node.rpc("getbestblockhash")
+        return view is not None and view.complete and view.hash == best and view.measured == view.height + 1
+
+    await until(complete, limit, "the history is complete")
+
+
+async def history(stack: Stack) -> dict[str, Any]:
+    """Everything that chain-history keeps, by key."""
+    keys, found = stack.keys, {}
+    for member in sorted(await stack.redis.smembers(keys.series_index("chain"))):
+        name, _, segment = member.decode().rpartition(":")
+        found[member.decode()] = await stack.redis.get(keys.series("chain", name, int(segment)))
+    for key in (keys.history_state, keys.history_recent, keys.history_largest, keys.history_pools, keys.history_views):
+        found[key] = await stack.redis.hgetall(key)
+    return found
+
+
+async def history_equals_fresh_build(stack: Stack, folder: Path) -> None:
+    """Every series equals the one that new services make from the same node in an empty Redis."""
+    await history_complete(stack)
+    folder.mkdir()
+    fresh = Stack(folder, node=stack.node, valkey=EmbeddedValkey(folder / "valkey"))
+    await fresh.valkey.start()
+    try:
+        fresh.redis = await stack.connect(fresh.valkey)
+        await fresh.start(*FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+        await history_complete(fresh)
+        seen, expected = await history(stack), await history(fresh)
+        assert seen.keys() == expected.keys()
+        assert len(expected) > 10
+        for key, value in expected.items():
+            assert seen[key] == value, key
+    finally:
+        await fresh.stop_services()
+        await fresh.redis.aclose()
+        await fresh.valkey.stop()
+
+
+async def kill(stack: Stack, victim: str, **env: str) -> None:
+    """kill -9, then start again."""
+    if victim == "redis":
+        await stack.valkey.restart(kill=True)
+    elif victim == "node":
+        await stack.node.restart(kill=True)
+    else:
+        await stack.kill(victim)
+        await stack.start(victim, **env)
 
 
 async def equals_node(stack: Stack, limit: float = 30) -> None:

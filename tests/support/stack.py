@@ -22,7 +22,7 @@ from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.errors import RpcRefused
 from shared.keys import Keys
-from shared.views import CHAIN_VIEWS, MEMPOOL_VIEWS, FeesView, Health, MempoolView, TipView, View
+from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, FeesView, Health, MempoolView, TipView, View
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
@@ -30,9 +30,12 @@ V = TypeVar("V", bound=View)
 SERVICES = {
     "chain-ingest": "chain_ingest",
     "chain-metrics": "chain_metrics",
+    "chain-history": "chain_history",
     "mempool": "mempool",
+    "backfill": "chain_ingest.backfill",
     "web": "web",
 }
+"""Modules by the name of their service; a second replica has `-2` behind its name."""
 
 
 async def until(what: Callable[[], Awaitable[T]], limit: float, message: str) -> T:
@@ -120,7 +123,8 @@ class Stack:
         for name in names or SERVICES:
             with open(self.folder / f"{name}.log", "ab") as log:  # noqa: ASYNC230 - a local file, opened once
                 environment = {**self.environment(), **env}
-                self._processes[name] = await child.start(self.command(SERVICES[name]), env=environment, output=log)
+                command = self.command(SERVICES[name.removesuffix("-2")])
+                self._processes[name] = await child.start(command, env=environment, output=log)
 
     def pid(self, name: str) -> int:
         """Process id of a service."""
@@ -146,7 +150,11 @@ class Stack:
 
     async def view(self, kind: type[V]) -> V | None:
         """A view as it stands in Redis."""
-        for key, views in ((self.keys.chain_views, CHAIN_VIEWS), (self.keys.mempool_views, MEMPOOL_VIEWS)):
+        for key, views in (
+            (self.keys.chain_views, CHAIN_VIEWS),
+            (self.keys.history_views, HISTORY_VIEWS),
+            (self.keys.mempool_views, MEMPOOL_VIEWS),
+        ):
             for name, candidate in views.items():
                 if candidate is kind:
                     raw = await self.redis.hget(key, name)

@@ -1,0 +1,98 @@
+"""The past is fetched while parts die and the chain changes: afterwards every series is the one of a fresh build."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from shared.views import HistoryView
+from support import check
+from support.spending import OTHER_SCRIPT, chain, fan_out, mine, mined_coins, send
+from support.stack import Stack, until
+
+WORKERS = ("backfill", "backfill-2")
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, full: bool) -> AsyncIterator[Stack]:
+    async with Stack(tmp_path) as started:
+        coins = await fan_out(started.node, await mined_coins(started.node, 1), 60)
+        for coin in coins[:30]:
+            await send(started.node, chain(coin, 3, [10, 4, 25]))
+            await mine(started.node)
+        await mine(started.node, 3_000 if full else 500)
+        for coin in coins[30:]:
+            await send(started.node, chain(coin, 2, [7, 70]))
+            await mine(started.node, 4)
+        # what a node forgets when it is killed before its first flush is not what is tested here
+        await started.node.rpc("gettxoutsetinfo")
+        yield started
+
+
+async def measured(stack: Stack) -> int:
+    view = await stack.view(HistoryView)
+    return view.measured if view else 0
+
+
+async def far_enough(stack: Stack, count: int) -> None:
+    """Wait until so many blocks are measured."""
+
+    async def enough() -> bool:
+        return await measured(stack) >= count
+
+    await until(enough, 60, f"{count} blocks are measured")
+
+
+@pytest.mark.parametrize("victim", ["backfill", "chain-history", "redis", "node"])
+async def test_a_kill_in_the_middle_leaves_no_trace(stack: Stack, tmp_path: Path, victim: str) -> None:
+    await stack.start(*check.FOLDS, "chain-history")
+    await stack.synced()
+    for worker in WORKERS:
+        await stack.start(worker, BACKFILL_LOAD="20", INSTANCE=worker)
+    total = await stack.node.rpc("getblockcount")
+    for part in (1, 2, 3):
+        await far_enough(stack, 150 + part * (total - 150) // 5)
+        await check.kill(stack, victim, BACKFILL_LOAD="20", INSTANCE=victim)
+    await check.history_equals_fresh_build(stack, tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("depth", [3, 200])
+async def test_a_reorganisation_in_the_middle_leaves_no_trace(stack: Stack, tmp_path: Path, depth: int) -> None:
+    """Deeper than what a first start publishes in full, too: then blocks that the backfill measured are taken back."""
+    node = stack.node
+    await stack.start(*check.FOLDS, "chain-history")
+    await stack.synced()
+    await stack.start("backfill", BACKFILL_LOAD="30")
+    total = await node.rpc("getblockcount")
+    await far_enough(stack, total // 2)
+    await node.rpc("invalidateblock", await node.rpc("getblockhash", total - depth + 1))
+    await mine(node, depth + 2, script=OTHER_SCRIPT)
+    await check.history_equals_fresh_build(stack, tmp_path / "fresh")
+
+
+async def test_a_reorganisation_after_it_leaves_no_trace(stack: Stack, tmp_path: Path) -> None:
+    node = stack.node
+    await stack.start(*check.FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+    await check.history_complete(stack)
+    total = await node.rpc("getblockcount")
+    await node.rpc("invalidateblock", await node.rpc("getblockhash", total - 29))
+    await mine(node, 30, script=OTHER_SCRIPT)
+    await check.history_equals_fresh_build(stack, tmp_path / "fresh")
+
+
+async def test_nothing_is_fetched_twice_after_a_restart_of_all(stack: Stack) -> None:
+    """Stopped and started: what was measured stays, and nothing is asked of the node again."""
+    await stack.start(*check.FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+    await check.history_complete(stack)
+    names = [*check.FOLDS, "chain-history", "backfill"]
+    assert await asyncio.gather(*(stack.stop(name) for name in names)) == [0] * len(names)
+    before = await stack.redis.xinfo_stream(stack.keys.backfill)
+    await mine(stack.node, 2)
+    await stack.start(*names)
+    await stack.synced()
+    await check.history_complete(stack)
+    after = await stack.redis.xinfo_stream(stack.keys.backfill)
+    assert after["entries-added"] == before["entries-added"]
