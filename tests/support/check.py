@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from local_run.valkey import EmbeddedValkey
+from shared import redis
+from shared.errors import RpcError
 from shared.views import (
     BlocksView,
     FeesView,
@@ -59,8 +61,11 @@ async def history_complete(stack: Stack, limit: float = 90) -> None:
     """Return when every block of the node's chain is measured."""
 
     async def complete() -> bool:
-        view = await stack.view(HistoryView)
-        best = await stack.node.rpc("getbestblockhash")
+        try:
+            view = await stack.view(HistoryView)
+            best = await stack.node.rpc("getbestblockhash")
+        except (*redis.LOST, RpcError):
+            return False
         return view is not None and view.complete and view.hash == best and view.measured == view.height + 1
 
     await until(complete, limit, "the history is complete")
