@@ -10,10 +10,10 @@ import pytest
 
 from mempool.fold import LOADING_MS, UPDATE_MS, MempoolFold
 from shared import redis
-from shared.consumer import Changes
 from shared.errors import StreamGap
 from shared.events.base import Event
 from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
+from shared.fold import Changes
 from shared.keys import Keys
 
 KEYS = Keys("regtest")

@@ -44,7 +44,7 @@ def closure(start):
 dist, package, extra = sys.argv[1:]
 allowed = closure(dist)
 owners = {module: {name_of(d) for d in dists} for module, dists in packages_distributions().items()}
-ours = "shared chain_ingest chain_metrics mempool market marketcap explorer web local_run"
+ours = "shared chain_ingest chain_metrics chain_history mempool market marketcap explorer web local_run"
 for module in ours.split():
     owners[module] = {"bitcoin-dashboard-" + module.replace("_", "-")}  # editable: no files to learn it from
 own = {module for module, dists in owners.items() if dists & allowed}

@@ -29,7 +29,7 @@ SERIES_KEEP = 5_000
 BACKFILL_CAP = 32
 """Entries of the backfill that wait for the fold at most; the workers wait beyond that. Each is some 100 kB."""
 
-CLAIM_MS = 30_000
+CLAIM_MS = 10_000
 """A worker's claim to a part of the backfill, renewed while it works; another may take the part afterwards."""
 
 REORG_BLOCKS = 6_048
@@ -55,6 +55,9 @@ CONGESTION_MINUTE_SEGMENT, CONGESTION_MINUTE_KEEP = 360, 8 * 1_440
 
 MEMPOOL_HOUR_SEGMENT = 720
 """Flow and congestion by the hour. All is kept: no node can tell it again."""
+
+LEFT_KEEP = 20_000
+"""Newest transactions that left the mempool and are known again when they return: those of some three full blocks."""
 
 HEALTH_STALE_MS = 10_000
 """A heartbeat older than this counts as a service that is down."""
@@ -188,13 +191,18 @@ class Keys:
 
     @property
     def mempool_checkpoint(self) -> str:
-        """Hash of mempool: `cursor` (entry id and sequence of the last entry folded), `synced`."""
+        """Hash of mempool: `cursor` (entry id and sequence of the last entry folded), `synced`, `flow_until`."""
         return self._key("mempool", "checkpoint")
 
     @property
     def mempool_state(self) -> str:
         """Hash of mempool: txid (32 bytes) -> packed transaction."""
         return self._key("mempool", "state")
+
+    @property
+    def mempool_left(self) -> str:
+        """List of mempool: txids (32 bytes) of what left, so that it counts once when it returns. Newest LEFT_KEEP."""
+        return self._key("mempool", "left")
 
     @property
     def mempool_views(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mempool.fold import MempoolFold
-from shared.consumer import Consumer, Source
+from shared.consumer import Consumer
 from shared.events.mempool import MEMPOOL, MempoolReset
+from shared.fold import Source
 from shared.keys import BLOCKS_KEEP
 from shared.service import Service
 

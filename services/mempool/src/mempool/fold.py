@@ -8,16 +8,18 @@ from typing import Final
 import msgspec
 
 from mempool.graph import Tx
+from mempool.history import DOMAIN, CongestionRecorder, FlowRecorder
 from mempool.picture import Picture
 from mempool.records import pack, unpack
 from shared import redis
 from shared.commit import Argument
-from shared.consumer import Changes
 from shared.errors import StreamGap
 from shared.events.base import Event
 from shared.events.derived import MempoolUpdated
 from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
+from shared.fold import Changes
 from shared.keys import Keys
+from shared.series import segments_of
 
 UPDATE_MS: Final = 1_000
 """Views are written at most once in this time, less often where they take long."""
@@ -36,6 +38,12 @@ class MempoolFold:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
+        self._flow = FlowRecorder(keys)
+        self._congestion = CongestionRecorder(keys)
+        self._empty()
+
+    def _empty(self) -> None:
+        """An empty mempool: every field but those of the past."""
         self._picture = Picture()
         self._synced: MempoolSynced | None = None
         self._written: set[bytes] = set()
@@ -47,12 +55,17 @@ class MempoolFold:
         self._interval_ms = UPDATE_MS
 
     def reset(self) -> None:
-        """Forget everything."""
-        self.__init__(self._keys)  # type: ignore[misc]  # the one way that cannot forget a field
+        """Forget every transaction; of the past, what was committed is kept."""
+        self._empty()
+        self._flow.reset()
+        self._congestion.reset()
 
     async def restore(self, client: redis.Client) -> None:
         """Read the state that was committed last."""
-        self.reset()
+        self._empty()
+        segments = await segments_of(client, self._keys, DOMAIN)  # the past first: it outlives a state that is damaged
+        await self._flow.load(client, segments)
+        await self._congestion.load(client, segments)
         seen: set[bytes] = set()
         async for txid, record in client.hscan_iter(self._keys.mempool_state, count=_SCAN):
             if txid not in seen:  # a scan may return a field twice
@@ -74,11 +87,13 @@ class MempoolFold:
                 raise StreamGap(f"{event.txid} is removed but was never added")
             self._written.discard(txid)
             self._removed.add(txid)
+            self._flow.left(txid)
         elif type(event) is MempoolSynced:
             self._check(event)
         elif type(event) is MempoolReset:
             updated_ms = self._updated_ms
-            self.reset()
+            self._empty()
+            self._flow.begin_anew()
             self._began_anew, self._updated_ms = True, updated_ms
         self._dirty = True
 
@@ -92,6 +107,7 @@ class MempoolFold:
         self._written.add(txid)
         self._written.update(relinked)
         self._removed.discard(txid)
+        self._flow.entered(txid, event)
 
     def _check(self, event: MempoolSynced) -> None:
         ours = self._picture.totals
@@ -101,6 +117,7 @@ class MempoolFold:
         if self._synced is None:
             self._interval_ms = UPDATE_MS
         self._synced, self._synced_changed = event, True
+        self._flow.synced(event.time_ms)
 
     def due_ms(self, now_ms: int) -> int | None:
         """When views should be written again: rates fall by themselves while nothing comes in."""
@@ -129,6 +146,8 @@ class MempoolFold:
         due = self.due_ms(now_ms)
         if due is not None and now_ms >= due:
             self._show(changes, now_ms)
+        self._flow.flush(commands, now_ms)
+        self._congestion.flush(commands)
         return changes
 
     def _show(self, changes: Changes, now_ms: int) -> None:
@@ -136,6 +155,8 @@ class MempoolFold:
         summary, fees, largest = self._picture.views(self._synced, now_ms)
         for name, view in (("mempool", summary), ("fees", fees), ("largest", largest)):
             changes.commands.add("HSET", self._keys.mempool_views, name, msgspec.json.encode(view))
+        if self._synced is not None:
+            self._congestion.look(now_ms, summary, fees.histogram)
         event = MempoolUpdated(
             count=summary.count,
             vsize=summary.vsize,

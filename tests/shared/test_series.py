@@ -1,0 +1,372 @@
+"""Series on a real server: what a writer puts, readers and a restarted writer find, across the borders of segments."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import records, redis
+from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
+from shared.commit import Commands
+from shared.fold import Changes
+from shared.keys import Keys
+from shared.records import FLOW, Block, Bucket, Congestion, Flow, Header, Layout
+from shared.series import CHAIN_SERIES, MEMPOOL_SERIES, Series, SeriesWriter, read, segments_of
+from support.folding import Committer, commands
+
+KEYS = Keys("regtest")
+SEGMENT = 10
+ALL = Series("all", "mempool", FLOW, SEGMENT, step=60)
+NEWEST = Series("newest", "mempool", FLOW, SEGMENT, step=60, keep=25)
+
+
+def flow(number: int) -> Flow:
+    return Flow(number + 1, 2 * number, 10**15 + number, 3 * number)
+
+
+class Writing:
+    """A writer with what it takes to commit."""
+
+    def __init__(self, client: redis.Client, series: Series[Flow], *, mirrored: bool = True) -> None:
+        self.client = client
+        self.series = series
+        self.mirrored = mirrored
+        self.writer = SeriesWriter(series, KEYS, mirrored=mirrored)
+        self._committer = Committer(client, KEYS.mempool_checkpoint)
+
+    async def flush(self) -> list[str]:
+        """Commit what was put; returns the commands' names."""
+        changes = Changes()
+        assert self.writer.flush(changes.commands) == bool(changes.commands)
+        await self._committer.commit(changes)
+        return [command for command, _, _ in commands(changes)]
+
+    async def clear(self) -> None:
+        changes = Changes()
+        self.writer.clear(changes.commands)
+        await self._committer.commit(changes)
+
+    async def put(self, *indices: int) -> list[str]:
+        for index in indices:
+            self.writer.put(index, flow(index))
+        return await self.flush()
+
+    async def restart(self) -> None:
+        self.writer = SeriesWriter(self.series, KEYS, mirrored=self.mirrored)
+        await self.writer.load(self.client, (await segments_of(self.client, KEYS, "mempool")).get(self.series.name, ()))
+
+    async def stored(self) -> list[tuple[int, Flow]]:
+        return await read(self.client, KEYS, self.series, 0, 10_000)
+
+    async def segments(self) -> dict[int, int]:
+        """The size of each segment that is stored; the index must name just these."""
+        names = (await segments_of(self.client, KEYS, "mempool")).get(self.series.name, set())
+        keys = await self.client.keys(KEYS.series("mempool", self.series.name, 0).removesuffix("0") + "*")
+        found = {int(key.decode().rpartition(":")[2]): await self.client.strlen(key) for key in keys}
+        assert set(found) == names
+        return found
+
+
+def expected(*indices: int) -> list[tuple[int, Flow]]:
+    return [(index, flow(index)) for index in indices]
+
+
+@pytest.fixture(params=[True, False], ids=["mirrored", "not mirrored"])
+def writing(request: pytest.FixtureRequest, client: redis.Client) -> Writing:
+    return Writing(client, ALL, mirrored=request.param)
+
+
+# --- a round trip ------------------------------------------------------------------------------------------
+
+
+async def test_what_is_put_is_read_across_segments(writing: Writing) -> None:
+    await writing.put(3, 8, 9, 10, 11, 25)
+    await writing.put(12, 4, 40)
+    assert await writing.stored() == expected(3, 4, 8, 9, 10, 11, 12, 25, 40)
+    if writing.mirrored:
+        assert writing.writer.indices() == [3, 4, 8, 9, 10, 11, 12, 25, 40]
+        assert writing.writer.get(10) == flow(10)
+    assert writing.writer.get(13) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "found"),
+    [
+        (0, 100, [8, 9, 10, 11, 25]),
+        (9, 10, [9, 10]),
+        (10, 10, [10]),
+        (8, 9, [8, 9]),
+        (11, 25, [11, 25]),
+        (12, 24, []),
+        (-5, 8, [8]),
+        (26, 5_000, []),
+        (9, 8, []),
+        (-9, -1, []),
+    ],
+)
+async def test_a_range_has_both_its_ends(writing: Writing, first: int, last: int, found: list[int]) -> None:
+    await writing.put(8, 9, 10, 11, 25)
+    assert await read(writing.client, KEYS, ALL, first, last) == expected(*found)
+
+
+async def test_the_first_write_of_a_segment_is_whole_and_later_ones_are_not(writing: Writing) -> None:
+    assert await writing.put(13, 14, 18, 29) == ["SET", "SADD"] + (
+        ["SET", "SADD"] if writing.mirrored else ["SETRANGE", "SET", "SADD"]
+    )
+    assert await writing.segments() == {1: SEGMENT * FLOW.width, 2: SEGMENT * FLOW.width}
+    assert await writing.put(10, 11, 12, 19, 20) == ["SETRANGE", "SETRANGE", "SETRANGE"]
+    assert await writing.segments() == {1: SEGMENT * FLOW.width, 2: SEGMENT * FLOW.width}
+    assert await writing.flush() == []
+    assert await writing.stored() == expected(10, 11, 12, 13, 14, 18, 19, 20, 29)
+
+
+async def test_what_was_left_in_a_segment_that_is_not_known_does_not_remain(writing: Writing) -> None:
+    await writing.client.set(KEYS.series("mempool", "all", 1), b"\xff" * 5_000)
+    await writing.put(13)
+    assert await writing.stored() == expected(13)
+
+
+async def test_a_record_is_replaced_and_removed(writing: Writing) -> None:
+    await writing.put(9, 10, 11)
+    writing.writer.put(10, flow(77))
+    writing.writer.put(11, None)
+    await writing.flush()
+    assert await writing.stored() == [(9, flow(9)), (10, flow(77))]
+    writing.writer.put(10, None)
+    writing.writer.put(10, flow(10))
+    writing.writer.put(9, None)
+    await writing.flush()
+    assert await writing.stored() == expected(10)
+    if writing.mirrored:
+        assert writing.writer.indices() == [10]
+
+
+async def test_a_negative_index_is_dropped(writing: Writing) -> None:
+    assert await writing.put(-1) == []
+
+
+# --- beginning again ---------------------------------------------------------------------------------------
+
+
+async def test_a_restarted_writer_goes_on(writing: Writing) -> None:
+    await writing.put(7, 19)
+    await writing.restart()
+    assert writing.writer.get(7) == (flow(7) if writing.mirrored else None)
+    assert await writing.put(8, 18) == ["SETRANGE", "SETRANGE"]
+    assert await writing.stored() == expected(7, 8, 18, 19)
+
+
+async def test_load_forgets_what_was_put_and_not_committed(writing: Writing) -> None:
+    await writing.put(7)
+    lost = Commands()
+    writing.writer.put(8, flow(8))
+    assert writing.writer.flush(lost)  # and the commit fails
+    writing.writer.put(9, flow(9))
+    writing.writer.reset()
+    await writing.writer.load(writing.client, [0])
+    assert await writing.flush() == []
+    assert await writing.put(6) == ["SETRANGE"]
+    assert await writing.stored() == expected(6, 7)
+
+
+async def test_a_segment_that_is_gone_although_it_was_named_is_written_whole(client: redis.Client) -> None:
+    writing = Writing(client, ALL)
+    await writing.put(7, 15)
+    await client.delete(KEYS.series("mempool", "all", 1))
+    await writing.restart()
+    assert await writing.put(16) == ["SET", "SADD"]
+    assert await writing.segments() == {0: SEGMENT * FLOW.width, 1: SEGMENT * FLOW.width}
+    assert await writing.stored() == expected(7, 16)
+
+
+async def test_clear_deletes_everything_and_the_writer_goes_on(writing: Writing) -> None:
+    await writing.put(7, 19, 30)
+    writing.writer.put(50, flow(50))
+    await writing.clear()
+    assert await writing.segments() == {}
+    assert await writing.flush() == []
+    if writing.mirrored:
+        assert writing.writer.indices() == []
+    await writing.put(1)
+    assert await writing.stored() == expected(1)
+
+
+async def test_reset_deletes_what_was_stored_with_the_next_flush_and_nothing_put_since(writing: Writing) -> None:
+    await writing.put(7, 19)
+    writing.writer.reset()
+    writing.writer.put(8, flow(8))
+    await writing.flush()
+    assert await writing.stored() == expected(8)
+    assert await writing.segments() == {0: SEGMENT * FLOW.width}
+    assert writing.writer.get(8) == (flow(8) if writing.mirrored else None)
+    await writing.put(9)
+    assert await writing.stored() == expected(8, 9)
+
+
+async def test_reset_alone_is_flushed_too(writing: Writing) -> None:
+    await writing.put(7, 19)
+    writing.writer.reset()
+    assert await writing.flush() == ["DEL", "SREM", "DEL", "SREM"]
+    assert await writing.segments() == {}
+
+
+async def test_a_mirror_is_written_anew_after_the_server_lost_it(client: redis.Client) -> None:
+    writing = Writing(client, NEWEST)
+    await writing.put(7, 19, 28)
+    writing.writer.put(29, flow(29))
+    await client.delete(KEYS.series_index("mempool"), *(KEYS.series("mempool", "newest", place) for place in range(3)))
+    writing.writer.rewrite()
+    assert await writing.flush() == ["SET", "SADD"] * 3
+    assert await writing.stored() == expected(7, 19, 28, 29)
+    assert set((await writing.segments()).values()) == {SEGMENT * FLOW.width}
+    assert await writing.flush() == []
+
+
+# --- what is kept ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+async def test_old_segments_go_as_a_whole(client: redis.Client, mirrored: bool) -> None:
+    writing = Writing(client, NEWEST, mirrored=mirrored)
+    await writing.put(*range(34))
+    assert await writing.stored() == expected(*range(34))  # 9 is the oldest wanted, and its segment stays
+    await writing.put(34)
+    assert await writing.stored() == expected(*range(10, 35))
+    assert set(await writing.segments()) == {1, 2, 3}
+    await writing.put(9, 12)  # one too old, one that is kept
+    assert await writing.stored() == expected(*range(10, 35))
+    await writing.restart()
+    await writing.put(100)
+    assert await writing.stored() == expected(100)
+    assert set(await writing.segments()) == {10}
+
+
+async def test_what_became_too_old_before_it_was_written_is_nowhere(client: redis.Client) -> None:
+    writing = Writing(client, NEWEST)
+    await writing.put(5, 100)
+    assert writing.writer.indices() == [100]
+    assert await writing.stored() == expected(100)
+    assert set(await writing.segments()) == {10}
+
+
+async def test_a_restarted_mirror_knows_what_is_too_old(client: redis.Client) -> None:
+    writing = Writing(client, NEWEST)
+    await writing.put(100)
+    await writing.restart()
+    assert await writing.put(5) == []
+
+
+async def test_removing_does_not_make_anything_old(client: redis.Client) -> None:
+    writing = Writing(client, NEWEST)
+    await writing.put(5)
+    writing.writer.put(100, None)
+    await writing.flush()
+    assert await writing.stored() == expected(5)
+
+
+# --- against a model ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_any_history_leaves_what_a_dictionary_would(client: redis.Client, seed: int) -> None:
+    chance = random.Random(seed)
+    writing = Writing(client, ALL)
+    model: dict[int, Flow] = {}
+    for _ in range(150):
+        index, number = chance.randrange(90), chance.randrange(1_000)
+        match chance.choices(["put", "remove", "flush", "restart", "rewrite", "reset"], [12, 4, 4, 2, 1, 1])[0]:
+            case "put":
+                writing.writer.put(index, flow(number))
+                model[index] = flow(number)
+            case "remove":
+                writing.writer.put(index, None)
+                model.pop(index, None)
+            case "reset":
+                writing.writer.reset()
+                model.clear()
+            case "rewrite":
+                writing.writer.rewrite()
+            case "restart":
+                await writing.flush()
+                await writing.restart()
+            case "flush":
+                await writing.flush()
+                assert await writing.stored() == sorted(model.items())
+                await writing.segments()
+        assert writing.writer.indices() == sorted(model)
+
+
+# --- records -----------------------------------------------------------------------------------------------
+
+U32 = st.integers(0, 2**32 - 1)
+U64 = st.integers(0, 2**64 - 1)
+SOME32 = st.integers(1, 2**32 - 1)
+RATE = st.floats(0, 1e9, allow_nan=False)
+
+
+def several(numbers: st.SearchStrategy[int], count: int) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*[numbers] * count)
+
+
+VALUES, RATES = len(VALUE_BOUNDS), len(FEERATE_BOUNDS)
+RECORDS: dict[str, tuple[Layout[Any], st.SearchStrategy[Any]]] = {
+    "header": (records.HEADER, st.builds(Header, SOME32, U32, st.binary(min_size=8, max_size=8))),
+    "block": (
+        records.BLOCK,
+        st.builds(
+            Block, SOME32, U32, U32, U32, U32, U32, U64, U64, several(U32, 5), U32, U32, several(U32, VALUES)
+        ),
+    ),
+    "bucket": (
+        records.BUCKET,
+        st.builds(
+            Bucket, SOME32, U32, st.integers(0, 2**128 - 1), RATE, RATE, *[U64] * 10, several(U64, 5), U64,
+            several(U64, VALUES),
+        ),
+    ),
+    "flow": (records.FLOW, st.builds(Flow, SOME32, U64, U64, U64)),
+    "congestion": (records.CONGESTION, st.builds(Congestion, SOME32, U64, U64, RATE, several(U64, RATES))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@given(chosen=st.data(), before=st.integers(0, 9))
+def test_a_record_is_unpacked_as_it_was_packed(name: str, chosen: st.DataObject, before: int) -> None:
+    layout, strategy = RECORDS[name]
+    record = chosen.draw(strategy)
+    raw = layout.pack(record)
+    assert len(raw) == layout.width
+    assert layout.unpack(bytes(before) + raw, before) == record
+    assert layout.unpack(bytearray(bytes(before) + raw), before) == record
+    assert type(layout.unpack(raw, 0)) is type(record)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_zeros_are_no_record(name: str) -> None:
+    layout, _ = RECORDS[name]
+    assert layout.unpack(bytes(layout.width), 0) is None
+
+
+# --- the series that there are -----------------------------------------------------------------------------
+
+
+def every_series() -> Iterator[Series[Any]]:
+    yield from CHAIN_SERIES
+    yield from MEMPOOL_SERIES
+
+
+def test_names_are_unique_and_what_is_kept_is_whole_segments() -> None:
+    names = [(series.domain, series.name) for series in every_series()]
+    assert len(set(names)) == len(names)
+    for series in every_series():
+        assert series.segment > 0
+        assert series.segment * series.layout.width < 1_000_000, f"{series.name}: too much for one command"
+        assert not series.keep or series.keep >= series.segment
+        newest = series.keep + 3 * series.segment
+        assert series.oldest(newest) % series.segment == 0
+        assert not series.keep or newest - series.oldest(newest) + 1 >= series.keep
