@@ -1,27 +1,20 @@
-"""Reading blocks: tags, largest transactions, pools; against real ones of mainnet where they are at hand."""
+"""Reading blocks: tags, largest transactions, outputs by value, pools. Real ones: test_real_blocks.py."""
 
 from __future__ import annotations
 
-import csv
-import heapq
 import json
-from hashlib import sha256
+import struct
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_ingest.block import LARGEST, coinbase_tag, read
+from chain_ingest.block import LARGEST, bands, coinbase_tag, measure, read
 from chain_ingest.pools import Pools
-from chain_ingest.transaction import compact, fingerprint, span, txid
+from shared.bands import VALUE_BOUNDS, value_band
 from shared.errors import ConfigError
 from support import spending
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-BLOCKS = DATA / "blocks"
-MAINNET = pytest.mark.skipif(not BLOCKS.exists(), reason="no recorded blocks of mainnet beside the checkout")
-
 
 # --- tags --------------------------------------------------------------------------------------------------
 
@@ -111,31 +104,64 @@ def test_a_wrong_file_is_named_with_what_is_expected(tmp_path: Path, content: st
 # --- blocks ------------------------------------------------------------------------------------------------
 
 
-def made_block(count: int) -> tuple[bytes, list[str]]:
-    """A block of so many transactions behind its coinbase; values repeat, so that there are ties."""
+TIME = 1_700_000_000
+
+
+def made_block(values: list[list[int]]) -> tuple[bytes, list[str]]:
+    """A block whose transactions behind the coinbase pay these values."""
     coinbase = spending.build([spending.Coin("00" * 32, 0xFFFFFFFF, 0)], [50])
-    others = [
-        spending.build([spending.Coin(f"{number:064x}", number, 0)], [number % 7 * 1_000, 1]) for number in range(count)
-    ]
-    number = count + 1
+    others = [spending.build([spending.Coin(f"{at:064x}", at, 0)], paid) for at, paid in enumerate(values)]
+    number = len(others) + 1
     size = bytes([number]) if number < 0xFD else b"\xfd" + number.to_bytes(2, "little")
-    raw = bytes(80) + size + b"".join(bytes.fromhex(built.raw) for built in (coinbase, *others))
+    header = bytes(68) + struct.pack("<III", TIME, 0, 0)
+    raw = header + size + b"".join(bytes.fromhex(built.raw) for built in (coinbase, *others))
     return raw, [built.txid for built in (coinbase, *others)]
+
+
+def repeating(count: int) -> list[list[int]]:
+    """Values of so many transactions; they repeat, so that there are ties."""
+    return [[number % 7 * 1_000, 1] for number in range(count)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 300])
 def test_the_largest_come_first_and_ties_by_txid(count: int) -> None:
-    raw, txids = made_block(count)
+    raw, txids = made_block(repeating(count))
     contents = read(raw, txids)
     values = {one: number % 7 * 1_000 + 1 for number, one in enumerate(txids[1:])}
     expected = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))[:LARGEST]
     assert [(one.txid, one.value) for one in contents.largest] == expected
     assert len(contents.spent) == count
     assert contents.coinbase_outputs == [spending.SCRIPT]
+    measures = measure(raw)  # which is told no txids
+    assert measures.largest == contents.largest
+    assert (measures.coinbase_script, measures.coinbase_outputs) == (b"", [spending.SCRIPT])
+    assert measures.output_bands == contents.output_bands
+    assert (measures.tx_count, measures.size, measures.time) == (count + 1, len(raw), TIME)
+
+
+@pytest.mark.parametrize("values", [[[5_000]] * 120, [[9_000]] * 49 + [[5_000]] * 60, [[0]] * 51, [[1]] * 50 + [[0]]])
+def test_a_tie_at_the_end_of_the_largest_is_broken_by_txid(values: list[list[int]]) -> None:
+    raw, txids = made_block(values)
+    expected = sorted(zip((-sum(paid) for paid in values), txids[1:], strict=True))[:LARGEST]
+    assert [(-one.value, one.txid) for one in measure(raw).largest] == expected
+    assert measure(raw).largest == read(raw, txids).largest
+
+
+@given(st.lists(st.integers(0, 3 * VALUE_BOUNDS[-1]) | st.sampled_from(VALUE_BOUNDS)))
+def test_outputs_by_value(values: list[int]) -> None:
+    expected = [0] * len(VALUE_BOUNDS)
+    for value in values:
+        expected[value_band(value)] += 1
+    assert bands(values) == expected
+
+
+def test_each_bound_opens_its_band_and_the_coinbase_counts_nowhere() -> None:
+    raw, txids = made_block([[bound, bound] for bound in VALUE_BOUNDS] + [[bound - 1] for bound in VALUE_BOUNDS[1:]])
+    assert measure(raw).output_bands == read(raw, txids).output_bands == [3] * (len(VALUE_BOUNDS) - 1) + [2]
 
 
 def test_a_block_that_does_not_fit_its_txids_is_refused() -> None:
-    raw, txids = made_block(3)
+    raw, txids = made_block(repeating(3))
     with pytest.raises(ValueError, match="block has 4 transactions but 3 txids were given"):
         read(raw, txids[:-1])
     with pytest.raises(ValueError, match="5 bytes follow the last transaction"):
@@ -144,73 +170,12 @@ def test_a_block_that_does_not_fit_its_txids_is_refused() -> None:
         read(raw[:-1], txids)
 
 
-def recorded() -> list[dict[str, str]]:
-    if not BLOCKS.exists():
-        return []
-    with (BLOCKS / "index.csv").open() as file:
-        return [row for row in csv.DictReader(file) if (BLOCKS / row["file"]).exists()]
-
-
-def merkle_root(txids: list[str]) -> bytes:
-    level = [bytes.fromhex(one)[::-1] for one in txids]
-    while len(level) > 1:
-        level += level[-1:] if len(level) % 2 else []
-        level = [sha256(sha256(a + b).digest()).digest() for a, b in zip(level[::2], level[1::2], strict=True)]
-    return level[0]
-
-
-@MAINNET
-@pytest.mark.parametrize("row", recorded(), ids=lambda row: row["height"])
-def test_real_blocks(row: dict[str, str]) -> None:
-    raw = (BLOCKS / row["file"]).read_bytes()
-    assert sha256(sha256(raw[:80]).digest()).digest()[::-1].hex() == row["hash"]
-    count, at = compact(raw, 80)
-    spans = []
-    for _ in range(count):
-        spans.append(span(raw, at))
-        at = spans[-1].end
-    assert (count, at) == (int(row["ntx"]), int(row["size"])) == (len(spans), len(raw))
-    txids = [txid(raw, where) for where in spans]
-    assert merkle_root(txids) == raw[36:68]  # so every txid is right
-    assert sum(where.segwit for where in spans) - spans[0].segwit in {
-        int(row["segwit_txs"]),
-        int(row["segwit_txs"]) - spans[0].segwit,
-    }
-    assert spans[0].value == int(row["coinbase_out_sats"])
-    stripped = sum(where.body_end - where.body_start + 8 for where in spans) + 80 + len(varint(count))
-    assert 3 * stripped + len(raw) == int(row["weight"])
-    contents = read(raw, txids)
-    expected = heapq.nsmallest(LARGEST, ((-w.value, one) for w, one in zip(spans[1:], txids[1:], strict=True)))
-    assert [(-one.value, one.txid) for one in contents.largest] == expected
-    assert contents.spent == {fingerprint(outpoint) for where in spans[1:] for outpoint in where.outpoints}
-
-
-def varint(count: int) -> bytes:
-    return bytes([count]) if count < 0xFD else b"\xfd" + count.to_bytes(2, "little")
-
-
-@MAINNET
-@pytest.mark.parametrize(
-    ("height", "tag", "pool"),
-    [
-        ("000000", "EThe Times 03/Jan/2009 Chancellor on brink of second bailout for banks", None),
-        ("482683", "AntPool", "AntPool"),
-        ("866342", "MARA Made in USA", "MARA Pool"),
-        ("951658", "/SBICrypto.com Pool/", "SBI Crypto"),
-    ],
-)
-def test_tags_and_pools_of_real_blocks(height: str, tag: str, pool: str | None) -> None:
-    raw = (BLOCKS / f"{height}.raw").read_bytes()
-    count, at = compact(raw, 80)
-    txids = []
-    for _ in range(count):
-        where = span(raw, at)
-        txids.append(txid(raw, where))
-        at = where.end
-    contents = read(raw, txids)
-    found = coinbase_tag(contents.coinbase_script)
-    assert tag in found
-    assert Pools().find(contents.coinbase_script, []) == pool
-    table = DATA / "mining_pools" / "pools-v2.json"
-    if table.exists():
-        assert Pools(table).find(contents.coinbase_script, []) == pool
+@pytest.mark.parametrize("cut", [0, 79, 80, 81, 100, -1])
+def test_what_is_no_block_is_not_measured(cut: int) -> None:
+    raw, _ = made_block(repeating(3))
+    with pytest.raises((ValueError, IndexError)):
+        measure(raw[:cut])
+    with pytest.raises(ValueError, match="without a coinbase"):
+        measure(raw[:80] + b"\0")
+    with pytest.raises(ValueError, match="5 bytes follow"):
+        measure(raw + b"12345")

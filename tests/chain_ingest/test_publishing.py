@@ -14,6 +14,7 @@ from aiohttp import web
 
 from chain_ingest import app, follow
 from chain_ingest.app import run
+from chain_ingest.block import bands
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeUnfit
@@ -96,6 +97,7 @@ async def test_the_beginning_holds_the_headers_below_the_first_blocks(
     below = headers[first - 1]
     assert (beginning["tip_hash"], beginning["chainwork"]) == (below["hash"], below["chainwork"])
     assert beginning["median_time"] == below["mediantime"]
+    assert (beginning["hashes"], beginning["prev_hash"]) == (hashes[:first], "")
     assert [(kind, data["height"], data["hash"]) for _, kind, data in found[1:]] == [
         ("block.connected", height, hashes[height]) for height in range(first, best + 1)
     ]
@@ -125,6 +127,9 @@ async def test_a_block_says_what_the_node_says_of_it(
     values = {one["txid"]: round(sum(out["value"] for out in one["vout"]) * 1e8) for one in block["tx"][1:]}
     expected = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))[:50]
     assert [(one["txid"], one["value"]) for one in data["largest"]] == expected
+    outputs = [round(out["value"] * 1e8) for one in block["tx"][1:] for out in one["vout"]]
+    assert data["output_bands"] == bands(outputs)
+    assert sum(data["output_bands"]) == len(outputs) == 60
 
 
 async def test_a_transaction_says_what_the_node_says_of_it(

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from local_run import child, history
+from local_run.app import SERVICES
 from local_run.demonstration import Demonstration
 from support.stack import until
 
@@ -68,8 +69,8 @@ class Run:
                 words = " ".join(process.cmdline())
             except psutil.NoSuchProcess:  # or a zombie, which is one of them
                 continue
-            for name in ("bitcoind", "valkey-server", "chain_ingest", "chain_metrics", "mempool", "web"):
-                if re.search(rf"(/{name}|-m {name})( |$)", words):
+            for name in ("bitcoind", "valkey-server", *SERVICES):
+                if re.search(rf"(/{name}|-m {re.escape(name)})( |$)", words):
                     found[name] = process.pid
         return found
 
@@ -112,7 +113,7 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
         assert any("DEMONSTRATION" in line for line in run.lines)
         await run.said(r"generator +\| mined block \d+")
         children = run.children()
-        assert len(children) == 6
+        assert set(children) == {"bitcoind", "valkey-server", *SERVICES}
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             assert response.status == 200
 
@@ -128,9 +129,9 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
         await run.said("mempool +\\| killed by SIGKILL; starting it again")
 
         async def all_back() -> bool:
-            return len(run.children()) == 6
+            return len(run.children()) == 2 + len(SERVICES)
 
-        await until(all_back, 20, "six children again")
+        await until(all_back, 20, "all children again")
         children = run.children()
 
         run.process.send_signal(signal.SIGINT)
@@ -186,7 +187,7 @@ async def test_with_a_node_and_a_redis_it_brings_neither(tmp_path: Path) -> None
         await run.said("service_starting")
 
         async def services() -> bool:
-            return set(run.children()) == {"chain_ingest", "chain_metrics", "mempool", "web"}
+            return set(run.children()) == set(SERVICES)
 
         await until(services, 20, "the services alone")
         assert not any("DEMONSTRATION" in line for line in run.lines)

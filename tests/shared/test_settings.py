@@ -32,6 +32,7 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         metrics_port=None,
         instance="",
         pools_file=None,
+        backfill_load=50,
     )
     assert config.configured_nodes == ()
 
@@ -56,6 +57,7 @@ def test_every_variable_is_read(no_env: Path) -> None:
             "METRICS_PORT": "9100",
             "INSTANCE": "mempool-1",
             "POOLS_FILE": "pools.json",
+            "BACKFILL_LOAD": "100",
         },
         no_env,
     )
@@ -69,6 +71,7 @@ def test_every_variable_is_read(no_env: Path) -> None:
     assert (config.web_host, config.web_port, config.metrics_port) == ("0.0.0.0", 0, 9100)
     assert (config.log_level, config.log_format, config.instance) == ("debug", "console", "mempool-1")
     assert (config.data_dir, config.pools_file) == (Path("/somewhere/else"), Path("pools.json"))
+    assert config.backfill_load == 100
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,9 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({"LOG_LEVEL": "loud"}, ["LOG_LEVEL='loud'", "debug, info, warning, error"]),
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT='xml'", "json, console"]),
         ({"WEB_PORT": "http"}, ["WEB_PORT='http'", "0 to 65535"]),
+        ({"BACKFILL_LOAD": "101"}, ["BACKFILL_LOAD='101'", "a whole number from 0 to 100"]),
+        ({"BACKFILL_LOAD": "half"}, ["BACKFILL_LOAD='half'", "a whole number from 0 to 100"]),
+        ({"BACKFILL_LOAD": "-1"}, ["BACKFILL_LOAD='-1'", "a whole number from 0 to 100"]),
         ({"WEB_PORT": "65536"}, ["WEB_PORT='65536'", "0 to 65535"]),
         ({"WEB_PORT": "-1"}, ["WEB_PORT='-1'", "0 to 65535"]),
         ({"METRICS_PORT": "1e3"}, ["METRICS_PORT='1e3'", "0 to 65535"]),

@@ -65,6 +65,14 @@ class Bucket(NamedTuple):
     output_bands: tuple[int, ...]
 
 
+class Rates(NamedTuple):
+    """Of a bucket, what a chart of the hashrate needs: a tenth of the time to unpack."""
+
+    headers: int
+    hashrate_1d: float
+    hashrate_7d: float
+
+
 class Flow(NamedTuple):
     """What entered the mempool in a span of time."""
 
@@ -97,8 +105,10 @@ class Layout(Generic[R]):
 _header = Struct("<II8s")
 _block = Struct(f"<6I2Q5I2I{_VALUES}I")
 _bucket = Struct(f"<2I2Q2d10Q5QQ{_VALUES}Q")
+_rates = Struct(f"<I20x2d{_bucket.size - 40}x")
 _flow = Struct("<2I3Q")
 _congestion = Struct(f"<2I2Qd{_RATES}Q")
+_min_fee = Struct(f"<I20xd{_congestion.size - 32}x")
 
 
 def _unpack_header(buffer: bytes | bytearray, at: int) -> Header | None:
@@ -129,6 +139,11 @@ def _unpack_bucket(buffer: bytes | bytearray, at: int) -> Bucket | None:
     return Bucket._make((*values[:2], work, *values[4:16], values[16:21], values[21], values[22:]))
 
 
+def _unpack_rates(buffer: bytes | bytearray, at: int) -> Rates | None:
+    values = _rates.unpack_from(buffer, at)
+    return Rates(*values) if values[0] else None
+
+
 def _unpack_flow(buffer: bytes | bytearray, at: int) -> Flow | None:
     count, _, *rest = _flow.unpack_from(buffer, at)
     return Flow(count, *rest) if count else None
@@ -148,6 +163,58 @@ CONGESTION: Final[Layout[Congestion]] = Layout(
     lambda record: _congestion.pack(record.samples, 0, *record[1:4], *record.bands),
     _unpack_congestion,
 )
+
+# --- the same bytes, read for less: for readers only -------------------------------------------------------
+
+
+def _time(buffer: bytes | bytearray, at: int) -> int | None:
+    return int.from_bytes(buffer[at : at + 4], "little") or None
+
+
+def _flow_lanes(buffer: bytes | bytearray, at: int) -> int | None:
+    return int.from_bytes(buffer[at : at + _flow.size], "little") or None
+
+
+def _congestion_lanes(buffer: bytes | bytearray, at: int) -> int | None:
+    return int.from_bytes(buffer[at : at + 24] + buffer[at + 32 : at + _congestion.size], "little") or None
+
+
+def _min_fee_rate(buffer: bytes | bytearray, at: int) -> float | None:
+    samples, value = _min_fee.unpack_from(buffer, at)
+    return float(value) if samples else None
+
+
+def _written_elsewhere(record: object) -> bytes:
+    raise TypeError(f"{record!r} is only ever read")
+
+
+HEADER_TIME: Final[Layout[int]] = Layout(_header.size, _written_elsewhere, _time)
+"""Of a header, its time."""
+
+RATES: Final[Layout[Rates]] = Layout(_rates.size, _written_elsewhere, _unpack_rates)
+
+FLOW_LANES: Final[Layout[int]] = Layout(_flow.size, _written_elsewhere, _flow_lanes)
+CONGESTION_LANES: Final[Layout[int]] = Layout(_congestion.size, _written_elsewhere, _congestion_lanes)
+"""A record as one whole number in lanes of 64 bits, so that adding two of them adds all that they hold at once; the
+feerate, which is no whole number, is left out. Years of hours add up in milliseconds."""
+
+
+MIN_FEE_RATE: Final[Layout[float]] = Layout(_min_fee.size, _written_elsewhere, _min_fee_rate)
+"""Of a congestion, its feerate."""
+
+
+def flow_sum(lanes: int) -> Flow:
+    """What a sum of FLOW_LANES says."""
+    raw = lanes.to_bytes(_flow.size, "little")
+    return Flow(int.from_bytes(raw[:8], "little"), *_flow.unpack(raw)[2:])
+
+
+def congestion_sum(lanes: int) -> Congestion:
+    """What a sum of CONGESTION_LANES says; its feerate is 0."""
+    raw = lanes.to_bytes(_congestion.size - 8, "little")
+    samples, _, count, fee, _, *bands = _congestion.unpack(raw[:24] + bytes(8) + raw[24:])
+    return Congestion(samples, count, fee, 0.0, tuple(bands))
+
 
 NO_BUCKET: Final = Bucket(0, 0, 0, 0.0, 0.0, *(0,) * 10, (0,) * 5, 0, (0,) * _VALUES)
 NO_FLOW: Final = Flow(0, 0, 0, 0)

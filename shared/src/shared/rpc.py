@@ -91,6 +91,20 @@ class RpcClient:
         one, _ = _decoder(kind)
         return _result(method, self._decode(one, await self._post(body)))
 
+    async def rest(self, path: str) -> bytes | None:
+        """What the node's REST interface answers to GET `/rest/PATH`; None where it gives no such answer.
+
+        It is off by default (`bitcoind -rest`), so whoever asks has an RPC call to ask instead, which says what is
+        wrong. It needs no credentials.
+        """
+        if self._session is None:
+            raise RuntimeError("RpcClient is used outside of its context")
+        try:
+            async with self._limit, self._session.get(f"{self.node.rpc_url.rstrip('/')}/rest/{path}") as response:
+                return await response.read() if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
     async def batch(self, calls: Sequence[tuple[str, Sequence[Any]]], kind: Any = Any) -> list[Any]:
         """Many calls of one result type, in order; a call that the node refused stands there as RpcRefused.
 

@@ -55,6 +55,7 @@ class Settings:
     metrics_port: int | None
     instance: str
     pools_file: Path | None
+    backfill_load: int  # per cent of the time that one backfill worker keeps the node busy; 0: no backfill
 
     def require_redis(self) -> str:
         """The address of Redis; raises ConfigError where it is not set."""
@@ -92,6 +93,15 @@ class Reader:
             return default
         if not value.isdecimal() or int(value) > 65_535:
             raise ConfigError(f"{name}={value!r}: expected a port, a whole number from 0 to 65535")
+        return int(value)
+
+    def whole(self, name: str, lowest: int, highest: int, default: int) -> int:
+        """A whole number between two others, both allowed."""
+        value = self.text(name)
+        if not value:
+            return default
+        if not (value.isascii() and value.isdecimal() and len(value) < 10 and lowest <= int(value) <= highest):
+            raise ConfigError(f"{name}={value!r}: expected a whole number from {lowest} to {highest}")
         return int(value)
 
     def url(self, name: str, schemes: tuple[str, ...], *, default: str = "", host: bool = True) -> str:
@@ -180,6 +190,7 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         metrics_port=reader.port("METRICS_PORT", None),
         instance=reader.text("INSTANCE"),
         pools_file=Path(pools) if (pools := reader.text("POOLS_FILE")) else None,
+        backfill_load=reader.whole("BACKFILL_LOAD", 0, 100, 50),
     )
 
 

@@ -24,7 +24,7 @@ from shared import settings
 from shared.errors import DashboardError
 from shared.settings import Settings
 
-SERVICES: Final = ("chain_ingest", "chain_metrics", "mempool", "web")
+SERVICES: Final = ("chain_ingest", "chain_metrics", "chain_history", "chain_ingest.backfill", "mempool", "web")
 _RUNNER: Final = "run"
 _GENERATOR: Final = "generator"
 _LONGEST_DELAY: Final = 30.0
@@ -142,7 +142,7 @@ def _programs(config: Settings, environment: Mapping[str, str]) -> list[Program]
 
 
 def _name(module: str) -> str:
-    return module.replace("_", "-")
+    return module.rpartition(".")[2].replace("_", "-")
 
 
 async def _keep(server: Server, console: Console) -> None:

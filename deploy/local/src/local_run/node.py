@@ -28,6 +28,7 @@ _FLAGS = (
     "-blockmaxweight=3996000",  # Knots's default is 1.2 million
     "-fallbackfee=0.0001",
     "-txindex=0",
+    "-rest",  # what the backfill reads bytes over; -rest=0 in `extra` switches it off
     "-rpcworkqueue=256",
     "-rpcthreads=8",
     # The default marks of 1000 messages lose some of a block's burst. The first topic's mark on an

@@ -127,6 +127,8 @@ class ChainFollower:
             chainwork=top.chainwork,
             median_time=top.mediantime,
             node=node.name,
+            hashes=[header.hash for header in base],
+            prev_hash=base[0].previousblockhash,
         )
         commands = Commands()
         commands.add("DEL", self._keys.chain_published)
@@ -207,6 +209,7 @@ class ChainFollower:
             pool=await self._pool(node, contents),
             largest=contents.largest,
             node=node.name,
+            output_bands=contents.output_bands,
         )
         return event, AppliedBlock(block.hash, block.tx, contents.spent)
 

@@ -29,6 +29,8 @@ class ChainInfo(msgspec.Struct):
     bestblockhash: str
     initialblockdownload: bool
     verificationprogress: float
+    pruned: bool = False
+    pruneheight: int = 0  # lowest block that is there; 0 where the node has pruned nothing yet
 
 
 class NetworkInfo(msgspec.Struct):
@@ -220,6 +222,20 @@ class Node:
             self.rpc.call("getblock", block_hash, 0, kind=str),
         )
         return block, stats, bytes.fromhex(raw)
+
+    async def stats(self, hashes: Sequence[str]) -> list[BlockStats | RpcRefused]:
+        """Statistics by hash, in order; a block that the node cannot read stands there as its error."""
+        return await self.rpc.batch([("getblockstats", (block_hash, _STATS)) for block_hash in hashes], kind=BlockStats)
+
+    async def raw_block(self, block_hash: str) -> bytes:
+        """A serialised block."""
+        raw: str = await self.rpc.call("getblock", block_hash, 0, kind=str)
+        return bytes.fromhex(raw)
+
+    async def raw_headers(self, hashes: Sequence[str]) -> list[bytes]:
+        """Serialised headers by hash, 80 bytes each."""
+        raw = _all(await self.rpc.batch([("getblockheader", (block_hash, False)) for block_hash in hashes], kind=str))
+        return [bytes.fromhex(header) for header in raw]
 
     async def addresses(self, scripts: Iterable[bytes]) -> list[str]:
         """The addresses of output scripts; those without one are left out."""

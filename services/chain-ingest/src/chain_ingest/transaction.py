@@ -18,8 +18,18 @@ class Span(NamedTuple):
     segwit: bool
     body_start: int  # of the inputs' count
     body_end: int  # behind the last output
-    value: int  # sum of the outputs, satoshi
+    values: list[int]  # of the outputs, satoshi
     outpoints: list[bytes]  # 36 bytes each, as serialised
+
+    @property
+    def value(self) -> int:
+        """Sum of the outputs, satoshi."""
+        return sum(self.values)
+
+    @property
+    def stripped_size(self) -> int:
+        """Bytes without marker, flag and witness."""
+        return self.body_end - self.body_start + 8  # version and lock time
 
 
 class Transaction(NamedTuple):
@@ -58,10 +68,10 @@ def span(buffer: bytes, start: int) -> Span:
             length, at = compact(buffer, at + 36)
             at += length + 4
     inputs = count
-    value = 0
+    values = []
     count, at = compact(buffer, at)
     for _ in range(count):
-        value += int.from_bytes(buffer[at : at + 8], "little")
+        values.append(int.from_bytes(buffer[at : at + 8], "little"))
         length = buffer[at + 8]
         if length < 0xFD:
             at += 9 + length
@@ -78,7 +88,7 @@ def span(buffer: bytes, start: int) -> Span:
     end = at + 4
     if end > len(buffer):
         raise ValueError(f"a transaction of {end - start} bytes in a buffer of {len(buffer) - start}")
-    return Span(start, end, segwit, body_start, body_end, value, outpoints)
+    return Span(start, end, segwit, body_start, body_end, values, outpoints)
 
 
 def txid(buffer: bytes, where: Span) -> str:

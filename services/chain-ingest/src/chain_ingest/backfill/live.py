@@ -1,0 +1,73 @@
+"""Whether the live path keeps up: what happens now comes before what happened once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from redis.exceptions import ResponseError
+
+from chain_ingest.backfill.history import History
+from chain_ingest.node import Node
+from shared.service import Service
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks."""
+
+HEIGHT_LAG: Final = 2
+"""Blocks that the node may be ahead of the series."""
+
+BLOCKS_LAG: Final = 20
+TXS_LAG: Final = 20_000
+"""Entries that a group may have to read."""
+
+
+class LivePath:
+    """Looks at node and streams; `clear` is called before each request to the node."""
+
+    def __init__(self, service: Service, node: Node, history: History) -> None:
+        self.pruned_below = 0  # lowest height whose block the node has
+        self._service = service
+        self._node = node
+        self._history = history
+        self._looked = float("-inf")
+        self._paused = ""
+
+    async def clear(self) -> None:
+        """Return at once while the live path keeps up, else when it does again; the heartbeat says what is awaited."""
+        while time.monotonic() - self._looked >= LOOK_SECONDS:
+            reason = await self._lag()
+            if reason != self._paused:
+                self._service.log.info("backfill_paused" if reason else "backfill_resumed", reason=reason)
+                self._paused = reason
+            self._service.health.ok(paused=reason or None)
+            if not reason:
+                self._looked = time.monotonic()
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _lag(self) -> str:
+        view = await self._history.look()
+        if view is None:
+            return "chain-history has begun anew"
+        info = await self._node.chain_info()
+        self.pruned_below = info.pruneheight if info.pruned else 0
+        if info.initialblockdownload:
+            return f"node {self._node.name} is downloading the chain: {info.blocks} of {info.headers} blocks"
+        if info.blocks > view.height + HEIGHT_LAG:
+            return f"the series end at block {view.height}, node {self._node.name} is at {info.blocks}"
+        keys = self._service.keys
+        return await self._unread(keys.blocks, BLOCKS_LAG) or await self._unread(keys.txs, TXS_LAG)
+
+    async def _unread(self, stream: str, limit: int) -> str:
+        try:
+            groups = await self._service.redis.xinfo_groups(stream)
+        except ResponseError:  # no such stream yet
+            return ""
+        for group in groups:
+            # The server knows no lag after some resets of a group; what it has delivered is known always.
+            lag = int(group["pending"] if group["lag"] is None else group["lag"])
+            if lag > limit:
+                return f"{group['name'].decode()} is {lag} entries behind on {stream}"
+        return ""
