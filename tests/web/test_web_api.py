@@ -175,5 +175,7 @@ async def test_status_as_json(http: aiohttp.ClientSession, writer: Any, site: An
     }  # fmt: skip
     assert found["notices"][0]["title"] == "mempool is down"
     assert found["dead_letters"] == {"chain": 0, "mempool": 1}
-    assert {stream["name"] for stream in found["streams"]} == {"blocks", "txs", "fees", "metrics", "ops"}
+    assert {stream["name"] for stream in found["streams"]} == {
+        "blocks", "txs", "fees", "metrics", "series", "ops",
+    }  # fmt: skip
     assert found["redis"]["ok"] is True

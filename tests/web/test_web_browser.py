@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -10,26 +9,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, async_playwright, expect
 
 from shared import redis
 from shared.views import BlocksView
+from support.browser import CHROMIUM, FLAGS, opened
 from support.web_harness import serving, until
 from support.web_samples import Writer, chain, health, mempool
 from web import formats
 from web.pages import PAGES
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATHS = [page.path for page in PAGES.values()]
 
 pytestmark = [
@@ -59,23 +48,6 @@ async def world(valkey: str) -> AsyncIterator[tuple[Any, Any]]:
         await running.ready()
         yield writer, running
     await client.aclose()
-
-
-async def opened(browser: Browser, url: str, *, width: int = 1280, scheme: Any = "light", script: bool = True) -> Page:
-    """A page in a context of its own; what its console complains about is in `page.complaints`."""
-    context = await browser.new_context(
-        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script
-    )
-    await context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = await context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.complaints = complaints  # type: ignore[attr-defined]
-    await page.goto(url)
-    if script:
-        await expect(page.locator("#dot")).to_have_attribute("data-state", "live")
-    return page
 
 
 async def test_a_change_shows_without_a_reload(browser: Browser, world: tuple[Any, Any]) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from shared.networks import RETARGET_INTERVAL, TARGET_SPACING
 from web import conditions
 from web.answers import Answer, compatible_error, document, error, plain
+from web.backfill import backfill
 from web.snapshot import Notice, Snapshot, is_down
 
 RETRY_AFTER: Final = 5
@@ -172,6 +173,7 @@ def status(s: Snapshot, notices: tuple[Notice, ...], now: float) -> Answer:
                 for stream in s.streams
             ],
             "dead_letters": s.dead,
+            "history": _history(s),
             "redis": {
                 "ok": not s.redis_error and bool(s.read_at),
                 "error": s.redis_error or None,
@@ -182,6 +184,27 @@ def status(s: Snapshot, notices: tuple[Notice, ...], now: float) -> Answer:
             "as_of": int(s.read_at),
         }
     )
+
+
+def _history(s: Snapshot) -> dict[str, Any] | None:
+    """How far the chain's history reaches, and what is left to fetch; null while nothing is known."""
+    progress = backfill(s)
+    if s.history is None or progress is None:
+        return None
+    return {
+        "height": s.history.height,
+        "first_header": s.history.first_header,
+        "measured": progress.measured,
+        "missing": progress.missing,
+        "unavailable": progress.unavailable,
+        "total": progress.total,
+        "progress_percent": progress.percent,
+        "measured_from": s.history.measured_from,
+        "measured_from_time": s.history.measured_from_time,
+        "complete": s.history.complete,
+        "blocks_per_second": progress.rate,
+        "seconds_left": progress.seconds_left,
+    }
 
 
 def _service(health: Any, now: float) -> dict[str, Any]:

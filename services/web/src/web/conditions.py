@@ -10,10 +10,14 @@ from web.snapshot import Absence, Notice, Snapshot, is_down
 PRODUCERS: Final = ("chain-ingest", "chain-metrics", "mempool")
 """The services without which there is nothing to show, in the order in which trouble spreads."""
 
+HISTORIAN: Final = "chain-history"
+"""The service without which there are no charts of the chain."""
+
 _WORK: Final = {
     "chain-ingest": "reads the node",
     "chain-metrics": "works out the chain's figures",
     "mempool": "works out the mempool's figures",
+    "chain-history": "keeps the chain's history",
 }
 
 _SELF_HEALING: Final = "It is tried again by itself; this page fills in as soon as it works."
@@ -28,8 +32,10 @@ def notices(snapshot: Snapshot, now: float) -> tuple[Notice, ...]:
     if not snapshot.read_at:
         return ()
     found = []
-    for name in PRODUCERS:
+    for name in (*PRODUCERS, HISTORIAN):
         health = snapshot.active(name)
+        if health is None and name == HISTORIAN:
+            continue  # an installation may do without; the charts say so themselves
         if health is None:
             text = f"The service that {_WORK[name]} has not reported."
             found.append(Notice("failed", f"{name} is not running", text))
@@ -50,6 +56,11 @@ def chain_absence(snapshot: Snapshot, now: float) -> Absence:
 def mempool_absence(snapshot: Snapshot, now: float) -> Absence:
     """Why there are no figures of the mempool."""
     return _absence(snapshot, now, ("chain-ingest", "mempool"), "The mempool has not been read yet")
+
+
+def history_absence(snapshot: Snapshot, now: float) -> Absence:
+    """Why there are no series of the chain."""
+    return _absence(snapshot, now, ("chain-ingest", HISTORIAN), "No block has been put into the history yet")
 
 
 def _absence(snapshot: Snapshot, now: float, services: tuple[str, ...], waiting: str) -> Absence:

@@ -89,11 +89,15 @@ class Rendition:
 
 
 class Document:
-    """One URL. `build` is called when somebody asks and what is kept is out of date; `renders` counts that."""
+    """One URL. `build` is called when somebody asks and what is kept is out of date; `renders` counts that.
 
-    def __init__(self, build: Callable[[], Answer], max_age: float = MAX_AGE) -> None:
+    `effort` is gzip's level, 1 (fast) to 9.
+    """
+
+    def __init__(self, build: Callable[[], Answer], max_age: float = MAX_AGE, *, effort: int = 6) -> None:
         self._build = build
         self._max_age = max_age
+        self._effort = effort
         self._expires = 0.0
         self._etag = ""
         self._answer: Answer | None = None
@@ -146,7 +150,8 @@ class Document:
         headers = {"Content-Type": answer.content_type, **shared}
         if packed:
             headers["Content-Encoding"] = "gzip"
-            return Rendition(answer.status, headers, gzip.compress(answer.body, compresslevel=6, mtime=0), unchanged)
+            body = gzip.compress(answer.body, compresslevel=self._effort, mtime=0)
+            return Rendition(answer.status, headers, body, unchanged)
         return Rendition(answer.status, headers, answer.body, unchanged)
 
 

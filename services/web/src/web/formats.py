@@ -66,7 +66,12 @@ def tiny(value: float) -> str:
     if abs(value) >= 0.0001:
         return f"{value:.3g}"
     mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa}×10{str(int(exponent)).translate(_RAISED)}"  # noqa: RUF001
+    return f"{mantissa}×10{raised(int(exponent))}"  # noqa: RUF001
+
+
+def raised(exponent: int) -> str:
+    """An exponent as it stands behind a power of ten: ⁻¹⁰."""
+    return str(exponent).translate(_RAISED)
 
 
 def scaled(value: float, unit: str, *, digits: int = 3, highest: str = "E", lowest: str = "") -> Quantity:
@@ -146,10 +151,9 @@ def change(value: float, digits: int = 2) -> Markup:
     rounded = round(value, digits)
     kind, arrow = ("up", "▲") if rounded > 0 else ("down", "▼") if rounded < 0 else ("flat", "")
     sign = "+" if rounded > 0 else "−" if rounded < 0 else "±"  # noqa: RUF001 - the minus sign of print
-    mark = Markup('<span aria-hidden="true">{}</span> ').format(arrow) if arrow else Markup("")
-    number = f"{sign}{abs(rounded):.{digits}f}"
-    text = Markup('<span class="change {}">{}<span class="n">{}</span>&nbsp;<span class="u">%</span></span>')
-    return text.format(kind, mark, number)
+    mark = f'<span aria-hidden="true">{arrow}</span> ' if arrow else ""
+    number = f'<span class="n">{sign}{abs(rounded):.{digits}f}</span>&nbsp;<span class="u">%</span>'
+    return Markup(f'<span class="change {kind}">{mark}{number}</span>')  # noqa: S704 - words of ours and digits
 
 
 def duration(seconds: float, parts: int = 2) -> str:
@@ -192,9 +196,10 @@ def utc(seconds: float) -> str:
 
 
 def _time_tag(seconds: float, text: str, ticks: Literal["", "ago", "since", "until"] = "") -> Markup:
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    attribute = Markup(" data-{}").format(ticks) if ticks else ""
-    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(moment, utc(seconds), attribute, text)
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")[:19]
+    attribute = f" data-{ticks}" if ticks else ""
+    tag = f'<time datetime="{moment.replace(" ", "T")}Z" title="{moment} UTC"{attribute}>{text}</time>'
+    return Markup(tag)  # noqa: S704 - words of ours and digits
 
 
 def ago(seconds: float) -> Markup:
@@ -217,6 +222,11 @@ def clock(seconds: float) -> Markup:
 def day(seconds: float) -> Markup:
     """A date, with the exact time in its title."""
     return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%-d %B %Y"))
+
+
+def moment(seconds: float) -> Markup:
+    """A moment in UTC, to the minute, for columns and captions that name the zone: 3 Jun 2026, 14:20."""
+    return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%-d %b %Y, %H:%M"))
 
 
 def month(seconds: float) -> Markup:
@@ -260,7 +270,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     function.__name__: function
     for function in (
         whole, counted, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent, change, duration,
-        milliseconds, utc, ago, since, clock, day, month, until, short, ordinal, detail, label,
+        milliseconds, utc, ago, since, clock, day, moment, month, until, short, ordinal, detail, label,
     )
 }  # fmt: skip
 """Filters of the templates, by their name."""

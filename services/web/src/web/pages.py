@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from web import conditions, figures, formats
 from web.answers import HTML, PAGE_HEADERS, Answer
+from web.backfill import backfill
 from web.document import MAX_AGE
 from web.snapshot import Part
 from web.state import State
@@ -65,6 +66,8 @@ CARDS: Final[dict[str, tuple[Part, ...]]] = {
     "largest": _MEMPOOL,
     "blocks_summary": _CHAIN,
     "blocks": _CHAIN,
+    "pulse": ("history", "mempool"),
+    "history": ("history", "status", "notices"),
     "services": ("status", "notices"),
     "nodes": ("status", "notices"),
     "streams": ("status", "notices"),
@@ -73,6 +76,9 @@ CARDS: Final[dict[str, tuple[Part, ...]]] = {
 """Every card, with the parts of the state whose change makes it another."""
 
 _COMMON: Final = ("notices", "foot")
+
+CHARTS: Final = Page("charts", "/charts", "Charts", (*_COMMON, "pulse"))
+"""The index of the charts and the page of each; `web.charts.pages` answers for them."""
 
 PAGES: Final = {
     page.name: page
@@ -90,7 +96,8 @@ PAGES: Final = {
             (*_COMMON, "mempool_totals", "incoming", "fees", "projected", "histogram", "bands", "largest"),
         ),
         Page("blocks", "/blocks", "Blocks", (*_COMMON, "blocks_summary", "blocks")),
-        Page("status", "/status", "Status", (*_COMMON, "services", "nodes", "streams", "redis")),
+        CHARTS,
+        Page("status", "/status", "Status", (*_COMMON, "services", "history", "nodes", "streams", "redis")),
         Page("api", "/api", "API", _COMMON),
     )
 }  # fmt: skip
@@ -145,7 +152,8 @@ class Pages:
             band_label=figures.band_label,
             price_absence=conditions.PRICE_UNSET,
         )
-        self._layouts = {name: self._environment.get_template(f"{name}.html") for name in PAGES}
+        for name in self._environment.list_templates():  # a broken one is found at the start, and no reader waits
+            self._environment.get_template(name)
         self._error = self._environment.get_template("error.html")
         self._cards = {name: self._card(name, parts) for name, parts in CARDS.items()}
 
@@ -168,6 +176,8 @@ class Pages:
             "notices": self._state.notices,
             "chain_absence": conditions.chain_absence(snapshot, now),
             "mempool_absence": conditions.mempool_absence(snapshot, now),
+            "history_absence": conditions.history_absence(snapshot, now),
+            "backfill": backfill(snapshot),
         }
 
     def cards(self, page: Page) -> dict[str, Card]:
@@ -180,9 +190,13 @@ class Pages:
 
     def page(self, page: Page) -> Answer:
         """The whole page."""
+        return self.render(f"{page.name}.html", page)
+
+    def render(self, template: str, page: Page, **more: Any) -> Answer:
+        """A template with the page's cards and whatever else it shows."""
         cards = {name: card.html for name, card in self.cards(page).items()}
-        html = self._layouts[page.name].render(self._context() | {"page": page, "cards": cards})
-        return Answer(html.encode(), HTML, headers=PAGE_HEADERS)
+        context = self._context() | {"page": page, "cards": cards} | more
+        return Answer(self._environment.get_template(template).render(context).encode(), HTML, headers=PAGE_HEADERS)
 
     def error(self, status: int, title: str, text: str) -> Answer:
         """A page that says what went wrong."""

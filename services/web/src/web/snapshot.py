@@ -9,19 +9,21 @@ from shared.keys import HEALTH_STALE_MS
 from shared.networks import Network
 from shared.views import (
     BlocksView,
+    ConfirmedLargestView,
     FeesView,
     HalvingView,
     Health,
+    HistoryView,
     LargestView,
     MempoolView,
     RetargetView,
     TipView,
 )
 
-Part: TypeAlias = Literal["chain", "mempool", "notices", "status"]
+Part: TypeAlias = Literal["chain", "history", "mempool", "notices", "status"]
 """What can change on its own; pages and documents name the parts that they show."""
 
-PARTS: Final[tuple[Part, ...]] = ("chain", "mempool", "notices", "status")
+PARTS: Final[tuple[Part, ...]] = ("chain", "history", "mempool", "notices", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,13 @@ class Snapshot:
     halving: HalvingView | None = None
     retarget: RetargetView | None = None
     blocks: BlocksView | None = None
+    history: HistoryView | None = None
+    largest_1d: ConfirmedLargestView | None = None
+    largest_1w: ConfirmedLargestView | None = None
+    largest_1m: ConfirmedLargestView | None = None
+    largest_1y: ConfirmedLargestView | None = None
+    largest_halving: ConfirmedLargestView | None = None
+    largest_all: ConfirmedLargestView | None = None
     mempool: MempoolView | None = None
     fees: FeesView | None = None
     largest: LargestView | None = None
@@ -100,6 +109,11 @@ class Snapshot:
     redis_error: str = ""  # why Redis does not answer; empty while it does
     redis_lost_at: float | None = None  # Unix seconds
     read_at: float = 0.0  # Unix seconds of the last answer from Redis; 0: none yet
+
+    def confirmed_largest(self, name: str) -> ConfirmedLargestView | None:
+        """The largest transactions in blocks over one of shared.views.LARGEST_RANGES."""
+        view: ConfirmedLargestView | None = getattr(self, f"largest_{name}")
+        return view
 
     @property
     def empty(self) -> bool:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from shared.keys import Keys
 from shared.logging import Trouble
-from shared.views import CHAIN_VIEWS, MEMPOOL_VIEWS, Health, View
+from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, Health, View
 from web import conditions, survey
 from web.cursor import EntryId
 from web.snapshot import PARTS, Notice, Part, Snapshot
@@ -29,11 +29,16 @@ REFRESH: Final = 2.0
 READ_LIMIT: Final = 4.0
 """Seconds within which Redis must answer one reading."""
 
+_VIEWS: Final[dict[Part, dict[str, type[View]]]] = {
+    "chain": CHAIN_VIEWS,
+    "history": HISTORY_VIEWS,
+    "mempool": MEMPOOL_VIEWS,
+}
 _health_decoder: Final = msgspec.json.Decoder(Health)
 _decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
-    name: msgspec.json.Decoder(view) for name, view in {**CHAIN_VIEWS, **MEMPOOL_VIEWS}.items()
+    name: msgspec.json.Decoder(view) for views in _VIEWS.values() for name, view in views.items()
 }
-_PARTS_OF_STREAM: Final[dict[str, Part]] = {"metrics": "chain", "fees": "mempool"}
+_PARTS_OF_STREAM: Final[dict[str, Part]] = {"metrics": "chain", "series": "history", "fees": "mempool"}
 
 
 class State:
@@ -45,12 +50,13 @@ class State:
         self._redis = redis
         self._log = log
         self._trouble = Trouble(log, "state_read")
-        self._views: dict[Part, dict[str, bytes]] = {"chain": {}, "mempool": {}}
+        self._keys_of_views = {"chain": keys.chain_views, "history": keys.history_views, "mempool": keys.mempool_views}
+        self._views: dict[Part, dict[str, bytes]] = {part: {} for part in _VIEWS}
         self._unreadable: dict[str, str] = {}
         self._subscribers: dict[Part, list[Callable[[], None]]] = {part: [] for part in PARTS}
         self._after: list[Callable[[], None]] = []
         self._notices = conditions.notices(snapshot, time.time())
-        self._dirty: set[Part] = {"chain", "mempool", "status"}
+        self._dirty: set[Part] = {*_VIEWS, "status"}
         self._wake = asyncio.Event()
         self.changes = dict.fromkeys(PARTS, 0)
 
@@ -68,7 +74,7 @@ class State:
         """Call this once after all subscribers of whatever changed were told."""
         self._after.append(callback)
 
-    # --- a listener of the tails of `metrics`, `fees` and `ops` ----------------------------------------
+    # --- a listener of the tails of `metrics`, `series`, `fees` and `ops` ----------------------------------------
 
     def entries(self, stream: str, batch: Sequence[Entry]) -> None:
         """A fold or a service said that something changed: read that part."""
@@ -109,15 +115,14 @@ class State:
         changed: set[Part] = set()
         try:
             async with asyncio.timeout(READ_LIMIT):
-                if "chain" in due and await self._read_views("chain", self._keys.chain_views):
-                    changed.add("chain")
-                if "mempool" in due and await self._read_views("mempool", self._keys.mempool_views):
-                    changed.add("mempool")
+                for part in _VIEWS:
+                    if part in due and await self._read_views(part):
+                        changed.add(part)
                 if "status" in due:
                     await self._read_status()
                     changed.add("status")
         except (RedisError, OSError, TimeoutError) as error:
-            self._dirty |= {"chain", "mempool", "status"}
+            self._dirty |= {*_VIEWS, "status"}
             self._lost(error)
             changed.add("status")
         else:
@@ -149,9 +154,9 @@ class State:
         for callback in (*callbacks, *(self._after if changed else ())):
             callback()
 
-    async def _read_views(self, part: Part, key: str) -> bool:
-        raw = {name.decode(): value for name, value in (await self._redis.hgetall(key)).items()}
-        names = CHAIN_VIEWS if part == "chain" else MEMPOOL_VIEWS
+    async def _read_views(self, part: Part) -> bool:
+        raw = {name.decode(): value for name, value in (await self._redis.hgetall(self._keys_of_views[part])).items()}
+        names = _VIEWS[part]
         known = self._views[part]
         updates: dict[str, View | None] = {}
         for name in names:

@@ -10,15 +10,22 @@ from prometheus_client.registry import Collector
 
 from web.answers import Answer
 from web.audience import Audience
+from web.backfill import backfill
+from web.charts.routes import ChartApi
 from web.document import Document
 from web.state import State
 
 
 class _Web(Collector):
     def __init__(
-        self, documents: Mapping[str, Document], audiences: Callable[[], Iterable[tuple[str, Audience]]], state: State
+        self,
+        documents: Mapping[str, Document],
+        charts: ChartApi,
+        audiences: Callable[[], Iterable[tuple[str, Audience]]],
+        state: State,
     ) -> None:
         self._documents = documents
+        self._charts = charts
         self._audiences = audiences
         self._state = state
 
@@ -29,6 +36,9 @@ class _Web(Collector):
         for path, document in self._documents.items():
             requests.add_metric([path], document.requests)
             renders.add_metric([path], document.renders)
+        answered, made = self._charts.counts
+        requests.add_metric(["/api/v1 (series)"], answered)
+        renders.add_metric(["/api/v1 (series)"], made)
         clients = GaugeMetricFamily("web_push_clients", "Push connections open", labels=["kind"])
         counts: dict[str, int] = {}
         for kind, audience in self._audiences():
@@ -40,17 +50,29 @@ class _Web(Collector):
             changes.add_metric([part], count)
         up = GaugeMetricFamily("web_redis_up", "1 while Redis answers")
         up.add_metric([], 0 if self._state.snapshot.redis_error else 1)
-        yield from (requests, renders, clients, changes, up)
+        blocks = GaugeMetricFamily(
+            "web_history_blocks", "Blocks of the chain by what is known of them", labels=["state"]
+        )
+        progress = backfill(self._state.snapshot)
+        if progress is not None:
+            blocks.add_metric(["measured"], progress.measured)
+            blocks.add_metric(["missing"], progress.missing)
+            blocks.add_metric(["unavailable"], progress.unavailable)
+        yield from (requests, renders, clients, changes, up, blocks)
 
 
 class Telemetry:
     """The page of figures: ours, and those of the process."""
 
     def __init__(
-        self, documents: Mapping[str, Document], audiences: Callable[[], Iterable[tuple[str, Audience]]], state: State
+        self,
+        documents: Mapping[str, Document],
+        charts: ChartApi,
+        audiences: Callable[[], Iterable[tuple[str, Audience]]],
+        state: State,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Web(documents, audiences, state))
+        self._registry.register(_Web(documents, charts, audiences, state))
 
     def answer(self) -> Answer:
         """The figures of now, as text."""

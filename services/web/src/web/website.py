@@ -16,11 +16,15 @@ from web import api, audience
 from web.answers import JSON, Answer, document, error
 from web.assets import Assets
 from web.audience import Audience
+from web.charts.pages import ChartPages
+from web.charts.reading import SeriesReader
+from web.charts.routes import PREFIXES, ChartApi
+from web.charts.store import Charts
 from web.document import Document
 from web.events import Events
 from web.hub import Hub
 from web.live import live_pages
-from web.pages import PAGES, Page, Pages
+from web.pages import CHARTS, PAGES, Page, Pages
 from web.snapshot import PARTS, Part, Snapshot
 from web.state import State
 from web.telemetry import Telemetry
@@ -28,7 +32,7 @@ from web.telemetry import Telemetry
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""
 
-_SOURCES: Final = ("metrics", "fees", "ops")
+_SOURCES: Final = ("metrics", "series", "fees", "ops")
 """Streams that tell the state that something changed."""
 
 _ALIVE: Final = document({"status": "alive"})
@@ -56,16 +60,20 @@ class Site:
         self.state = State(snapshot, keys, redis, log)
         self.hub = Hub(streams, connect, log, self._fail)
         self._events = Events(self.hub, streams, redis)
-        self._assets = Assets()
+        self._assets = Assets(log)
         self._pages = Pages(self.state, self._assets.urls, version, tuple(streams))
+        reader = SeriesReader(redis, keys, snapshot.network)
+        self.charts = Charts(self.state, reader)
+        self._chart_api = ChartApi(self.state, self.charts, reader)
+        self.chart_pages = ChartPages(self._pages, self.charts.asked)
         self.documents = self._documents()
         self._live = live_pages(self._pages, self.state, PAGES)
-        self._telemetry = Telemetry(self.documents, self._audiences, self.state)
+        self._telemetry = Telemetry(self.documents, self._chart_api, self._audiences, self.state)
 
     # --- addresses -----------------------------------------------------------------------------------
 
     def _documents(self) -> dict[str, Document]:
-        documents = {page.path: self._page(page) for page in PAGES.values()}
+        documents = {page.path: self._page(page) for page in PAGES.values() if page is not CHARTS}
         chain: tuple[Part, ...] = ("chain",)
         mempool: tuple[Part, ...] = ("mempool",)
         both: tuple[Part, ...] = ("chain", "mempool")
@@ -101,6 +109,10 @@ class Site:
         router = app.router
         for path, made in self.documents.items():
             router.add_get(path, self._guarded(made.handle))
+        for path, handle in self._chart_api.routes():
+            router.add_get(path, self._guarded(handle))
+        router.add_get("/charts", self._guarded(self.chart_pages.index))
+        router.add_get("/charts/{metric}", self._guarded(self.chart_pages.page))
         for name, live in self._live.items():
             router.add_get(f"/live/{name}", self._guarded(live.handle), allow_head=False)
         router.add_get("/static/{name}", self._guarded(self._assets.handle))
@@ -137,7 +149,7 @@ class Site:
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         allowed = {"GET", "HEAD"}
-        known = request.path in self.documents or request.path.startswith(("/live/", "/static/"))
+        known = request.path in self.documents or request.path.startswith(("/charts", "/live/", "/static/", *PREFIXES))
         known = known or request.path in ("/api/v1/events", "/healthz", "/readyz", "/metrics")
         if known and request.method not in allowed:
             answer = self._refusal(request, 405, "method_not_allowed", "Not that way", "This address only answers GET.")
@@ -201,6 +213,8 @@ class Site:
     async def close(self) -> None:
         """End every task."""
         await end(*self._tasks)
+        await self.charts.close()
+        await self._chart_api.close()
         await self.hub.close()
 
 

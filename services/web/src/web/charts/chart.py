@@ -123,6 +123,7 @@ class Metric:
     about: str
     ranges: tuple[str, ...] = _USUAL
     default: str = "1y"
+    tables_first: bool = False  # whether the tables are what people come for
 
 
 METRICS: Final = {
@@ -152,6 +153,7 @@ METRICS: Final = {
             "The largest transactions, and how large outputs are: their mean and their spread over sizes.",
             ("mempool", "1d", "1w", "1m", "1y", "halving", "all"),
             "1m",
+            tables_first=True,
         ),
         Metric(
             "tx-fees",
