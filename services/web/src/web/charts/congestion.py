@@ -63,7 +63,7 @@ def congestion_figure(waiting: Sequence[tuple[int, int]], step: MempoolStep) -> 
             "vB",
             [(time, None if row is None else row[place]) for time, row in zip(times, rows, strict=True)],
             "stack",
-            colour=place,
+            colour=len(GROUPS) - 1 - place,  # what pays most is the warmest
         )
         for place, group in enumerate(GROUPS)
     ]

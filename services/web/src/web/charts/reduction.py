@@ -36,9 +36,11 @@ def kept(columns: Sequence[Column], most: int = MOST_POINTS) -> list[int]:
         for first, last in pairwise(edges):
             low, high = lows[first:last], highs[first:last]
             lowest, highest = min(low), max(high)
-            if lowest != _HIGHEST:  # an empty slot of this line has nothing to keep
-                found.add(first + low.index(lowest))
-                found.add(first + high.index(highest))
+            if lowest == _HIGHEST:  # a gap of this line stays one
+                found.add(first)
+                continue
+            found.add(first + low.index(lowest))
+            found.add(first + high.index(highest))
     return sorted(found)
 
 

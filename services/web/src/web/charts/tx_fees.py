@@ -14,6 +14,7 @@ from web.charts.congestion import congestion_figure
 from web.charts.measured import SOURCE, Samples, measured, nothing, notice
 from web.charts.reading import CONGESTIONS, SeriesReader
 from web.charts.span import Span
+from web.charts.tx_volume import recorded
 
 PERCENTILES: Final = (10, 25, 50, 75, 90)
 
@@ -29,7 +30,11 @@ async def chart(reader: SeriesReader, history: HistoryView | None, span: Span, n
     waiting = await reader.read(CONGESTIONS[step.series], *step.indices(span))
     samples = await measured(reader, history, span) if history else None
     empty = nothing(history, span) if history else why
-    figures = [feerates_figure(samples, empty), fees_figure(samples, empty), congestion_figure(waiting, step)]
+    figures = [
+        feerates_figure(samples, empty),
+        fees_figure(samples, empty),
+        recorded(congestion_figure(waiting, step), span),
+    ]
     newest = min((waiting[-1][0] + 1) * step.step, span.end) if waiting else None
     times = [time for time in (samples and samples.as_of, newest) if time]
     return Chart(
@@ -53,7 +58,7 @@ def feerates_figure(samples: Samples | None, empty: str) -> Figure:
         fees = [None if bucket is None else bucket.fees for bucket in samples.buckets]
         weights = [0 if bucket is None else bucket.weight for bucket in samples.buckets]
         means = moving([None if fee is None else 4 * fee for fee in fees], weights, samples.window)[samples.lead :]
-        label = f"Average of {samples.window_words}"
+        label = f"Moving average of {samples.window_words}"
         lines.append(Line("average_moving", label, "sat/vB", list(zip(times, means, strict=True))))
     there = any(value is not None for line in lines for _, value in line.points)
     return Figure(

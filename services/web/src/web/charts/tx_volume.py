@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from shared.networks import COIN
 from shared.records import flow_sum
 from shared.views import HistoryView
+from web import formats
 from web.charts import span as spans
 from web.charts.averages import added, moving
 from web.charts.chart import Chart, Figure, Line
@@ -29,7 +31,7 @@ async def chart(reader: SeriesReader, history: HistoryView | None, span: Span, n
     step = spans.flow_step(span, now)
     flows = await reader.read(FLOWS[step.series], *step.indices(span))
     samples = await measured(reader, history, span) if history else None
-    figures = [blocks_figure(samples, history, span, why), flow_figure(flows, step)]
+    figures = [blocks_figure(samples, history, span, why), recorded(flow_figure(flows, step), span)]
     times = [time for time in (samples and samples.as_of, _newest(flows, step, span)) if time]
     return Chart(
         "tx-volume", span.range, span.start, span.end, "BTC", figures, [], f"{SOURCE} and its mempool",
@@ -50,7 +52,7 @@ def blocks_figure(samples: Samples | None, history: HistoryView | None, span: Sp
         if samples.grain != "block":
             means = moving(sums, [COIN] * len(sums), samples.window)[samples.lead :]
             points = list(zip(samples.times[samples.lead :], means, strict=True))
-            lines.append(Line("mean_volume", f"Mean of {samples.window_words}", "BTC", points, colour=1))
+            lines.append(Line("mean_volume", f"Moving average of {samples.window_words}", "BTC", points, colour=1))
     there = any(value is not None for line in lines for _, value in line.points)
     return Figure(
         "blocks",
@@ -80,6 +82,18 @@ def flow_figure(flows: Sequence[tuple[int, int]], step: MempoolStep) -> Figure:
         empty="" if points else NOTHING_RECORDED,
     )
 
+
+def recorded(figure: Figure, span: Span) -> Figure:
+    """A figure of the mempool, with a word to who looks at a span of which little is recorded."""
+    first = min((line.points[0][0] for line in figure.lines if line.points), default=span.start)
+    if (span.end - first) * LITTLE > span.seconds:
+        return figure
+    note = f"{figure.note} Recorded since {formats.utc(first)}: a shorter range shows more of it."
+    return replace(figure, note=note)
+
+
+LITTLE: Final = 20
+"""One part in so many of a span is little."""
 
 NOTHING_RECORDED: Final = (
     "Nothing was recorded in this time. The mempool's history begins when the mempool service first ran: no node can "
