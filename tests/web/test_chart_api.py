@@ -34,7 +34,7 @@ async def history(valkey: str, writer: Any) -> AsyncIterator[tuple[Running, Chai
     chain = await fill(writer.redis, writer.keys, blocks=3_000, mempool_days=3)
     async with serving(valkey) as running:
         await running.ready()
-        await until(lambda: running.site.state.snapshot.history)
+        await until(lambda: running.site.state.snapshot.history and running.site.state.changes["history"])
         yield running, chain
 
 
@@ -360,7 +360,7 @@ async def test_a_million_blocks_are_answered_in_time(valkey: str, writer: Any, f
     await client.aclose()
     async with serving(valkey) as running:
         await running.ready()
-        await until(lambda: running.site.state.snapshot.history)
+        await until(lambda: running.site.state.snapshot.history and running.site.state.changes["history"])
         charts = running.site.charts
         for metric in METRICS.values():
             for name in metric.ranges:

@@ -68,10 +68,9 @@ class SeriesReader:
         return await self._within(self._pools(first_day, last_day))
 
     async def _pools(self, first_day: int, last_day: int) -> tuple[list[bytes], dict[int, str]]:
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.hmget(self._keys.history_pools, [str(day) for day in range(first_day, last_day + 1)])
-        pipeline.hgetall(self._keys.history_state)
-        days, state = await pipeline.execute()
+        wanted = [str(day) for day in range(first_day, last_day + 1)]
+        days = await self._client.hmget(self._keys.history_pools, wanted) if wanted else []
+        state = await self._client.hgetall(self._keys.history_state)
         names = {
             int(field[5:]): name.decode(errors="replace")
             for field, name in state.items()
