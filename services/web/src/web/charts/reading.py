@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import RedisError
-
 from shared import records, series
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL, Network
 from shared.records import Header, Layout
+from shared.redis import LOST
 from shared.series import RETARGETS, Series
 from shared.views import HistoryView
 from web.charts.chart import ChartUnavailable
@@ -82,7 +81,7 @@ class SeriesReader:
         try:
             async with asyncio.timeout(self._limit):
                 return await work
-        except (RedisError, OSError, TimeoutError) as error:
+        except (*LOST, TimeoutError) as error:
             why = str(error).strip().rstrip(".") or "no answer in time"
             raise ChartUnavailable(f"Redis does not answer: {why}. It is tried again by itself.") from error
 
