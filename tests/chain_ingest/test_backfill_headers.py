@@ -35,20 +35,6 @@ async def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield it
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(server.url)
-    await it.flushall()
-    yield it
-    await it.aclose()
-
-
 @pytest.fixture
 def over_rpc(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many headers each RPC request brought."""

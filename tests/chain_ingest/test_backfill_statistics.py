@@ -18,13 +18,14 @@ from local_run import mining
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
-from shared.bands import VALUE_BOUNDS, value_band
+from shared.bands import VALUE_BOUNDS
 from shared.events.backfill import MeasuredBlock
 from shared.events.blocks import LargestTx
 from shared.keys import CLAIM_MS, Keys
 from shared.networks import COIN
 from support import spending
 from support.ledger import running
+from support.oracle import value_band
 from support.stack import until
 from support.standin_history import StandInHistory
 
@@ -70,20 +71,6 @@ async def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     async with RegtestNode(tmp_path_factory.mktemp("node"), extra=extra) as it:
         await make_chain(it)
         yield it
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(server.url)
-    await it.flushall()
-    yield it
-    await it.aclose()
 
 
 class Output(msgspec.Struct):

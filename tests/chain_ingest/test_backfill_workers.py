@@ -35,20 +35,6 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Regtes
         yield it
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(server.url)
-    await it.flushall()
-    yield it
-    await it.aclose()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def history(connected: redis.Client, node: RegtestNode) -> StandInHistory:
     it = StandInHistory(connected, node, KEYS)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from chain_ingest.block import LARGEST, bands, coinbase_tag, measure, read
 from chain_ingest.pools import Pools
-from shared.bands import VALUE_BOUNDS, value_band
+from shared.bands import VALUE_BOUNDS
 from shared.errors import ConfigError
 from support import spending
+from support.oracle import value_band
 
 # --- tags --------------------------------------------------------------------------------------------------
 

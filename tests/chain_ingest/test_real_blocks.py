@@ -17,7 +17,8 @@ import pytest
 from chain_ingest.block import LARGEST, coinbase_tag, measure, read
 from chain_ingest.pools import Pools
 from chain_ingest.transaction import Span, compact, fingerprint, span, txid
-from shared.bands import VALUE_BOUNDS, value_band
+from shared.bands import VALUE_BOUNDS
+from support.oracle import value_band
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 BLOCKS = DATA / "blocks"

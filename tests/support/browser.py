@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -18,6 +19,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+IN_BROWSER = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+"""Marks of a module whose tests share one browser."""
 
 
 async def opened(browser: Browser, url: str, *, width: int = 1280, scheme: Any = "light", script: bool = True) -> Page:

@@ -1,4 +1,4 @@
-"""What the mempool's views should say, worked out from the node's verbose mempool by other code than ours."""
+"""What views and statistics should say, worked out from the node's own words by other code than ours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from local_run.node import RegtestNode
+from shared.bands import VALUE_BOUNDS
 from shared.rpc import satoshi
 
 
@@ -20,6 +21,11 @@ class _Entry(msgspec.Struct):
     vsize: int
     fees: _Fees
     depends: list[str]
+
+
+def value_band(value: int) -> int:
+    """Index in VALUE_BOUNDS of an output of `value` satoshi: the last bound that it reaches."""
+    return max(place for place, bound in enumerate(VALUE_BOUNDS) if value >= bound)
 
 
 async def effective_rates(node: RegtestNode) -> dict[str, tuple[int, int, float]]:

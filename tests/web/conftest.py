@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from support.browser import CHROMIUM, FLAGS
 from support.web_harness import Running, serving
 from support.web_samples import Writer
 
@@ -22,6 +24,15 @@ async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
     folder: Path = tmp_path_factory.mktemp("valkey")
     async with EmbeddedValkey(folder) as server:
         yield server.url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """The installed Chromium."""
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        await started.close()
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Browser, Page, Request, Route, async_playwright, expect
+from playwright.async_api import Browser, Page, Request, Route, expect
 
 from shared import redis
 from support import series_samples
-from support.browser import CHROMIUM, FLAGS, opened
+from support.browser import IN_BROWSER, opened
 from support.chart_pages_samples import NOW, Shelf, empty, partial
 from support.web_harness import serving, until
 from support.web_samples import Writer
@@ -31,18 +31,7 @@ FITS = """() => [...document.querySelectorAll('.plot canvas')].every(canvas => {
     return Math.abs(drawn.width - box.width) < 1 && Math.abs(drawn.height - box.height) < 1;
 })"""
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
+pytestmark = IN_BROWSER
 
 
 @pytest_asyncio.fixture(loop_scope="module")

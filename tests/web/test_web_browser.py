@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from shared import redis
 from shared.views import BlocksView
-from support.browser import CHROMIUM, FLAGS, opened
+from support.browser import IN_BROWSER, opened
 from support.web_harness import serving, until
 from support.web_samples import Writer, chain, health, mempool
 from web import formats
@@ -21,18 +21,7 @@ from web.pages import PAGES
 
 PATHS = [page.path for page in PAGES.values()]
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
+pytestmark = IN_BROWSER
 
 
 @pytest_asyncio.fixture(loop_scope="module")

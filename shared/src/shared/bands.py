@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import Final
 
 from shared.networks import COIN
@@ -18,8 +17,3 @@ FEERATE_BOUNDS: Final = (
     900.0, 1000.0, 1200.0, 1400.0, 1600.0, 1800.0, 2000.0,
 )  # fmt: skip
 """Lower ends of the bands of effective feerates, sat/vB. They hold every level of mempool.space's statistics."""
-
-
-def value_band(value: int) -> int:
-    """Index in VALUE_BOUNDS of an output of `value` satoshi."""
-    return bisect_right(VALUE_BOUNDS, value) - 1

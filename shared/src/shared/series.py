@@ -138,16 +138,6 @@ class SeriesWriter(Generic[R]):
         held = self._segments.get(segment)
         return None if held is None else self.series.layout.unpack(held, at * self.series.layout.width)
 
-    def indices(self) -> list[int]:
-        """Every index with a record, ascending. For mirrored series."""
-        width, size = self.series.layout.width, self.series.segment
-        return [
-            segment * size + place
-            for segment, held in sorted(self._segments.items())
-            for place in range(size)
-            if self.series.layout.unpack(held, place * width) is not None
-        ]
-
     def _last(self) -> int:
         """The highest index with a record, -1 without one."""
         width, size = self.series.layout.width, self.series.segment
@@ -213,12 +203,6 @@ class SeriesWriter(Generic[R]):
                 self._create(segment, (bytes(place * width) + raw).ljust(size * width, b"\0"), commands)
         self._pending = {}
         return len(commands.arguments) > before
-
-    def clear(self, commands: Commands) -> None:
-        """Commands that delete the whole series."""
-        self.reset()
-        self._delete(self._dropped, commands)
-        self._dropped = set()
 
     def _create(self, segment: int, raw: bytes, commands: Commands) -> None:
         """Write a segment whole, so that nothing that was left there remains, and Redis allocates it once."""
