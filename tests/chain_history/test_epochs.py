@@ -17,6 +17,7 @@ from shared.pow import difficulty
 from shared.series import HEADERS, RETARGETS, read
 from support import folding
 from support.chain_samples import digest
+from support.folding import at
 
 EPOCHS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "difficulty_epochs.csv"
 KEYS = Keys("main")
@@ -66,7 +67,7 @@ async def test_the_difficulty_of_every_epoch_is_the_recorded_one(client: redis.C
                 headers=[(*header(height), block_hash(height)[-16:]) for height in heights],
             )
         )
-        await committer.commit(fold.flush(now_ms))
+        await committer.commit(fold.flush(at(now_ms)))
     found = dict(await read(client, KEYS, RETARGETS, 0, len(rows)))
     assert sorted(found) == list(range(first_epoch, len(rows)))
     for row in rows[first_epoch:]:

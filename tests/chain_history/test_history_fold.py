@@ -30,6 +30,7 @@ from support.chain_samples import (
     loaded,
     measured,
 )
+from support.folding import at
 
 KEYS = Keys("main")
 FULL = 144
@@ -51,7 +52,7 @@ class Built:
 
     async def commit(self) -> None:
         self.now_ms += 1_000
-        await self._committer.commit(self.fold.flush(self.now_ms))
+        await self._committer.commit(self.fold.flush(at(self.now_ms)))
 
     async def restart(self) -> None:
         """As after kill -9: what was not committed is gone."""

@@ -226,7 +226,9 @@ async def test_a_transaction_that_leaves_and_comes_back_in_one_breath_is_there(
     await spending.send(node, [built])
     lease = Lease(connected, KEYS.lease("mempool", "chain-ingest"), KEYS.fence("mempool", "chain-ingest"))
     assert await lease.try_acquire()
-    follower = MempoolFollower(connected, KEYS, Producer(connected, lease, KEYS.txs, KEYS.mempool_producer))
+    follower = MempoolFollower(
+        connected, KEYS, Producer(connected, lease, KEYS.txs, KEYS.mempool_producer, KEYS.confirmed("mempool"))
+    )
     async with RpcClient(node.settings()) as rpc:
         reader = Node(rpc)
         await follower.load()

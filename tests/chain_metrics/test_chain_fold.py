@@ -17,6 +17,7 @@ from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoade
 from shared.fold import Changes
 from shared.keys import Keys
 from shared.views import TipView
+from support.folding import at
 from support.spending import mine
 from support.stack import Stack, until
 
@@ -84,19 +85,19 @@ async def test_any_way_up_and_down_leaves_what_a_fresh_build_has(client: redis.C
         branch.append(made)
         fold.apply(made)
         if chance.random() < 0.3:
-            await carry_out(client, fold.flush(0))
+            await carry_out(client, fold.flush(at(0)))
     fresh = ChainFold(KEYS)
     fresh.apply(loaded())
     for made in branch:
         fresh.apply(made)
-    await carry_out(client, fold.flush(0))
+    await carry_out(client, fold.flush(at(0)))
     restored = ChainFold(KEYS)
     await restored.restore(client)
     final = block(800_400 + len(branch), "final", branch[-1].hash, 1_700_900_000)
     expected = None
     for one in (fresh, fold, restored):
         one.apply(final)
-        views = shown(one.flush(0))
+        views = shown(one.flush(at(0)))
         assert set(views) == {"tip", "halving", "retarget", "blocks"}
         expected = expected or views
         assert views == expected
@@ -111,8 +112,8 @@ async def test_a_long_run_forgets_what_a_fresh_start_would_not_know(client: redi
         height = 804_032 + one
         fold.apply(block(height, str(height), prev, 1_702_419_200 + 600 * one))
         prev = str(height)
-    long = shown(fold.flush(0))
-    await carry_out(client, fold.flush(0))
+    long = shown(fold.flush(at(0)))
+    await carry_out(client, fold.flush(at(0)))
     start = ChainFold(KEYS)
     base = 804_032 + 2_500 - 144
     headers = HeadersLoaded(
@@ -126,7 +127,7 @@ async def test_a_long_run_forgets_what_a_fresh_start_would_not_know(client: redi
     start.apply(headers)
     for height in range(base, base + 144):
         start.apply(block(height, str(height), str(height - 1), 1_700_000_000 + 600 * (height - 800_000)))
-    assert shown(start.flush(0)) == long
+    assert shown(start.flush(at(0))) == long
     assert len(long["blocks"]["blocks"]) == 144
     assert len(fold._headers) <= 6_048
     assert len(fold._rows) <= 1_152

@@ -19,6 +19,7 @@ from shared.keys import Keys
 from shared.views import CHAIN_VIEWS, BlocksView, RetargetView, TipView
 from support import folding
 from support.chain_samples import chain, connected, disconnected, loaded
+from support.folding import at
 
 KEYS = Keys("main")
 
@@ -33,7 +34,7 @@ def folded(events: list[Event]) -> ChainFold:
 def views(it: ChainFold) -> dict[str, bytes]:
     """Every view as it would be written."""
     it._dirty = True
-    return folding.views(it.flush(0), KEYS.chain_views)
+    return folding.views(it.flush(at(0)), KEYS.chain_views)
 
 
 def fresh(blocks: list[BlockConnected], full: int = 10**9) -> dict[str, bytes]:
@@ -57,7 +58,7 @@ def test_any_way_to_a_chain_leads_to_the_same_bytes(walk: list[tuple[str, int, i
             elif blocks:
                 it.apply(disconnected(blocks.pop()))
         if salt == 0:
-            it.flush(0)
+            it.flush(at(0))
     assert views(it) == fresh(blocks)
 
 
@@ -80,7 +81,7 @@ def test_redis_holds_what_memory_does(walk: list[tuple[str, int, int]]) -> None:
 
 
 def _apply(state: dict[str, bytes], it: ChainFold) -> None:
-    for command, key, arguments in folding.commands(it.flush(0)):
+    for command, key, arguments in folding.commands(it.flush(at(0))):
         if key != KEYS.chain_state:
             continue
         match command:
@@ -107,12 +108,12 @@ async def test_a_restart_in_the_middle_changes_nothing(client: redis.Client, see
         for _ in range(chance.randrange(1, 12)):
             blocks.append(connected(len(blocks) + 1, blocks[-1] if blocks else None, chance.randrange(4)))
             it.apply(blocks[-1])
-        await committer.commit(it.flush(0))
+        await committer.commit(it.flush(at(0)))
         if chance.random() < 0.2:
             restored = ChainFold(KEYS)
             await restored.restore(client)
             assert views(restored) == views(it)
-            assert restored.flush(0).commands.keys == []
+            assert restored.flush(at(0)).commands.keys == []
             it = restored
     stored = await client.hgetall(KEYS.chain_views)
     assert {name.decode(): raw for name, raw in stored.items()} == views(it) == fresh(blocks)
@@ -121,11 +122,11 @@ async def test_a_restart_in_the_middle_changes_nothing(client: redis.Client, see
 async def test_a_beginning_replaces_everything(client: redis.Client) -> None:
     committer = folding.Committer(client, KEYS.chain_checkpoint)
     it = folded([loaded([]), *chain(30)])
-    await committer.commit(it.flush(0))
+    await committer.commit(it.flush(at(0)))
     other = chain(12, salt=7)
     for event in (loaded(other[:5], first=2), *other[5:]):
         it.apply(event)
-    await committer.commit(it.flush(0))
+    await committer.commit(it.flush(at(0)))
     restored = ChainFold(KEYS)
     await restored.restore(client)
     assert views(restored) == views(folded([loaded(other[:5], first=2), *other[5:]]))
@@ -159,7 +160,7 @@ def test_a_new_start_shows_what_a_long_run_does(long_chain: list[BlockConnected]
 @pytest.mark.parametrize("depth", [1, 3, 30, 144, 1_000])
 def test_a_reorganisation_of_a_long_chain_leaves_no_trace(long_chain: list[BlockConnected], depth: int) -> None:
     it = folded([loaded([]), *long_chain])
-    it.flush(0)
+    it.flush(at(0))
     for block in long_chain[: -depth - 1 : -1]:
         it.apply(disconnected(block))
     kept = long_chain[:-depth]
@@ -214,14 +215,14 @@ def test_nothing_below_the_first_header_can_be_reached() -> None:
 
 def test_a_flush_without_news_says_nothing() -> None:
     it = folded([loaded([]), *chain(2)])
-    changes = it.flush(0)
+    changes = it.flush(at(0))
     [event] = changes.events
     assert isinstance(event, MetricsUpdated)
     assert (event.height, event.hash, set(event.views)) == (2, chain(2)[-1].hash, set(CHAIN_VIEWS))
-    again = it.flush(1)
+    again = it.flush(at(1))
     assert not again.commands
     assert not again.events
-    assert it.due_ms(0) is None
+    assert it.due_ms(at(0)) is None
 
 
 def test_a_fork_block_of_the_same_height_shows() -> None:

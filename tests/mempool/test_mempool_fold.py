@@ -15,6 +15,7 @@ from shared.events.base import Event
 from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
 from shared.fold import Changes
 from shared.keys import Keys
+from support.folding import at
 
 KEYS = Keys("regtest")
 NOW = 1_700_000_000
@@ -79,7 +80,7 @@ async def test_random_histories(client: redis.Client, seed: int) -> None:
                 fold.apply(event)
         totals = [sum(getattr(event, name) for event in present.values()) for name in ("vsize", "fee")]
         fold.apply(synced(len(present), *totals))
-        await carry_out(client, fold.flush((NOW + 60) * 1000 + step * 2_000))
+        await carry_out(client, fold.flush(at((NOW + 60) * 1000 + step * 2_000)))
     fresh = MempoolFold(KEYS)
     for event in present.values():
         fresh.apply(event)
@@ -114,10 +115,10 @@ async def test_reset_empties_memory_and_redis(client: redis.Client) -> None:
     fold = MempoolFold(KEYS)
     fold.apply(added(1))
     fold.apply(synced(1, 200, 1_000))
-    await carry_out(client, fold.flush(NOW * 1000))
+    await carry_out(client, fold.flush(at(NOW * 1000)))
     fold.apply(MempoolReset(cause="test", node="main"))
     fold.apply(added(2))
-    await carry_out(client, fold.flush(NOW * 1000 + 5_000))
+    await carry_out(client, fold.flush(at(NOW * 1000 + 5_000)))
     assert await client.hkeys(KEYS.mempool_state) == [bytes.fromhex(txid(2))]
     assert await client.hget(KEYS.mempool_checkpoint, "synced") is None
 
@@ -125,24 +126,24 @@ async def test_reset_empties_memory_and_redis(client: redis.Client) -> None:
 def test_views_come_at_most_once_a_second_and_a_last_time_after_the_last_event() -> None:
     fold = MempoolFold(KEYS)
     fold.apply(synced(0, 0, 0))
-    assert len(fold.flush(NOW * 1000).events) == 1
+    assert len(fold.flush(at(NOW * 1000)).events) == 1
     fold.apply(added(1))
-    assert fold.flush(NOW * 1000 + UPDATE_MS - 1).events == []
-    assert fold.due_ms(NOW * 1000) == NOW * 1000 + UPDATE_MS
-    assert len(fold.flush(NOW * 1000 + UPDATE_MS).events) == 1
+    assert fold.flush(at(NOW * 1000 + UPDATE_MS - 1)).events == []
+    assert fold.due_ms(at(NOW * 1000)) == NOW * 1000 + UPDATE_MS
+    assert len(fold.flush(at(NOW * 1000 + UPDATE_MS)).events) == 1
     later = NOW * 1000 + 500_000
-    assert fold.due_ms(later) is None
-    assert fold.flush(later).events == []
+    assert fold.due_ms(at(later)) is None
+    assert fold.flush(at(later)).events == []
 
 
 def test_views_are_rare_while_a_whole_mempool_comes_in_and_prompt_when_it_is_complete() -> None:
     fold = MempoolFold(KEYS)
     fold.apply(added(1))
-    assert len(fold.flush(NOW * 1000).events) == 1
+    assert len(fold.flush(at(NOW * 1000)).events) == 1
     fold.apply(added(2))
-    assert fold.flush(NOW * 1000 + LOADING_MS - 1).events == []
+    assert fold.flush(at(NOW * 1000 + LOADING_MS - 1)).events == []
     fold.apply(synced(2, 400, 2_000))
-    assert len(fold.flush(NOW * 1000 + LOADING_MS - 1).events) == 1
+    assert len(fold.flush(at(NOW * 1000 + LOADING_MS - 1)).events) == 1
 
 
 def test_the_largest_are_right_after_any_change() -> None:

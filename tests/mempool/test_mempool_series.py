@@ -30,7 +30,7 @@ from shared.series import (
     segments_of,
 )  # fmt: skip
 from shared.views import FeesView, MempoolView
-from support.folding import Committer, commands, views
+from support.folding import Committer, at, commands, views
 
 R = TypeVar("R")
 
@@ -94,7 +94,7 @@ class Mempool:
         self.tell(event)
 
     async def commit(self) -> Changes:
-        changes = self.fold.flush(self.now * 1000)
+        changes = self.fold.flush(at(self.now * 1000))
         await self.committer.commit(changes)
         return changes
 
@@ -315,11 +315,11 @@ async def test_a_flush_writes_each_series_once(mempool: Mempool) -> None:
     mempool.tell(added(0, NOW))
     await mempool.commit()
     mempool.tell(*(added(place, NOW) for place in range(1, 500)))
-    changes = mempool.fold.flush(mempool.now * 1000 + UPDATE_MS)
+    changes = mempool.fold.flush(at(mempool.now * 1000 + UPDATE_MS))
     on_series = [(command, key) for command, key, _ in commands(changes) if ":series" in key]
     assert [command for command, _ in on_series] == ["SETRANGE"] * 5
     assert len({key for _, key in on_series}) == len(MEMPOOL_SERIES)
-    quiet = mempool.fold.flush(mempool.now * 1000 + UPDATE_MS)
+    quiet = mempool.fold.flush(at(mempool.now * 1000 + UPDATE_MS))
     assert not list(commands(quiet))
 
 
@@ -354,7 +354,7 @@ async def test_any_history_with_failures_anywhere_counts_each_transaction_once(c
             for act in batch[: chance.randint(0, len(batch))]:
                 act()
             if chance.random() < 0.5:
-                mempool.fold.flush(mempool.now * 1000)
+                mempool.fold.flush(at(mempool.now * 1000))
             await mempool.restart()
             mempool.present = before
         for act in batch:
@@ -459,7 +459,7 @@ async def test_a_server_that_lost_everything_is_given_the_past_again(mempool: Me
     mempool.tell(lost := added(50, NOW + 50))
     for _ in range(2):
         await mempool.client.flushall()
-        mempool.fold.flush(mempool.now * 1000)  # refused: the lease is gone
+        mempool.fold.flush(at(mempool.now * 1000))  # refused: the lease is gone
         mempool.tell(added(51, NOW + 51))
         mempool.committer = Committer(mempool.client, KEYS.mempool_checkpoint)
         mempool.fold.reset()

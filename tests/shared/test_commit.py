@@ -318,7 +318,7 @@ async def test_an_announcement_is_never_in_the_way(valkey: EmbeddedValkey, clien
 
 async def test_the_lease_of_a_producer_is_what_its_commits_show(client: redis.Client) -> None:
     lease = Lease(client, KEYS.lease("chain", "writer"), KEYS.fence("chain", "writer"))
-    writer = Producer(client, lease, KEYS.blocks, KEYS.chain_producer)
+    writer = Producer(client, lease, KEYS.blocks, KEYS.chain_producer, KEYS.confirmed("chain"))
     with pytest.raises(Fenced):
         await writer.publish(counted([1]))
     assert await lease.try_acquire()

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared import redis
+from shared.clock import Moment
 from shared.commit import Argument, Cursor
 from shared.fold import Changes
+
+
+def at(ms: int) -> Moment:
+    """A moment at which both clocks read the same."""
+    return Moment(ms, ms)
 
 
 def commands(changes: Changes) -> Iterator[tuple[str, str, list[Argument]]]:

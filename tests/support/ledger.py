@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 
 from shared import redis, settings
 from shared.bus import Producer
+from shared.clock import Moment
 from shared.consumer import Consumer
 from shared.errors import StreamGap
 from shared.events.base import Event, Family
@@ -87,7 +88,7 @@ class Ledger:
                 self.reset()
                 self._anew = True
 
-    def flush(self, now_ms: int) -> Changes:
+    def flush(self, now: Moment) -> Changes:
         changes = Changes()
         if self._anew:
             changes.commands.add("DEL", KEYS.chain_state)
@@ -99,7 +100,7 @@ class Ledger:
         self._new, self._anew = [], False
         return changes
 
-    def due_ms(self, now_ms: int) -> int | None:
+    def due_ms(self, now: Moment) -> int | None:
         return None
 
 
@@ -144,7 +145,7 @@ async def producer(client: redis.Client) -> Producer:
             break  # else somebody else took it between our look and our grasp
     else:
         raise AssertionError("the lease is never ours")
-    made = Producer(client, lease, KEYS.blocks, KEYS.chain_producer)
+    made = Producer(client, lease, KEYS.blocks, KEYS.chain_producer, KEYS.confirmed("chain"))
     await made.load()
     return made
 

@@ -31,14 +31,25 @@ return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
 """
 
 
+_CONFIRM: Final = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local time = redis.call('TIME')
+local ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+redis.call('HSET', KEYS[1], 'seq', ARGV[2], 'time_ms', ms, 'node', ARGV[3], 'incomplete', ARGV[4])
+return 1
+"""
+
+
 class Producer:
     """The one writer of a stream. `seq` counts its entries from 1, without a hole, across restarts."""
 
-    def __init__(self, client: Client, lease: Lease, stream: str, cursor_key: str) -> None:
+    def __init__(self, client: Client, lease: Lease, stream: str, cursor_key: str, confirmed_key: str) -> None:
         self.stream = stream
         self._client = client
         self._lease = lease
         self._cursor = Cursor(client, cursor_key)
+        self._confirmed_key = confirmed_key
+        self._confirm = client.register_script(_CONFIRM)
 
     @property
     def seq(self) -> int:
@@ -64,6 +75,15 @@ class Producer:
         if not events:  # the cursor must move, or a repetition could not be told from the first time
             raise ValueError("nothing to publish")
         await self._cursor.commit(self._lease.key, self._lease.token, str(seq), together)
+
+    async def confirm(self, node: str, incomplete: str = "") -> None:
+        """Say that what is published up to now is what the node has, at this moment by Redis' clock.
+
+        `incomplete` says why that is not what its figures are called, in words for a person. Without the lease nothing
+        is written.
+        """
+        keys = [self._confirmed_key, self._lease.key]
+        await self._confirm(keys=keys, args=[self._lease.token, self.seq, node, incomplete])
 
     async def trim(self, keep: int, cap: int) -> int:
         """Cut what every group has acknowledged, but keep the newest `keep`; returns unread entries cut (0 is healthy).

@@ -15,7 +15,7 @@ from typing import Final
 import prometheus_client
 from redis.exceptions import ResponseError
 
-from shared import redis
+from shared import clock, redis
 from shared.checkpoint import Position
 from shared.commit import Commands, Cursor
 from shared.errors import Fenced, StreamGap
@@ -23,7 +23,7 @@ from shared.events.base import entry_fields
 from shared.events.ops import GapDetected
 from shared.fold import Fold, Source
 from shared.inbox import Inbox
-from shared.keys import LEASE_MS, OPS_KEEP
+from shared.keys import FOLDED_SEQ, LEASE_MS, OPS_KEEP
 from shared.lease import Lease
 from shared.logging import Trouble
 from shared.service import Service
@@ -170,9 +170,9 @@ class Consumer:
 
     async def _read(self, reader: redis.Client) -> list[list[Entry]]:
         """What is next: up to BATCH entries of the stream; of the inbox at most one, once the stream is silent."""
-        now_ms = int(time.time() * 1000)
-        due = self._fold.due_ms(now_ms)
-        block = redis.BLOCK_MS if due is None else min(max(due - now_ms, 1), redis.BLOCK_MS)
+        now = clock.now()
+        due = self._fold.due_ms(now)
+        block = redis.BLOCK_MS if due is None else min(max(due - now.steady_ms, 1), redis.BLOCK_MS)
         stream, inbox = self._source.stream, self._inbox
         try:
             if inbox is None:
@@ -254,7 +254,7 @@ class Consumer:
         await self._commit(self._position, (), [entry_id])
 
     async def _commit(self, position: Position, acknowledged: Sequence[bytes], letters: Sequence[bytes] = ()) -> None:
-        changes = self._fold.flush(int(time.time() * 1000))
+        changes = self._fold.flush(clock.now())
         if position == self._position and not changes.commands and not changes.events and not letters:
             return
         self._in_memory = False
@@ -264,6 +264,8 @@ class Consumer:
         for event in changes.events:
             derived_seq += 1
             commands.add("XADD", self._source.derived, *limit, "*", *entry_fields(event, derived_seq))
+        if changes.views:
+            commands.add("HSET", changes.views, FOLDED_SEQ, position.seq)
         commands.spread("XACK", self._source.stream, list(acknowledged), lead=(self._group,))
         if self._inbox is not None:
             self._inbox.done(commands, letters)

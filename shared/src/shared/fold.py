@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared import redis
+from shared.clock import Moment
 from shared.commit import Commands
 from shared.events.base import Event, Family
 
@@ -16,6 +17,7 @@ class Changes:
 
     commands: Commands = field(default_factory=Commands)
     events: list[Event] = field(default_factory=list)
+    views: str = ""  # the hash of views that the commands bring up to date; empty where they stay as they are
 
 
 class Fold(Protocol):
@@ -30,11 +32,11 @@ class Fold(Protocol):
     def apply(self, event: Event) -> None:
         """Fold one event into memory. May raise on an event that contradicts the state."""
 
-    def flush(self, now_ms: int) -> Changes:
+    def flush(self, now: Moment) -> Changes:
         """What changed since the last call; called after each batch and when `due_ms` is reached."""
 
-    def due_ms(self, now_ms: int) -> int | None:
-        """When `flush` has something to say although no event comes; None where it has not."""
+    def due_ms(self, now: Moment) -> int | None:
+        """When (by the steady clock) `flush` has something to say although no event comes; None where it has not."""
 
 
 @dataclass(frozen=True, slots=True)

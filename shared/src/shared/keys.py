@@ -65,6 +65,9 @@ HEALTH_STALE_MS = 10_000
 HEALTH_FORGET_MS = 3_600_000
 """A heartbeat older than this is removed."""
 
+FOLDED_SEQ = "seq"
+"""Field beside the views of a fold: sequence of the last entry of its stream that they contain."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -227,6 +230,10 @@ class Keys:
         return self._key("ops", "health")
 
     # --- of any domain ---------------------------------------------------------------------------------
+
+    def confirmed(self, domain: str) -> str:
+        """Hash of chain-ingest: when node and stream of the domain were last seen to agree (shared.views.Confirmed)."""
+        return self._key(domain, "confirmed")
 
     def series(self, domain: str, name: str, segment: int) -> str:
         """String: one segment of a series (shared.series), fixed-width records one after the other."""

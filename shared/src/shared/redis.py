@@ -45,6 +45,9 @@ LOST: Final = (
 )
 """What a lost, starting or unreachable server looks like: the command may or may not have been carried out."""
 
+TROUBLE: Final = (exceptions.RedisError, OSError, TimeoutError)
+"""Whatever Redis may answer or fail to answer: nothing of it ends a service; it is named, shown and waited out."""
+
 
 def connect(url: str) -> Client:
     """A client for short commands. Connections are made at the first command."""

@@ -237,6 +237,23 @@ MEMPOOL_VIEWS: Final[dict[str, type[View]]] = {
 """Fields of the hash `Keys.mempool_views`."""
 
 
+# --- of chain-ingest -----------------------------------------------------------------------------------
+
+
+class Confirmed(View, frozen=True, kw_only=True):
+    """What chain-ingest last saw of the node about one domain, as a hash at `Keys.confirmed`.
+
+    Views that contain entry `seq` of the domain's stream were true at `time_ms`. Nobody confirms while the node does
+    not answer, is behind, or is still loading: then the moment stays, and `incomplete` or the service's heartbeat says
+    why.
+    """
+
+    seq: int  # entries of the stream that were published when node and stream agreed; 0: they never did
+    time_ms: int  # when that was, by Redis' clock; 0: never
+    node: str
+    incomplete: str = ""  # why what the node has is not what the figures are called, in words for a person
+
+
 # --- of every service ----------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import msgspec
 from chain_history.store import Store, TooDeep
 from chain_history.views import views
 from shared import redis
+from shared.clock import Moment
 from shared.errors import StreamGap
 from shared.events.backfill import BlocksMeasured, BlocksUnavailable, HeadersCollected, HistoryReset, MeasuredBlock
 from shared.events.base import Event
@@ -32,7 +33,7 @@ class HistoryFold:
         self.store = Store(keys, self._network)
         self._changed: set[str] = set()  # series, since they were last announced
         self._since = 0  # Unix seconds: nothing older changed since then
-        self._shown_ms = 0
+        self._shown_ms: int | None = None  # by the steady clock
 
     def reset(self) -> None:
         """Forget everything, and have it deleted."""
@@ -138,23 +139,26 @@ class HistoryFold:
         for time in times:
             self._since = min(self._since or time, time)
 
-    def due_ms(self, now_ms: int) -> int | None:
+    def due_ms(self, now: Moment) -> int | None:
         """When views should be written."""
-        return self._shown_ms + SHOW_MS if self._changed else None
+        if not self._changed:
+            return None
+        return now.steady_ms if self._shown_ms is None else self._shown_ms + SHOW_MS
 
-    def flush(self, now_ms: int) -> Changes:
+    def flush(self, now: Moment) -> Changes:
         """State that changed, and views where they are due."""
         changes = Changes()
         self._changed.update(self.store.flush(changes.commands))
-        if self._changed and now_ms >= self._shown_ms + SHOW_MS:
-            self._show(changes, now_ms)
+        if self._changed and (self._shown_ms is None or now.steady_ms >= self._shown_ms + SHOW_MS):
+            self._show(changes, now.steady_ms)
         return changes
 
-    def _show(self, changes: Changes, now_ms: int) -> None:
+    def _show(self, changes: Changes, steady_ms: int) -> None:
         store = self.store
         if len(store.spine):
             for name, view in views(self._network, store).items():
                 changes.commands.add("HSET", self._keys.history_views, name, msgspec.json.encode(view))
+            changes.views = self._keys.history_views
             changes.events.append(
                 SeriesUpdated(
                     series=sorted(self._changed),
@@ -164,7 +168,7 @@ class HistoryFold:
                     since=self._since,
                 )
             )
-        self._changed, self._since, self._shown_ms = set(), 0, now_ms
+        self._changed, self._since, self._shown_ms = set(), 0, steady_ms
 
 
 def _record(block: MeasuredBlock) -> Block:

@@ -45,8 +45,8 @@ class Ingest:
         self._nodes = nodes
         self._lease = Lease(client, keys.lease("chain", service.name), keys.fence("chain", service.name))
         self._mempool_lease = Lease(client, keys.lease("mempool", service.name), keys.fence("mempool", service.name))
-        blocks = Producer(client, self._lease, keys.blocks, keys.chain_producer)
-        txs = Producer(client, self._mempool_lease, keys.txs, keys.mempool_producer)
+        blocks = Producer(client, self._lease, keys.blocks, keys.chain_producer, keys.confirmed("chain"))
+        txs = Producer(client, self._mempool_lease, keys.txs, keys.mempool_producer, keys.confirmed("mempool"))
         self._mempool = MempoolFollower(client, keys, txs)
         pools = Pools(service.settings.pools_file)
         self._chain = ChainFollower(client, keys, blocks, pools, connected=self._mempool.apply_block)

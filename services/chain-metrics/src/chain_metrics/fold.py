@@ -9,6 +9,7 @@ import msgspec
 from chain_metrics.headers import Headers
 from chain_metrics.metrics import halving_view, retarget_view, tip_view
 from shared import redis
+from shared.clock import Moment
 from shared.commit import Argument
 from shared.errors import StreamGap
 from shared.events.base import Event
@@ -112,11 +113,11 @@ class ChainFold:
         self._changed.add(event.height)
         self._tip_hash = event.prev_hash
 
-    def due_ms(self, now_ms: int) -> int | None:
+    def due_ms(self, now: Moment) -> int | None:
         """Nothing here depends on time."""
         return None
 
-    def flush(self, now_ms: int) -> Changes:
+    def flush(self, now: Moment) -> Changes:
         """State, views and event for what changed."""
         changes = Changes()
         if not self._dirty:
@@ -139,6 +140,7 @@ class ChainFold:
         commands.spread("HSET", keys.chain_state, written)
         for name, view in self._views().items():
             commands.add("HSET", keys.chain_views, name, msgspec.json.encode(view))
+        changes.views = keys.chain_views
         event = MetricsUpdated(views=list(CHAIN_VIEWS), height=headers.tip, hash=self._tip_hash)
         changes.events.append(event)
         self._changed, self._began_anew, self._dirty = set(), False, False

@@ -12,6 +12,7 @@ from mempool.history import DOMAIN, CongestionRecorder, FlowRecorder
 from mempool.picture import Picture
 from mempool.records import pack, unpack
 from shared import redis
+from shared.clock import Moment
 from shared.commit import Argument
 from shared.errors import StreamGap
 from shared.events.base import Event
@@ -51,7 +52,7 @@ class MempoolFold:
         self._began_anew = False
         self._dirty = True
         self._synced_changed = False
-        self._updated_ms = 0
+        self._updated_ms: int | None = None  # by the steady clock
         self._interval_ms = UPDATE_MS
 
     def reset(self) -> None:
@@ -119,13 +120,13 @@ class MempoolFold:
         self._synced, self._synced_changed = event, True
         self._flow.synced(event.time_ms)
 
-    def due_ms(self, now_ms: int) -> int | None:
+    def due_ms(self, now: Moment) -> int | None:
         """When views should be written again: rates fall by themselves while nothing comes in."""
-        if self._dirty or self._picture.flow.busy(now_ms // 1000):
-            return self._updated_ms + self._interval_ms
+        if self._dirty or self._picture.flow.busy(now.wall_ms // 1000):
+            return now.steady_ms if self._updated_ms is None else self._updated_ms + self._interval_ms
         return None
 
-    def flush(self, now_ms: int) -> Changes:
+    def flush(self, now: Moment) -> Changes:
         """State that changed, and views where they are due."""
         changes = Changes()
         commands, keys = changes.commands, self._keys
@@ -143,20 +144,21 @@ class MempoolFold:
             commands.add("HSET", keys.mempool_checkpoint, "synced", msgspec.json.encode(self._synced))
         self._written, self._removed = set(), set()
         self._began_anew = self._synced_changed = False
-        due = self.due_ms(now_ms)
-        if due is not None and now_ms >= due:
-            self._show(changes, now_ms)
-        self._flow.flush(commands, now_ms)
+        due = self.due_ms(now)
+        if due is not None and now.steady_ms >= due:
+            self._show(changes, now)
+        self._flow.flush(commands, now.wall_ms)
         self._congestion.flush(commands)
         return changes
 
-    def _show(self, changes: Changes, now_ms: int) -> None:
+    def _show(self, changes: Changes, now: Moment) -> None:
         began = time.perf_counter()
-        summary, fees, largest = self._picture.views(self._synced, now_ms)
+        summary, fees, largest = self._picture.views(self._synced, now.wall_ms)
         for name, view in (("mempool", summary), ("fees", fees), ("largest", largest)):
             changes.commands.add("HSET", self._keys.mempool_views, name, msgspec.json.encode(view))
+        changes.views = self._keys.mempool_views
         if self._synced is not None:
-            self._congestion.look(now_ms, summary, fees.histogram)
+            self._congestion.look(now.wall_ms, summary, fees.histogram)
         event = MempoolUpdated(
             count=summary.count,
             vsize=summary.vsize,
@@ -168,6 +170,6 @@ class MempoolFold:
         )
         changes.events.append(event)
         took_ms = (time.perf_counter() - began) * 1000
-        self._dirty, self._updated_ms = False, now_ms
+        self._dirty, self._updated_ms = False, now.steady_ms
         paced = LOADING_MS if self._synced is None else int(took_ms * DUTY)
         self._interval_ms = min(max(UPDATE_MS, paced), LOADING_MS)
