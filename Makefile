@@ -4,7 +4,7 @@ SHELL := /bin/bash
 python := .venv/bin/python
 ARGS ?=
 
-.PHONY: docs help run test test-faults lint format bench lock clean venv
+.PHONY: docs help operations run test test-faults lint format bench lock clean venv
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: venv ## every test (ARGS="tests/local -k node" for some)
 
 test-faults: venv ## the fault suite in full: kill -9, lost messages, bursts
 	$(python) -m pytest tests/faults --full $(ARGS)
+
+operations: venv ## the fault suite in full, and what was answered meanwhile as a table in docs/operations.md
+	$(python) -m pytest tests/faults --full --operations docs/operations.md $(ARGS)
 
 lint: venv ## ruff and mypy
 	$(python) -m ruff check .

@@ -12,10 +12,12 @@ from hypothesis import HealthCheck
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from support.states import Table
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow suites in full, and look at more examples")
+    parser.addoption("--operations", type=Path, help="the page whose table of states this run replaces")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +31,27 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     hypothesis.settings.load_profile("suite")
+
+
+_STATES = pytest.StashKey[Table]()
+
+
+@pytest.fixture(scope="session")
+def states(pytestconfig: pytest.Config) -> Table:
+    """What web answered while something was wrong; printed at the end of the run."""
+    return pytestconfig.stash.setdefault(_STATES, Table())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    table = config.stash.get(_STATES, None)
+    if table is None or not table.rows:
+        return
+    terminalreporter.section("while something was wrong")
+    for line in table.lines():
+        terminalreporter.write_line(line)
+    page: Path | None = config.getoption("--operations")
+    if page is not None:
+        table.write(page)
 
 
 @pytest.fixture(scope="session")

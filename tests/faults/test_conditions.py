@@ -7,11 +7,9 @@ import html
 import json
 import re
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import pytest
 from aiohttp import web
 
 from local_run.node import RegtestNode
@@ -20,12 +18,6 @@ from shared.views import TipView
 from support import check
 from support.spending import mine, mined_coins
 from support.stack import Stack, until
-
-
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    async with Stack(tmp_path) as started:
-        yield started
 
 
 async def page(stack: Stack) -> str:

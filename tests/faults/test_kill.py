@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from support.spending import Built, chain, fan_out, mine, mined_coins
 from support.stack import Stack, until
 
 VICTIMS = ["chain-ingest", "chain-metrics", "mempool", "redis", "node"]
-
-
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    async with Stack(tmp_path) as started:
-        yield started
 
 
 async def push(stack: Stack, transactions: list[Built], sent: set[str]) -> None:

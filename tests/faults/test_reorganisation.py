@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ import pytest
 from support import check
 from support.spending import OTHER_SCRIPT, build, chain, fan_out, mine, mined_coins, send
 from support.stack import Stack
-
-
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    async with Stack(tmp_path) as started:
-        yield started
 
 
 @pytest.mark.parametrize("same_height", [False, True], ids=["longer", "same-height"])

@@ -1,0 +1,207 @@
+"""States of Redis: it refuses writes, evicts, loses a key, holds well-formed nonsense. Nothing ends, all comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from redis.exceptions import RedisError
+
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+from shared.events.base import Event, Family
+from support import absurd, check
+from support.spending import chain, fan_out, mine, mined_coins, send
+from support.stack import SERVICES, Stack, until
+from support.states import Table, wrong
+
+Refusal = Callable[[redis.Client, Path], "contextlib.AbstractAsyncContextManager[None]"]
+
+
+async def moving(stack: Stack) -> None:
+    """All services on a chain with some transactions, the history fetched."""
+    coins = await fan_out(stack.node, await mined_coins(stack.node, 1), 40)
+    await send(stack.node, [built for coin in coins[:20] for built in chain(coin, 5, [5, 30])])
+    await mine(stack.node)
+    await send(stack.node, [built for coin in coins[20:] for built in chain(coin, 5, [2, 9])])
+    await stack.start()
+    await stack.synced()
+    await check.history_complete(stack)
+
+
+def pids(stack: Stack) -> dict[str, int]:
+    return {name: stack.pid(name) for name in SERVICES}
+
+
+# --- writes are refused ------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def misconf(client: redis.Client, folder: Path) -> AsyncIterator[None]:
+    """A snapshot that cannot be written."""
+    obstacle = folder / "dump.rdb"
+    obstacle.mkdir()
+    await client.config_set("save", "3600 1")
+    await client.bgsave()
+
+    async def failed() -> bool:
+        return bool((await client.info("persistence"))["rdb_last_bgsave_status"] == "err")
+
+    await until(failed, 10, "the snapshot failed")
+    yield
+    obstacle.rmdir()
+    await client.config_set("save", "")
+
+
+def configured(name: str, value: str, before: str) -> Refusal:
+    @contextlib.asynccontextmanager
+    async def refusal(client: redis.Client, folder: Path) -> AsyncIterator[None]:
+        del folder
+        await client.config_set(name, value)
+        yield
+        await client.config_set(name, before)
+
+    return refusal
+
+
+@contextlib.asynccontextmanager
+async def readonly(client: redis.Client, folder: Path) -> AsyncIterator[None]:
+    """A replica of nothing that answers."""
+    del folder
+    await client.replicaof("127.0.0.1", "1")
+    yield
+    await client.replicaof("NO", "ONE")
+
+
+@contextlib.asynccontextmanager
+async def noperm(client: redis.Client, folder: Path) -> AsyncIterator[None]:
+    del folder
+    await client.execute_command("ACL", "SETUSER", "default", "-@write", "-eval", "-evalsha")
+    yield
+    await client.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
+REFUSALS: dict[str, tuple[Refusal, str]] = {
+    "MISCONF": (misconf, "disk"),
+    "NOREPLICAS": (configured("min-replicas-to-write", "1", "0"), "replica"),
+    "OOM": (configured("maxmemory", "1mb", "0"), "memory"),
+    "READONLY": (readonly, "replica"),
+    "NOPERM": (noperm, "permi"),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+async def test_redis_refuses_writes(stack: Stack, tmp_path: Path, states: Table, full: bool, reason: str) -> None:
+    """For a minute: every service waits, says why, and goes on where it was."""
+    await moving(stack)
+    before = pids(stack)
+    refusal, _ = REFUSALS[reason]
+    async with wrong(stack, states, f"Redis refuses writes: {reason}") as state:
+        async with refusal(stack.redis, stack.valkey.folder):
+            await mine(stack.node)
+            await state.shows(lambda seen: seen.ready == 503 and seen.page == 200, 60, "not ready, but shown")
+            if full:
+                await asyncio.sleep(45)  # to be refused for long is what is tested
+            for name in ("chain-ingest",):
+                assert reason in stack.log(name), f"{name} does not name {reason}"
+        await state.well(60)
+    assert pids(stack) == before
+    await check.equals_node(stack)
+
+
+# --- keys go ----------------------------------------------------------------------------------------------
+
+
+async def well_again(stack: Stack, views: dict[str, Any], history: dict[str, Any]) -> bool:
+    """Everything is what it was before."""
+    try:
+        if await check.every_view(stack) != views:
+            return False
+        return bool(await check.history(stack) == history)
+    except (AssertionError, KeyError, TypeError):
+        return False
+
+
+async def names(client: redis.Client) -> list[str]:
+    return sorted([key.decode() async for key in client.scan_iter(count=1_000)])
+
+
+async def test_redis_loses_any_one_key(stack: Stack, states: Table, full: bool) -> None:
+    """Whichever is drawn: noticed, told, made again."""
+    await moving(stack)
+    views, history = await check.every_view(stack), await check.history(stack)
+    draw = random.Random(7)
+    lost: list[str] = []
+    for _ in range(1_000):
+        left = [name for name in await names(stack.redis) if _kind(name) not in {_kind(gone) for gone in lost}]
+        if not left or (not full and len(lost) == 3):
+            break
+        lost.append(draw.choice(left))
+        async with wrong(stack, states, f"Redis loses `{_kind(lost[-1])}`") as state:
+            await stack.redis.delete(lost[-1])
+            state.mended()
+            await state.well(120, lambda: well_again(stack, views, history))
+    assert len(lost) > 2
+
+
+def _kind(key: str) -> str:
+    """A key without the number of its segment."""
+    return key.rstrip("0123456789").rstrip(":")
+
+
+async def test_redis_evicts(tmp_path: Path, states: Table) -> None:
+    """A policy that lets keys go is said, and what went is made again."""
+    valkey = EmbeddedValkey(tmp_path / "valkey", extra=["--maxmemory-policy", "allkeys-random"])
+    async with Stack(tmp_path, valkey=valkey) as stack:
+        await moving(stack)
+        views, history = await check.every_view(stack), await check.history(stack)
+        async with wrong(stack, states, "Redis evicts keys") as state:
+            evicted = "evicted_keys"
+            await stack.redis.config_set("maxmemory", str((await stack.redis.info("memory"))["used_memory"] - 50_000))
+
+            async def went() -> bool:
+                with contextlib.suppress(RedisError):
+                    return bool((await stack.redis.info("stats"))[evicted] >= 3)
+                return False
+
+            await until(went, 30, "keys were evicted")
+            await stack.redis.config_set("maxmemory", "0")
+            state.mended()
+            async with aiohttp.ClientSession() as session, session.get(f"{stack.url}/status") as response:
+                assert "allkeys-random" in await response.text()
+            await state.well(120, lambda: well_again(stack, views, history))
+
+
+# --- nonsense ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", absurd.STREAMS)
+async def test_absurd_entries(stack: Stack, states: Table, stream: str) -> None:
+    """Well-formed entries whose numbers cannot be: put aside, shown on the status page, and the rest goes on."""
+    await moving(stack)
+    before = pids(stack)
+    key, family = absurd.STREAMS[stream](stack.keys)
+    async with wrong(stack, states, f"absurd entries in `{stream}`") as state:
+        for kind in absurd.kinds(family):
+            await absurd.add(stack.redis, key, kind)
+        state.mended()
+        await mine(stack.node)
+        await state.well(90)
+    assert pids(stack) == before
+    async with aiohttp.ClientSession() as session:
+        for path in ("/", "/mempool", "/blocks", "/charts", "/status"):
+            async with session.get(f"{stack.url}{path}") as response:
+                assert response.status == 200, path
+
+
+def test_every_family_has_its_absurd_events() -> None:
+    """So that a new event is not left out."""
+    for family in absurd.families():
+        assert isinstance(family, Family)
+        assert all(issubclass(kind, Event) for kind in absurd.kinds(family))

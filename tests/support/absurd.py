@@ -1,0 +1,79 @@
+"""Entries that are well formed and cannot be true: every number is absurd, every other value as in a real one."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from shared import redis
+from shared.events.backfill import BACKFILL
+from shared.events.base import Event, Family
+from shared.events.blocks import BLOCKS
+from shared.events.derived import FEES, METRICS, SERIES
+from shared.events.mempool import MEMPOOL
+from shared.events.ops import OPS
+from shared.keys import Keys
+
+HUGE: Final = 10**18
+
+STREAMS: Final[dict[str, Callable[[Keys], tuple[str, Family]]]] = {
+    "blocks": lambda keys: (keys.blocks, BLOCKS),
+    "txs": lambda keys: (keys.txs, MEMPOOL),
+    "metrics": lambda keys: (keys.metrics, METRICS),
+    "series": lambda keys: (keys.series_updates, SERIES),
+    "fees": lambda keys: (keys.fees, FEES),
+    "backfill": lambda keys: (keys.backfill, BACKFILL),
+    "ops": lambda keys: (keys.ops, OPS),
+}
+
+
+def families() -> Iterator[Family]:
+    """The family of each stream."""
+    keys = Keys("regtest")
+    for named in STREAMS.values():
+        yield named(keys)[1]
+
+
+def kinds(family: Family) -> list[type[Event]]:
+    """The events of a family."""
+    found = [kind for kind in _subclasses(Event) if kind.TYPE in family.types]
+    assert len(found) == len(family.types)
+    return found
+
+
+def _subclasses(kind: type[Event]) -> Iterator[type[Event]]:
+    for under in kind.__subclasses__():
+        yield under
+        yield from _subclasses(under)
+
+
+async def add(client: redis.Client, stream: str, kind: type[Event]) -> None:
+    """Append such an entry, numbered as the next one."""
+    newest = await client.xrevrange(stream, count=1)
+    seq = int(newest[0][1][b"seq"]) + 1 if newest else 1
+    data = msgspec.json.encode(_struct(kind))
+    await client.xadd(stream, {"type": kind.TYPE, "v": kind.VERSION, "seq": seq, "data": data})
+
+
+def _struct(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {name: _value(hints[name]) for name in kind.__struct_fields__ if get_origin(hints[name]) is not ClassVar}
+
+
+_PLAIN: Final[dict[Any, Any]] = {bool: True, int: HUGE, float: 1e300, str: "ff" * 32, dict: {}}
+
+
+def _value(hint: Any) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in _PLAIN or origin in _PLAIN:
+        return _PLAIN[hint if hint in _PLAIN else origin]
+    if origin in (Union, types.UnionType):
+        return _value(next(each for each in arguments if each is not types.NoneType))
+    if origin is Literal:
+        return arguments[0]
+    if origin in (list, tuple):
+        return [_value(each) for each in arguments]
+    return _struct(hint)
