@@ -121,7 +121,7 @@ def test_a_transaction_is_counted_in_one_band_only() -> None:
     assert list(FEERATE_BOUNDS) == sorted(FEERATE_BOUNDS)
 
 
-def test_flow_counts_the_last_minute_by_the_nodes_clock() -> None:
+def test_flow_counts_the_last_minute() -> None:
     flow = Flow()
     now = 1_700_000_000
     for age, vsize in [(1, 600), (59, 600), (60, 600), (61, 10_000), (3_600, 10_000)]:

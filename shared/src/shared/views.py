@@ -170,6 +170,16 @@ class RecommendedFees(View, frozen=True, kw_only=True):
     minimumFee: int
 
 
+class PreciseFees(View, frozen=True, kw_only=True):
+    """The same figures in sat/vB with decimals, down to what the node really accepts."""
+
+    fastestFee: float
+    halfHourFee: float
+    hourFee: float
+    economyFee: float
+    minimumFee: float
+
+
 class LargeTx(View, frozen=True, kw_only=True):
     """One of the largest transactions in the mempool."""
 
@@ -201,6 +211,8 @@ class FeesView(View, frozen=True, kw_only=True):
     """What the feerates are."""
 
     recommended: RecommendedFees
+    precise: PreciseFees
+    next_block_full: bool  # False: what waits fills no more than half of the next block, so the minimum is enough
     projected_blocks: list[ProjectedBlock]  # at most 8
     histogram: list[FeeBand]  # every band, lowest first
     fee_histogram: list[tuple[float, int]]  # Esplora's form: (sat/vB, vsize), highest first

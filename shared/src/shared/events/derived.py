@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shared.events.base import Event, Family
-from shared.views import FeeBand, ProjectedBlock, RecommendedFees
+from shared.views import FeeBand, PreciseFees, ProjectedBlock, RecommendedFees
 
 
 class MetricsUpdated(Event, frozen=True, kw_only=True, gc=False):
@@ -40,6 +40,8 @@ class MempoolUpdated(Event, frozen=True, kw_only=True, gc=False):
     total_fee: int  # satoshi
     min_fee_rate: float  # sat/vB
     recommended: RecommendedFees
+    precise: PreciseFees
+    next_block_full: bool  # False: the minimum is enough
     projected_blocks: list[ProjectedBlock]
     histogram: list[FeeBand]
 
