@@ -49,10 +49,10 @@ class Series(Generic[R]):
         """Of the segments that there are, those that are not kept when `newest` is the highest index.
 
         Where a clock says the index, one look from a far future would make all others old. So the newest segments
-        are kept whatever time they are of, and such a look costs one of them.
+        are kept whatever time they are of, and such a look costs one of them at most.
         """
         if self.keep and self.observed:
-            kept = -(-self.keep // self.segment) + 1  # however they lie, that is at least `keep` records
+            kept = -(-self.keep // self.segment) + 2  # at least `keep` records however they lie, and one to lose
             return set(sorted(segments)[:-kept])
         oldest = self.oldest(newest)
         return {segment for segment in segments if (segment + 1) * self.segment <= oldest}
