@@ -138,11 +138,12 @@ def fold(ledger: Ledger) -> Callable[[Service], Awaitable[None]]:
 
 
 async def producer(client: redis.Client) -> Producer:
-    """The producer of the ledger's stream, with its lease, loaded."""
+    """The producer of the ledger's stream, loaded; it takes the lease from whoever has it."""
     lease = Lease(client, KEYS.lease("chain", "writer"), KEYS.fence("chain", "writer"))
     for _ in range(100):
+        await client.delete(lease.key)
         if await lease.try_acquire():
-            break  # else somebody else took it between our look and our grasp
+            break  # else somebody else took it between our deletion and our grasp
     else:
         raise AssertionError("the lease is never ours")
     made = Producer(client, lease, KEYS.blocks, KEYS.chain_producer, KEYS.confirmed("chain"))

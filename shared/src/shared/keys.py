@@ -17,6 +17,9 @@ STREAM_CAP = 500_000
 BLOCKS_KEEP = 2_016
 """As STREAM_KEEP, for blocks, whose entries are some 5 kB each."""
 
+FOLDS = frozenset({"chain-metrics", "chain-history", "mempool"})
+"""Services that read a stream through a group of their name: what they have not read is kept for them."""
+
 OPS_KEEP = 2_000
 """Operational events kept."""
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from shared.errors import BadEntry
+from shared.errors import BadEntry, TooNew
 
 _encode = msgspec.json.Encoder().encode
 
@@ -22,6 +22,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1
+    """Raised when a field's meaning changes. A field that is added, with a value for where it is missing, does not."""
 
     def fields(self) -> tuple[bytes, bytes, bytes]:
         """`type`, `v` and `data` as they stand in a stream entry."""
@@ -35,21 +36,33 @@ class Family:
         self._decoders: dict[bytes, msgspec.json.Decoder[Any]] = {
             event.TYPE.encode(): msgspec.json.Decoder(event) for event in events
         }
+        self._versions: dict[bytes, bytes] = {event.TYPE.encode(): str(event.VERSION).encode() for event in events}
         self.types: tuple[str, ...] = tuple(event.TYPE for event in events)
 
-    def decode(self, kind: bytes, data: bytes) -> Event | None:
+    def decode(self, kind: bytes, data: bytes, version: bytes = b"1") -> Event | None:
         """The event, or None when the type is not one that this reader knows.
 
-        Raises BadEntry where the data does not fit the type.
+        Raises TooNew where the entry's version is above the one that this reader knows, BadEntry where the data does
+        not fit the type.
         """
         decoder = self._decoders.get(kind)
         if decoder is None:
             return None
+        if version != self._versions[kind]:
+            self._check(kind, version)
         try:
             event: Event = decoder.decode(data)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             raise BadEntry(f"{kind.decode(errors='replace')}: {error}; data begins {data[:120]!r}") from error
         return event
+
+    def _check(self, kind: bytes, version: bytes) -> None:
+        """An older version is read as it is: what was added since has a value of its own where it is missing."""
+        name, known = kind.decode(errors="replace"), int(self._versions[kind])
+        if not version.isdigit():
+            raise BadEntry(f"{name}: v is {version[:40]!r}, expected a number")
+        if int(version) > known:
+            raise TooNew(f"{name} is of version {int(version)}, this service knows {known}: update the service")
 
 
 def entry_fields(event: Event, seq: int) -> Iterable[bytes]:
