@@ -1,4 +1,4 @@
-"""What the code of before left is taken over whole, once, wherever the service is killed; what is newer is left alone."""
+"""What the code of before left is taken over whole and once, killed or not; what is newer is left alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,18 @@ from local_run.valkey import EmbeddedValkey
 from mempool.records import unpack
 from shared import layouts, records, redis
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
-from shared.records import Congestion, Flow
-from shared.series import CHAIN_SERIES, CONGESTION_HOURS, CONGESTION_MINUTES, FLOW_10S, FLOW_HOURS, FLOW_MINUTES
-from shared.series import MEMPOOL_SERIES, Series, segments_of  # fmt: skip
+from shared.records import Congestion, Flow, Layout
+from shared.series import (
+    CHAIN_SERIES,
+    CONGESTION_HOURS,
+    CONGESTION_MINUTES,
+    FLOW_10S,
+    FLOW_HOURS,
+    FLOW_MINUTES,
+    MEMPOOL_SERIES,
+    Series,
+    segments_of,
+)
 from support.mempool_feed import KEYS, RECORDED, Feed, Process, added, restore_recorded, serving, view
 from support.mempool_feed import records as stored
 from support.stack import until
@@ -36,7 +46,7 @@ CONGESTIONS = (CONGESTION_MINUTES, CONGESTION_HOURS)
 FIRST, LAST = 1_760_000_000 - 86_400, 1_760_000_000 + 86_400
 
 
-def old(series: Series[object], layout: struct.Struct) -> Iterator[tuple[int, tuple[float, ...]]]:
+def old(series: Series[Any], layout: struct.Struct) -> Iterator[tuple[int, tuple[float, ...]]]:
     """The records of a series as they lie in the recording, by the start of their span."""
     recorded = json.loads(gzip.decompress(RECORDED.read_bytes()))
     head = KEYS.series("mempool", series.name, 0)[:-1]
@@ -199,18 +209,20 @@ PINNED = {
 }
 
 
+RECORDS: dict[str, tuple[Layout[Any], tuple[str, ...], tuple[float, ...]]] = {
+    "header": (records.HEADER, records.Header._fields, ()),
+    "block": (records.BLOCK, records.Block._fields, VALUE_BOUNDS),
+    "bucket": (records.BUCKET, records.Bucket._fields, VALUE_BOUNDS),
+    "flow": (records.FLOW, Flow._fields, ()),
+    "congestion": (records.CONGESTION, Congestion._fields, FEERATE_BOUNDS),
+}
+
+
 def fingerprints() -> dict[str, str]:
     """What the bytes of each record mean, by its layout and version."""
-    named = {"header": records.HEADER, "block": records.BLOCK, "bucket": records.BUCKET}
-    named |= {"flow": records.FLOW, "congestion": records.CONGESTION}  # type: ignore[dict-item]  # of different records
-    kinds = {"header": records.Header, "block": records.Block, "bucket": records.Bucket, "flow": Flow}
-    kinds |= {"congestion": Congestion}  # type: ignore[dict-item]
-    bands = {"block": VALUE_BOUNDS, "bucket": VALUE_BOUNDS, "congestion": FEERATE_BOUNDS}
     return {
-        f"{name}.{layout.version}": sha256(
-            repr((kinds[name]._fields, layout.width, bands.get(name))).encode()
-        ).hexdigest()[:8]
-        for name, layout in named.items()
+        f"{name}.{layout.version}": sha256(repr((fields, layout.width, bands)).encode()).hexdigest()[:8]
+        for name, (layout, fields, bands) in RECORDS.items()
     }
 
 

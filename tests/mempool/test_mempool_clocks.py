@@ -194,9 +194,7 @@ async def test_a_nodes_clock_that_steps_ahead_loses_nothing(
     began = now_ms() // 1000
     entered = []
     async with serving(valkey.url):
-        await feed.tell(
-            MempoolReset(cause="test", node="main"), feed.synced(now_ms(), node_time_ms=now_ms())
-        )
+        await feed.tell(MempoolReset(cause="test", node="main"), feed.synced(now_ms(), node_time_ms=now_ms()))
         for number, off in enumerate([0, 3 * 3_600, 3 * 3_600, 30 * 86_400]):
             new = [added(10 * number + place, now_ms() // 1000 + off) for place in range(5)]
             entered += new

@@ -117,9 +117,7 @@ def test_recommended_fees(
         pytest.param([block(FULL, 3)], 0.0, (3.0, 0.0, 0.0, 0.0, 0.0), True, id="a node that takes everything"),
     ],
 )
-def test_precise_fees(
-    blocks: list[ProjectedBlock], minimum: float, expected: tuple[float, ...], full: bool
-) -> None:
+def test_precise_fees(blocks: list[ProjectedBlock], minimum: float, expected: tuple[float, ...], full: bool) -> None:
     fees = precise_fees(blocks, minimum)
     assert (fees.fastestFee, fees.halfHourFee, fees.hourFee, fees.economyFee, fees.minimumFee) == expected
     assert next_block_full(blocks) == full

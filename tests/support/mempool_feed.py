@@ -70,9 +70,7 @@ class Feed:
         self.sums = [0, 0, 0]  # count, vsize, fee
         self._fees: dict[str, tuple[int, int]] = {}
         self._lease = Lease(client, KEYS.lease("mempool", "feed"), KEYS.fence("mempool", "feed"))
-        self._producer = Producer(
-            client, self._lease, KEYS.txs, KEYS.mempool_producer, KEYS.confirmed("mempool")
-        )
+        self._producer = Producer(client, self._lease, KEYS.txs, KEYS.mempool_producer, KEYS.confirmed("mempool"))
 
     async def tell(self, *events: Event) -> None:
         """Publish."""

@@ -171,7 +171,7 @@ class RecommendedFees(View, frozen=True, kw_only=True):
 
 
 class PreciseFees(View, frozen=True, kw_only=True):
-    """The same figures in sat/vB with decimals, down to what the node really accepts."""
+    """sat/vB with their decimals, as mempool.space's `/api/v1/fees/precise` names them."""
 
     fastestFee: float
     halfHourFee: float
@@ -211,11 +211,11 @@ class FeesView(View, frozen=True, kw_only=True):
     """What the feerates are."""
 
     recommended: RecommendedFees
-    precise: PreciseFees
-    next_block_full: bool  # False: what waits fills no more than half of the next block, so the minimum is enough
     projected_blocks: list[ProjectedBlock]  # at most 8
     histogram: list[FeeBand]  # every band, lowest first
     fee_histogram: list[tuple[float, int]]  # Esplora's form: (sat/vB, vsize), highest first
+    precise: PreciseFees | None = None
+    next_block_full: bool = True  # False: the next block will not be full, the minimum is enough
 
 
 class LargestView(View, frozen=True, kw_only=True):

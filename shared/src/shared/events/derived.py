@@ -40,10 +40,10 @@ class MempoolUpdated(Event, frozen=True, kw_only=True, gc=False):
     total_fee: int  # satoshi
     min_fee_rate: float  # sat/vB
     recommended: RecommendedFees
-    precise: PreciseFees
-    next_block_full: bool  # False: the minimum is enough
     projected_blocks: list[ProjectedBlock]
     histogram: list[FeeBand]
+    precise: PreciseFees | None = None  # None: of a time before it was told
+    next_block_full: bool = True  # False: the next block will not be full, the minimum is enough
 
 
 METRICS = Family(MetricsUpdated)
