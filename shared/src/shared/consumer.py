@@ -17,7 +17,7 @@ from typing import Final
 
 from shared import clock, redis
 from shared.checkpoint import Position
-from shared.errors import Fenced, StreamGap, TooNew
+from shared.errors import Fenced, StreamGap, TooNew, UnknownLayout
 from shared.fold import Fold, Source
 from shared.inbox import Inbox
 from shared.inputs import Inputs
@@ -76,7 +76,9 @@ class Consumer:
                         self._resync.needed(str(error))
                         self._report()
                     self._doubted = position  # read again first: one replaced in its sleep may hold our entries
-                except TooNew as error:
+                except (TooNew, UnknownLayout) as error:
+                    with contextlib.suppress(*redis.TROUBLE):
+                        await self._lease.release()  # for a replica of the newer version
                     await self._wait(str(error))
                 except redis.TROUBLE as error:
                     await self._trouble.wait_out(error)

@@ -7,6 +7,7 @@ DashboardError
 ├── StreamGap              entries of an input stream are gone: the state must be rebuilt from the node
 ├── BadEntry               a stream entry does not decode as the event that it says it is
 │   └── TooNew             it is of a version that this build does not know yet
+├── UnknownLayout          a series or state is stored in a form that this version does not know
 └── RpcError               a call to the node failed
     ├── RpcUnreachable     no connection, or no answer within the limit
     ├── RpcUnauthorized    401: user, password or cookie are wrong
@@ -44,6 +45,10 @@ class BadEntry(DashboardError):
 
 class TooNew(BadEntry):
     """A stream entry is of a newer version than this build knows: it waits until the service is updated."""
+
+
+class UnknownLayout(DashboardError):
+    """What is stored has another layout than this version of the software reads: it is left as it is."""
 
 
 class RpcError(DashboardError):

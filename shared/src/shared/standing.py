@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,7 +13,7 @@ from redis.exceptions import DataError
 from shared import clock, redis
 from shared.checkpoint import Position
 from shared.commit import Commands, Cursor
-from shared.errors import StreamGap
+from shared.errors import StreamGap, UnknownLayout
 from shared.events.base import entry_fields
 from shared.fold import Changes, Fold, Source
 from shared.inbox import Inbox
@@ -43,6 +44,7 @@ class Standing:
     ) -> None:
         self.position = Position()
         self.in_memory = False  # whether the fold's memory is what `position` says
+        self._read = False  # whether this process has read the state, or begun one
         self.spoilt = ""  # what is wrong with the stored state, which then is not read any more
         self._client = client
         self._source = source
@@ -64,11 +66,15 @@ class Standing:
         self.in_memory = False
         started = time.monotonic()
         self.position = stored
-        if stored.seq == 0 or self.spoilt:
-            self._fold.reset()
-        else:
+        if stored.seq and not self.spoilt:
             await self._read_state()
-        self.in_memory = True
+        else:
+            if not (self._read or self.spoilt):  # what no checkpoint tells of may be there all the same: the past
+                with contextlib.suppress(StreamGap):
+                    await self._read_state()
+                self.spoilt = ""
+            self._fold.reset()
+        self.in_memory = self._read = True
         self._log.info("fold_restored", seq=stored.seq, seconds=round(time.monotonic() - started, 3))
 
     async def _stored(self) -> Position:
@@ -82,7 +88,7 @@ class Standing:
     async def _read_state(self) -> None:
         try:
             await self._fold.restore(self._client)
-        except redis.TROUBLE:
+        except (*redis.TROUBLE, UnknownLayout):
             raise
         except Exception as error:  # damaged, or written by another version: nothing that a restart would mend
             self.spoilt = f"the state beside {self._source.checkpoint} cannot be read: {error!r}"

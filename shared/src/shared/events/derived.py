@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shared.events.base import Event, Family
-from shared.views import FeeBand, ProjectedBlock, RecommendedFees
+from shared.views import FeeBand, PreciseFees, ProjectedBlock, RecommendedFees
 
 
 class MetricsUpdated(Event, frozen=True, kw_only=True, gc=False):
@@ -42,6 +42,8 @@ class MempoolUpdated(Event, frozen=True, kw_only=True, gc=False):
     recommended: RecommendedFees
     projected_blocks: list[ProjectedBlock]
     histogram: list[FeeBand]
+    precise: PreciseFees | None = None  # None: of a time before it was told
+    next_block_full: bool = True  # False: the next block will not be full, the minimum is enough
 
 
 METRICS = Family(MetricsUpdated)
