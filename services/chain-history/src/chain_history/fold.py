@@ -47,47 +47,50 @@ class HistoryFold:
 
     def apply(self, event: Event) -> None:
         """Fold one event; raises StreamGap where a block does not follow from what is known."""
-        try:
-            match event:
-                case BlockConnected():
-                    self._connect(event)
-                case BlockDisconnected():
-                    self._disconnect(event)
-                case HeadersLoaded():
-                    self._begin(event)
-                case HeadersCollected():
-                    self._collect(event)
-                case BlocksMeasured():
-                    self._measure(event.blocks)
-                case BlocksUnavailable():
-                    self._give_up(event)
-                case HistoryReset():
-                    self.reset()
-        except TooDeep as error:
-            self.reset()
-            raise StreamGap(str(error)) from error
+        match event:
+            case BlockConnected():
+                self._connect(event)
+            case BlockDisconnected():
+                self._disconnect(event)
+            case HeadersLoaded():
+                self._begin(event)
+            case HeadersCollected():
+                self._collect(event)
+            case BlocksMeasured():
+                self._measure(event.blocks)
+            case BlocksUnavailable():
+                self._give_up(event)
+            case HistoryReset():
+                self.reset()
 
     # --- the stream of blocks --------------------------------------------------------------------------
 
     def _begin(self, event: HeadersLoaded) -> None:
         """Keep what stands on a header of the event; without one, or where it is too deep, begin with nothing."""
-        if len(event.hashes) != len(event.headers):
-            raise StreamGap("headers.loaded is of an older version of chain-ingest: it lacks the hashes")
-        store, spine = self.store, self.store.spine
+        spine = self.store.spine
+        if len(event.hashes) != len(event.headers):  # as older versions published it: only the tip is told
+            self._anew(event.height + len(event.headers), event.tip_hash)
+            return
         height = min(spine.tip, event.height + len(event.headers) - 1)
         while height >= event.height and not spine.has(height, tail(event.hashes[height - event.height])):
             height -= 1
-        if height < event.height or not store.can_take_back(height):
-            self.reset()
-            height, spine = event.height - 1, store.spine
-            spine.begin(event.height, event.prev_hash)
-        while spine.tip > height:
-            self._note(store.take_back(event.hashes[height - event.height]))
+        if height < event.height:
+            self._anew(event.height, event.prev_hash)
+        else:
+            try:
+                self._note(*self.store.take_back(height, event.hashes[height - event.height]))
+            except TooDeep:
+                self._anew(event.height, event.prev_hash)
         fresh = [
             (Header(time, bits, tail(block_hash)), block_hash)
             for (time, bits), block_hash in zip(event.headers, event.hashes, strict=True)
         ]
-        self._note(*store.push_headers(fresh[height + 1 - event.height :]))
+        self._note(*self.store.push_headers(fresh[self.store.spine.tip + 1 - event.height :]))
+
+    def _anew(self, first: int, below: str) -> None:
+        """Begin with nothing: the next header is of height `first`, on top of the block of this hash."""
+        self.reset()
+        self.store.spine.begin(first, below)
 
     def _connect(self, event: BlockConnected) -> None:
         spine = self.store.spine
@@ -103,9 +106,12 @@ class HistoryFold:
         spine = self.store.spine
         if event.hash != spine.tip_hash:
             raise StreamGap(f"block {event.height} {event.hash} is disconnected but the tip is {spine.tip_hash}")
-        if len(spine) < 2 or not self.store.can_take_back(spine.tip - 1):
-            raise TooDeep(f"block {event.height} {event.hash} is too deep to be taken back")
-        self._note(self.store.take_back(event.prev_hash))
+        if len(spine) < 2:
+            raise StreamGap(f"nothing is known below block {event.height}")
+        try:
+            self._note(*self.store.take_back(spine.tip - 1, event.prev_hash))
+        except TooDeep as error:
+            raise StreamGap(str(error)) from error
 
     # --- the backfill ----------------------------------------------------------------------------------
 

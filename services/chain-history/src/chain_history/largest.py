@@ -65,6 +65,11 @@ class LargestByDay:
         """A day's list."""
         return self._days.get(day, b"")
 
+    def shares(self, day: Day, packed: bytes) -> bool:
+        """Whether the day's list has any of these entries."""
+        held = set(entries(self.get(day)))
+        return any(entry in held for entry in entries(packed))
+
     def add(self, day: Day, packed: bytes) -> None:
         """Count a block in."""
         held = self._days.get(day, b"")

@@ -23,8 +23,8 @@ class Spine:
 
     @property
     def tip(self) -> int:
-        """Height of the newest header; -1 where there is none."""
-        return self.first + len(self._tails) - 1 if self._tails else -1
+        """Height of the newest header, known or not; -1 where nothing is known."""
+        return self.first + len(self._tails) - 1
 
     def load(self, first: int, floor_hash: str, tip_hash: str, segments: Iterable[bytes]) -> None:
         """Take over packed headers: the record at the beginning of the first segment is of height `first`."""
@@ -35,10 +35,10 @@ class Spine:
             self._tails.extend(array("Q", raw[:whole])[1::2])
             self._times.extend(array("I", raw[:whole])[0::4])
 
-    def begin(self, first: int, floor_hash: str) -> None:
-        """Forget everything; the next header pushed has this height."""
+    def begin(self, first: int, below: str) -> None:
+        """Forget everything; the next header pushed has this height, on top of the block of this hash."""
         self.__init__()  # type: ignore[misc]  # the one way that cannot forget a field
-        self.first, self.floor_hash = first, floor_hash
+        self.first, self.floor_hash, self.tip_hash = first, below, below
 
     def push(self, header: Header, block_hash: str) -> None:
         """Add one on top."""
@@ -46,11 +46,10 @@ class Spine:
         self._times.append(header.time)
         self.tip_hash = block_hash
 
-    def pop(self, below: str) -> None:
-        """Take the topmost off; `below` is the hash of the one that is the tip then."""
+    def pop(self) -> None:
+        """Take the topmost off; the caller says which hash is the tip then."""
         self._tails.pop()
         self._times.pop()
-        self.tip_hash = below
 
     def extend_down(self, headers: Sequence[Header], floor_hash: str) -> None:
         """Add these below, in rising order."""

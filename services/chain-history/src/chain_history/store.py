@@ -132,10 +132,6 @@ class Store:
         """Whether this block's statistics are wanted."""
         return self.spine.first <= height <= self.spine.tip and height not in self.measured
 
-    def can_take_back(self, height: int) -> bool:
-        """Whether everything above this height can be taken back."""
-        return all(self.recent.get(above) for above in range(height + 1, self.spine.tip + 1))
-
     @property
     def newest_time(self) -> int:
         """The latest time among the newest blocks, Unix seconds."""
@@ -167,20 +163,37 @@ class Store:
         self._count_headers(headers, 1)
         return [headers[0].time, headers[-1].time]
 
-    def take_back(self, below: str) -> int:
-        """The tip leaves the chain; `below` is the hash of the one that is the tip once all that must go is gone."""
-        height = self.spine.tip
-        recent = self.recent.get(height)
-        if recent is None:
-            raise TooDeep(f"block {height} is not among the newest {REORG_BLOCKS}")
-        self.recent.pop(height)
-        if recent.block is not None:
-            self._take_back_block(height, recent.block, recent.largest)
-        self._write_header(height, None)
-        self.given_up.cut(height, height)
-        self.spine.pop(below)
-        self._count_headers([recent.header], -1)
-        return recent.header.time
+    def take_back(self, height: int, block_hash: str) -> list[int]:
+        """Everything above `height`, whose hash this is, leaves the chain. Raises TooDeep before anything changed."""
+        undone = self._above(height)
+        for above, recent in undone:
+            self.recent.pop(above)
+            self._write_header(above, None)
+            self.given_up.cut(above, above)
+            self.spine.pop()
+            if recent.block is not None:
+                self._take_back_block(above, recent.block, recent.largest)
+        self.spine.tip_hash = block_hash
+        self._count_headers([recent.header for _, recent in undone], -1)
+        return [recent.header.time for _, recent in undone]
+
+    def _above(self, height: int) -> list[tuple[int, Recent]]:
+        """What is above a height, newest first; raises TooDeep where not all of it can be taken back exactly."""
+        found: list[tuple[int, Recent]] = []
+        whole: dict[int, bool] = {}
+        for above in range(self.spine.tip, height, -1):
+            recent = self.recent.get(above)
+            if recent is None:
+                raise TooDeep(f"block {above} is not among the newest {REORG_BLOCKS}")
+            found.append((above, recent))
+            day = self._day(above, recent.header.time)
+            if self.largest.shares(day, recent.largest):  # the day's list is then made anew of the blocks that stay
+                if day[0] not in whole:
+                    bucket = self.buckets.writers[DAYS.name].get(day[0])
+                    whole[day[0]] = bucket is not None and bucket.headers == self.recent.count_of_day(day[0])
+                if not whole[day[0]]:
+                    raise TooDeep(f"the largest transactions of the day of block {above} are no longer known in full")
+        return found
 
     def _take_back_block(self, height: int, block: Block, packed: bytes) -> None:
         self._blocks.put(height, None)
@@ -188,13 +201,8 @@ class Store:
         self.buckets.blocks([(height, block)], -1)
         day = self._day(height, block.time)
         self.pools.count(day[0], block.pool, empty=block.tx_count == 1, sign=-1)
-        held = self.largest.get(day)
-        if not any(entry in held for entry in largest.entries(packed)):
-            return
-        bucket = self.buckets.writers[DAYS.name].get(day[0])
-        if bucket is None or bucket.headers - 1 != self.recent.count_of_day(day[0]):
-            raise TooDeep(f"the largest transactions of the day of block {height} are no longer known in full")
-        self.largest.replace(day, self.recent.of_day(day, self._network.halving_interval))
+        if self.largest.shares(day, packed):
+            self.largest.replace(day, self.recent.of_day(day, self._network.halving_interval))
 
     def measure(self, blocks: Mapping[int, tuple[MeasuredBlock, Block]]) -> list[int]:
         """Statistics of blocks that are in the chain and were not known, by height."""
@@ -255,7 +263,7 @@ class Store:
         _write(commands, keys.history_pools, {str(day): self.pools.get(day) for day in sorted(self.pools.changed)})
         for pool, name in self._named.items():
             commands.add("HSET", keys.history_state, f"pool:{pool}", name)
-        if len(spine):
+        if spine.tip_hash:
             state = _State(
                 spine.first, spine.tip, spine.floor_hash, spine.tip_hash, self.measured.intervals,
                 self.given_up.intervals,
