@@ -37,6 +37,7 @@ def all_keys(network: str) -> dict[str, str]:
             found[f"lease {domain} {holder}"] = keys.lease(domain, holder)
             found[f"fence {domain} {holder}"] = keys.fence(domain, holder)
         found[f"series index {domain}"] = keys.series_index(domain)
+        found[f"series layouts {domain}"] = keys.series_layouts(domain)
     for series in (*CHAIN_SERIES, *MEMPOOL_SERIES):
         found[f"series {series.name}"] = keys.series(series.domain, series.name, 7)
     found["claim"] = keys.claim("blocks-7")
@@ -92,6 +93,7 @@ def test_what_one_script_commits_lies_in_one_domain(network: str) -> None:
             keys.backfill,
             keys.series("chain", "days", 1),
             keys.series_index("chain"),
+            keys.series_layouts("chain"),
             keys.claim("headers"),
         ],
         [keys.txs, keys.mempool_state, keys.series("mempool", "flow-10s", 1), keys.series_index("mempool")],

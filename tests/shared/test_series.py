@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared import records, redis
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
 from shared.commit import Commands
+from shared.errors import UnknownLayout
 from shared.fold import Changes
 from shared.keys import Keys
 from shared.records import FLOW, Block, Bucket, Congestion, Flow, Header, Layout
@@ -40,11 +41,11 @@ class Writing:
         self._committer = Committer(client, KEYS.mempool_checkpoint)
 
     async def flush(self) -> list[str]:
-        """Commit what was put; returns the commands' names."""
+        """Commit what was put; returns the commands' names, but for the one that says the layout."""
         changes = Changes()
         assert self.writer.flush(changes.commands) == bool(changes.commands)
         await self._committer.commit(changes)
-        return [command for command, _, _ in commands(changes)]
+        return [command for command, key, _ in commands(changes) if key != KEYS.series_layouts("mempool")]
 
     async def put(self, *indices: int) -> list[str]:
         for index in indices:
@@ -254,6 +255,86 @@ async def test_removing_does_not_make_anything_old(client: redis.Client) -> None
     writing.writer.put(100, None)
     await writing.flush()
     assert await writing.stored() == expected(5)
+
+
+# --- layouts -----------------------------------------------------------------------------------------------
+
+WIDE: Layout[Flow] = Layout(
+    FLOW.width + 8,
+    lambda record: FLOW.pack(record) + bytes(8),
+    FLOW.unpack,
+    version=FLOW.version + 1,
+    before=FLOW,
+)
+"""What a later version of the software might write."""
+
+LATER = Series("all", "mempool", WIDE, SEGMENT, step=60)
+
+
+async def raw(client: redis.Client) -> dict[bytes, object]:
+    """Every key of the domain with what it holds."""
+    found: dict[bytes, object] = {}
+    for key in await client.keys(KEYS.series("mempool", "all", 0)[:-1] + "*"):
+        found[key] = await client.get(key)
+    found[b"index"] = await client.smembers(KEYS.series_index("mempool"))
+    return found
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["said", "from before there were versions"])
+async def test_an_older_layout_is_converted_with_the_next_commit(writing: Writing, said: bool) -> None:
+    await writing.put(3, 9, 10, 27)
+    layouts = KEYS.series_layouts("mempool")
+    assert await writing.client.hget(layouts, "all") == str(FLOW.version).encode()
+    if not said and FLOW.version == 1:
+        await writing.client.delete(layouts)
+    before = await raw(writing.client)
+    writing.series = LATER
+    for _ in range(3):  # killed again and again before it commits
+        await writing.restart()
+        assert await raw(writing.client) == before
+        with pytest.raises(UnknownLayout, match="until its service has converted it"):
+            await writing.stored()
+    writing.writer.put(10, flow(100))
+    writing.writer.put(28, flow(28))
+    assert await writing.flush() == ["SET", "SADD"] * 3
+    wanted = [(3, flow(3)), (9, flow(9)), (10, flow(100)), (27, flow(27)), (28, flow(28))]
+    assert await writing.stored() == wanted
+    assert set((await writing.segments()).values()) == {SEGMENT * WIDE.width}
+    assert await writing.put(29) == ["SETRANGE"]
+    await writing.restart()
+    assert await writing.flush() == []
+    assert await writing.stored() == [*wanted, (29, flow(29))]
+
+
+async def test_a_newer_layout_is_neither_read_nor_written(writing: Writing) -> None:
+    writing.series = LATER
+    await writing.restart()
+    await writing.put(3, 27)
+    before = await raw(writing.client)
+    writing.series = ALL
+    with pytest.raises(UnknownLayout, match=rf"series all is stored in layout {WIDE.version}.*up to {FLOW.version}"):
+        await writing.restart()
+    with pytest.raises(UnknownLayout, match=f"stored in layout {WIDE.version}"):
+        await writing.stored()
+    assert await raw(writing.client) == before
+
+
+async def test_a_layout_that_is_lost_is_said_again(writing: Writing) -> None:
+    writing.series = LATER
+    await writing.restart()
+    await writing.put(3, 27)
+    await writing.client.delete(KEYS.series_layouts("mempool"))
+    await writing.put(4)
+    assert await writing.stored() == expected(3, 4, 27)
+    await writing.client.delete(KEYS.series_layouts("mempool"))
+    if writing.mirrored:  # then a writer that begins sees it by the size
+        await writing.restart()
+        await writing.put(5)
+        assert await writing.stored() == expected(3, 4, 5, 27)
+
+
+async def test_nothing_stored_has_any_layout(client: redis.Client) -> None:
+    assert await read(client, KEYS, LATER, 0, 100) == []
 
 
 # --- against a model ---------------------------------------------------------------------------------------

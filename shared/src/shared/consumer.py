@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from shared import clock, redis
 from shared.checkpoint import Position
 from shared.commit import Commands, Cursor
-from shared.errors import Fenced, StreamGap
+from shared.errors import Fenced, StreamGap, UnknownLayout
 from shared.events.base import entry_fields
 from shared.events.ops import GapDetected
 from shared.fold import Fold, Source
@@ -64,6 +64,7 @@ class Consumer:
         self._asked = False  # whether the producer was told of that gap
         self._doubted: Position | None = None  # where a gap was seen once
         self._trouble = Trouble(service.log, "redis")
+        self._unknown = Trouble(service.log, "layout")
 
     async def run(self) -> None:
         """Fold until the service is told to stop."""
@@ -82,6 +83,8 @@ class Consumer:
                         self._gap, self._asked = str(error), False
                         self._report()
                     self._doubted = self._position  # read again first: one replaced in its sleep may hold our entries
+                except UnknownLayout as error:
+                    await self._wait_for_newer(error)
                 except redis.LOST as error:
                     self._trouble.failed(error)
                     self._service.health.degraded(f"Redis does not answer: {error}")
@@ -90,6 +93,15 @@ class Consumer:
             await reader.aclose()
             with contextlib.suppress(*redis.LOST):
                 await self._lease.release()
+
+    async def _wait_for_newer(self, error: UnknownLayout) -> None:
+        """Touch nothing, and leave the lease to a replica of the version that wrote what is stored."""
+        self._in_memory = False
+        self._unknown.failed(error)
+        self._service.health.degraded(str(error))
+        with contextlib.suppress(*redis.LOST):
+            await self._lease.release()
+        await self._pause(LEASE_MS / 1_000)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -113,12 +125,13 @@ class Consumer:
         else:
             await self._read_state()
         self._position, self._in_memory = stored, True
+        self._unknown.ended()
         self._service.log.info("fold_restored", seq=stored.seq, seconds=round(time.monotonic() - started, 3))
 
     async def _read_state(self) -> None:
         try:
             await self._fold.restore(self._service.redis)
-        except redis.LOST:
+        except (*redis.LOST, UnknownLayout):
             raise
         except Exception as error:  # damaged, or written by another version: nothing that a restart would mend
             self._fold.reset()

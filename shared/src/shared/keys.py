@@ -243,6 +243,10 @@ class Keys:
         """Set of `NAME:SEGMENT`: the segments that exist. Owner: the service that writes the domain's series."""
         return self._key(domain, "series-index")
 
+    def series_layouts(self, domain: str) -> str:
+        """Hash of series name -> layout version of its records (shared.layouts). Owner as of `series_index`."""
+        return self._key(domain, "series-layouts")
+
     def lease(self, domain: str, holder: str) -> str:
         """String with LEASE_MS: the fencing token of the active replica of `holder` (a service)."""
         return self._key(domain, f"lease:{holder}")

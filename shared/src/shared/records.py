@@ -100,6 +100,10 @@ class Layout(Generic[R]):
     pack: Callable[[R], bytes]
     unpack: Callable[[bytes | bytearray, int], R | None]
     """The record at an offset; None where there is none."""
+    version: int = 1
+    """Goes up by one with every change of what the bytes mean (shared.layouts)."""
+    before: Layout[R] | None = None
+    """The layout of the version before, whose `unpack` gives today's records; never written any more."""
 
 
 _header = Struct("<II8s")

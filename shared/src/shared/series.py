@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from shared import keys as k
-from shared import records, redis
+from shared import layouts, records, redis
 from shared.commit import Commands
+from shared.errors import UnknownLayout
 from shared.keys import Keys
 from shared.records import Layout
 
@@ -69,19 +70,29 @@ MEMPOOL_SERIES: Final[tuple[Series[Any], ...]] = (
 
 
 async def read(client: redis.Client, keys: Keys, series: Series[R], first: int, last: int) -> list[tuple[int, R]]:
-    """(index, record) of all that is there from `first` to `last`, ascending. One round trip."""
+    """(index, record) of all that is there from `first` to `last`, ascending. One round trip.
+
+    Raises UnknownLayout where it is stored in another layout, now or by the time it was read.
+    """
     first = max(first, 0)
     if last < first:
         return []
     width, size = series.layout.width, series.segment
     segments = range(first // size, last // size + 1)
+    layout_of = keys.series_layouts(series.domain), series.name
     pipeline = client.pipeline(transaction=False)
+    pipeline.hget(*layout_of)
     for segment in segments:
         start, end = max(first - segment * size, 0), min(last - segment * size, size - 1)
         pipeline.getrange(keys.series(series.domain, series.name, segment), start * width, end * width + width - 1)
+    pipeline.hget(*layout_of)
+    before, *raws, after = await pipeline.execute()
+    if any(raws):
+        _check_layout(series, before)
+        _check_layout(series, after)
     found: list[tuple[int, R]] = []
     unpack = series.layout.unpack
-    for segment, raw in zip(segments, await pipeline.execute(), strict=True):
+    for segment, raw in zip(segments, raws, strict=True):
         index = max(first, segment * size)
         for at in range(0, len(raw) - width + 1, width):
             record = unpack(raw, at)
@@ -89,6 +100,13 @@ async def read(client: redis.Client, keys: Keys, series: Series[R], first: int, 
                 found.append((index, record))
             index += 1
     return found
+
+
+def _check_layout(series: Series[Any], stored: bytes | None) -> None:
+    """For a reader: what is stored must be just what it knows."""
+    what, wanted = f"the series {series.name}", series.layout.version
+    if (version := layouts.understood(stored, wanted, what)) != wanted:
+        raise UnknownLayout(f"{what} is stored in layout {version} until its service has converted it to {wanted}")
 
 
 async def segments_of(client: redis.Client, keys: Keys, domain: str) -> dict[str, set[int]]:
@@ -114,20 +132,41 @@ class SeriesWriter(Generic[R]):
         self._newest = -1
 
     async def load(self, client: redis.Client, segments: Iterable[int]) -> None:
-        """Take over what is stored: these segments exist. Where reading fails, nothing has changed."""
+        """Take over what is stored: these segments exist. Where reading fails, nothing has changed.
+
+        An older layout is converted: the next flush writes every segment anew. Raises UnknownLayout for a newer one.
+        """
         known, held = set(segments), {}
-        if self._mirrored and known:
+        layout, size = self.series.layout, self.series.segment
+        stored = await client.hget(self._keys.series_layouts(self.series.domain), self.series.name)
+        version = layouts.understood(stored, layout.version, f"the series {self.series.name}")
+        if known and (self._mirrored or version != layout.version):
             pipeline = client.pipeline(transaction=False)
             ordered = sorted(known)
             for segment in ordered:
                 pipeline.get(self._key(segment))
-            for segment, raw in zip(ordered, await pipeline.execute(), strict=True):
-                if raw is None:  # gone all the same: written whole when it is needed again
+            raws = dict(zip(ordered, await pipeline.execute(), strict=True))
+            if stored is None and any(raw is not None and len(raw) == size * layout.width for raw in raws.values()):
+                version = layout.version  # only the version was lost
+            for segment, raw in raws.items():
+                if raw is None or version != layout.version:  # gone all the same, or not in today's form
                     known.discard(segment)
-                else:
-                    held[segment] = bytearray(raw).ljust(self.series.segment * self.series.layout.width, b"\0")
+                if raw is not None:
+                    held[segment] = self._converted(bytearray(raw), version).ljust(size * layout.width, b"\0")
+            if version == layout.version and not self._mirrored:
+                held = {}
         self._known, self._segments, self._pending, self._dropped = known, held, {}, set()
         self._newest = self._last()
+
+    def _converted(self, raw: bytearray, version: int) -> bytearray:
+        """A segment in today's layout."""
+        layout = old = self.series.layout
+        while old.version > version and old.before is not None:
+            old = old.before
+        if old is layout:
+            return raw
+        records = (old.unpack(raw, at) for at in range(0, len(raw) - old.width + 1, old.width))
+        return bytearray(b"".join(bytes(layout.width) if one is None else layout.pack(one) for one in records))
 
     def _key(self, segment: int) -> str:
         return self._keys.series(self.series.domain, self.series.name, segment)
@@ -154,11 +193,11 @@ class SeriesWriter(Generic[R]):
             return
         raw = bytes(series.layout.width) if record is None else series.layout.pack(record)
         self._pending[index] = raw
-        if self._mirrored:
-            segment, at = divmod(index, series.segment)
-            held = self._segments.get(segment)
-            if held is None:
-                held = self._segments[segment] = bytearray(series.segment * series.layout.width)
+        segment, at = divmod(index, series.segment)
+        held = self._segments.get(segment)
+        if held is None and self._mirrored:
+            held = self._segments[segment] = bytearray(series.segment * series.layout.width)
+        if held is not None:
             held[at * series.layout.width : (at + 1) * series.layout.width] = raw
         if record is not None:
             self._newest = max(self._newest, index)
@@ -191,6 +230,7 @@ class SeriesWriter(Generic[R]):
             self._segments.pop(segment, None)
         self._delete(gone & self._known, commands)
         self._known -= gone
+        unwritten = len(commands.arguments)
         for segment in sorted(self._segments.keys() - self._known):
             self._create(segment, bytes(self._segments[segment]), commands)
             self._pending = {index: raw for index, raw in self._pending.items() if index // size != segment}
@@ -202,6 +242,11 @@ class SeriesWriter(Generic[R]):
             else:
                 self._create(segment, (bytes(place * width) + raw).ljust(size * width, b"\0"), commands)
         self._pending = {}
+        if not self._mirrored:
+            self._segments = {}
+        if len(commands.arguments) > unwritten:
+            layouts_key = self._keys.series_layouts(self.series.domain)
+            commands.add("HSET", layouts_key, self.series.name, self.series.layout.version)
         return len(commands.arguments) > before
 
     def _create(self, segment: int, raw: bytes, commands: Commands) -> None:

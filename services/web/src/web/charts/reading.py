@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from shared import records, series
+from shared.errors import UnknownLayout
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL, Network
 from shared.records import Header, Layout
@@ -81,6 +82,8 @@ class SeriesReader:
         try:
             async with asyncio.timeout(self._limit):
                 return await work
+        except UnknownLayout as error:
+            raise ChartUnavailable(f"{error}. It is tried again by itself.") from error
         except (*LOST, TimeoutError) as error:
             why = str(error).strip().rstrip(".") or "no answer in time"
             raise ChartUnavailable(f"Redis does not answer: {why}. It is tried again by itself.") from error
