@@ -324,6 +324,18 @@ async def test_what_does_not_fit_is_refused(client: redis.Client) -> None:
         built.apply(disconnected(blocks[-2]))
 
 
+async def test_a_restart_within_an_hour_leaves_no_trace(client: redis.Client) -> None:
+    """The newest hour is estimated up to its newest block, and once more in full when it is over."""
+    blocks = spaced(400, 3_700)
+    built = await fresh(client, blocks[:390])
+    await built.restart()
+    built.apply(*blocks[390:])
+    await built.commit()
+    seen = await contents(client)
+    await fresh(client, blocks)
+    assert await contents(client) == seen
+
+
 async def test_old_hours_go_and_days_stay(client: redis.Client) -> None:
     """Three years in 200 blocks: hours older than two years are not kept, whichever way they came."""
     blocks = spaced(200, 5 * 86_400)
@@ -335,7 +347,7 @@ async def test_old_hours_go_and_days_stay(client: redis.Client) -> None:
 
 
 async def test_only_the_newest_blocks_can_be_taken_back(client: redis.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("recent", "store"):
+    for module in ("recent", "store", "loading"):
         monkeypatch.setattr(f"chain_history.{module}.REORG_BLOCKS", 50)
     blocks = spaced(300, 86_400)
     built = await fresh(client, blocks)
@@ -359,7 +371,7 @@ async def test_a_day_that_is_not_known_in_full_leads_to_a_new_beginning(
     client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A block's transactions cannot be taken out of a list whose next ones nobody remembers."""
-    for module in ("recent", "store"):
+    for module in ("recent", "store", "loading"):
         monkeypatch.setattr(f"chain_history.{module}.REORG_BLOCKS", 50)
     blocks = spaced(100, 1)  # in one day
     built = await fresh(client, blocks)

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from chain_history.loading import load
+from chain_history.losses import Losses
 from chain_history.store import Store, TooDeep
 from chain_history.views import views
 from shared import redis
@@ -34,6 +36,7 @@ class HistoryFold:
         self._changed: set[str] = set()  # series, since they were last announced
         self._since = 0  # Unix seconds: nothing older changed since then
         self._shown_ms: int | None = None  # by the steady clock
+        self.losses = Losses()  # that the last restore found
 
     def reset(self) -> None:
         """Forget everything, and have it deleted."""
@@ -42,8 +45,9 @@ class HistoryFold:
 
     async def restore(self, client: redis.Client) -> None:
         """Read the state that was committed last."""
-        self._changed, self._since = set(), 0
-        await self.store.load(client)
+        self._since = 0
+        self.losses = await load(self.store, client, self._keys)
+        self._changed = {"history"}  # the views, too, may be gone, or of before the last commit
 
     def apply(self, event: Event) -> None:
         """Fold one event; raises StreamGap where a block does not follow from what is known."""
@@ -139,6 +143,11 @@ class HistoryFold:
 
     # --- what is written -------------------------------------------------------------------------------
 
+    def mend(self, losses: Losses) -> None:
+        """Have made again what is lost."""
+        self.store.mend(losses)
+        self._note()
+
     def _note(self, *times: int) -> None:
         """Something changed, at blocks of these times."""
         self._changed.add("history")
@@ -165,12 +174,15 @@ class HistoryFold:
             for name, view in views(self._network, store).items():
                 changes.commands.add("HSET", self._keys.history_views, name, msgspec.json.encode(view))
             changes.views = self._keys.history_views
+            if not store.views_written:
+                store.views_written = True
+                store.touch()
             changes.events.append(
                 SeriesUpdated(
                     series=sorted(self._changed),
                     height=store.spine.tip,
                     hash=store.spine.tip_hash,
-                    measured=len(store.measured),
+                    measured=len(store.measured) - len(store.lost),
                     since=self._since,
                 )
             )

@@ -43,7 +43,7 @@ class Progress:
         total = store.spine.tip + 1
         if not total:
             return
-        headers, done, gone = len(store.spine), len(store.measured), len(store.given_up)
+        headers, done, gone = len(store.spine), len(store.measured) - len(store.lost), len(store.given_up)
         rate = self._rate(now, done)
         left = total - done - gone
         seconds_left = round(left / rate) if rate and left else None
