@@ -7,6 +7,7 @@ import contextlib
 
 from chain_history.fold import HistoryFold
 from chain_history.progress import Progress
+from chain_history.watch import Watch
 from shared import redis
 from shared.consumer import Consumer
 from shared.events.backfill import BACKFILL
@@ -40,10 +41,11 @@ async def run(service: Service) -> None:
         await fold.store.adopt(service.redis)
     folding = asyncio.create_task(Consumer(service, source(service.keys), fold).run(), name="fold")
     telling = asyncio.create_task(Progress(service, fold.store).tell(), name="progress")
+    watching = asyncio.create_task(Watch(service, fold).run(), name="watch")
     try:  # the fold ends by itself, once what it is at is committed; the rest only by failing
-        await asyncio.wait((folding, telling), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((folding, telling, watching), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        results = await end(folding, telling)
+        results = await end(folding, telling, watching)
     for result in results:
         if isinstance(result, Exception):
             raise result

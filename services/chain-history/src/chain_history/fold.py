@@ -8,6 +8,7 @@ import msgspec
 
 from chain_history.loading import load
 from chain_history.losses import Losses
+from chain_history.mending import mend
 from chain_history.store import Store, TooDeep
 from chain_history.views import views
 from shared import redis
@@ -145,7 +146,7 @@ class HistoryFold:
 
     def mend(self, losses: Losses) -> None:
         """Have made again what is lost."""
-        self.store.mend(losses)
+        mend(self.store, losses)
         self._note()
 
     def _note(self, *times: int) -> None:
@@ -176,7 +177,7 @@ class HistoryFold:
             changes.views = self._keys.history_views
             if not store.views_written:
                 store.views_written = True
-                store.touch()
+                store.doubt(set())
             changes.events.append(
                 SeriesUpdated(
                     series=sorted(self._changed),

@@ -1,25 +1,20 @@
-"""Reads what was committed last, and makes again what of it is lost meanwhile.
-
-Headers that are gone are not known to anybody here: then everything begins anew. Sums are made again of the blocks.
-What only the blocks themselves tell is wanted again, block by block, and counted once all the same.
-"""
+"""Reads what was committed last, and finds what of it is lost."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from chain_history.coverage import Coverage
 from chain_history.largest import Day, LargestByDay
 from chain_history.losses import LENGTHS, Losses, look
+from chain_history.mending import make_again
 from chain_history.pools import PoolsByDay
 from chain_history.state import LAYOUT, State, decode
 from chain_history.store import Store
 from shared import layouts, redis
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL
-from shared.series import BLOCKS, DAYS, HEADERS, HOURS, RETARGETS, WEEKS, Series, read, segments_of
-
-_BUCKETS: Final = {HOURS.name, DAYS.name, WEEKS.name}
+from shared.series import BLOCKS, HEADERS, RETARGETS, Series, read, segments_of
 
 
 async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
@@ -51,9 +46,9 @@ async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
     pools: dict[bytes, bytes] = await client.hgetall(keys.history_pools)
     store.pools = PoolsByDay({int(day): packed for day, packed in pools.items()})
     if losses:
-        await _make_again(store, client, keys, losses)
+        await make_again(store, client, keys, losses)
     if layout != LAYOUT:
-        store.touch()
+        store.doubt(set())
     return losses
 
 
@@ -119,36 +114,3 @@ async def _load_recent(store: Store, client: redis.Client, keys: Keys) -> None:
     stored: dict[bytes, bytes] = await client.hgetall(keys.history_recent)
     listed = {int(height): packed for height, packed in stored.items()}
     store.recent.load(store.spine.headers(lowest, tip), blocks, listed)
-
-
-async def _make_again(store: Store, client: redis.Client, keys: Keys, losses: Losses) -> None:
-    newest = store.spine.tip - REORG_BLOCKS + 1
-    if "pools" in losses.parts or _BUCKETS & {name for name, _ in losses.segments}:
-        await _sum_up(store, client, keys)
-    if "recent" in losses.parts:
-        for first, last in store.measured.within(newest, store.spine.tip):
-            store.lost.add(first, last)
-    if "largest" in losses.parts:
-        for first, last in store.measured.intervals:
-            store.lost.add(first, last)
-    store.mend(losses)
-
-
-async def _sum_up(store: Store, client: redis.Client, keys: Keys) -> None:
-    """Buckets and pools anew, of the headers and of the blocks that are there; newest first, so that old hours go."""
-    before, spine, size = store.measured, store.spine, BLOCKS.segment
-    store.measured, store.pools = Coverage(), PoolsByDay()
-    store.buckets.reset()
-    for segment in range(spine.tip // size, spine.first // size - 1, -1):
-        first, last = segment * size, segment * size + size - 1
-        headers = spine.headers(first, last)
-        store.buckets.headers(headers.values(), 1)
-        blocks = {at: block for at, block in await read(client, keys, BLOCKS, first, last) if at in before}
-        for height, block in blocks.items():
-            store.measured.add(height, height)
-            store.pools.count(store.day(height, block.time)[0], block.pool, empty=block.tx_count == 1, sign=1)
-        store.buckets.blocks(blocks.items(), 1)
-    for first, last in before.less(store.measured).intervals:
-        store.lost.cut(first, last)  # not counted any more
-        if last > spine.tip - REORG_BLOCKS:
-            raise ValueError(f"statistics of blocks up to {last} are gone together with the sums over them")

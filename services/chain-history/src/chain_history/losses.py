@@ -36,7 +36,9 @@ LENGTHS: Final = {series.name: series.segment * series.layout.width for series i
 class Losses:
     """What is gone, or not whole."""
 
-    parts: set[str] = field(default_factory=set)  # of `state`, `recent`, `largest`, `pools`, `views`, `index`, `layouts`
+    parts: set[str] = field(
+        default_factory=set
+    )  # of `state`, `recent`, `largest`, `pools`, `views`, `index`, `layouts`
     segments: list[Segment] = field(default_factory=list)
 
     def __bool__(self) -> bool:

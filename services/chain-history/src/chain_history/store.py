@@ -12,7 +12,6 @@ from chain_history import largest
 from chain_history.buckets import Buckets
 from chain_history.coverage import Coverage
 from chain_history.largest import Day, LargestByDay
-from chain_history.losses import Losses
 from chain_history.pools import PoolsByDay
 from chain_history.recent import Recent, RecentBlocks
 from chain_history.spine import Spine
@@ -75,10 +74,6 @@ class Store:
         segments = await segments_of(client, self._keys, "chain")
         for name, writer in self.writers.items():
             writer.adopt(segments.get(name, ()))
-
-    def touch(self) -> None:
-        """The state is written with the next flush, whatever changes."""
-        self._dirty = True
 
     # --- what is known ---------------------------------------------------------------------------------
 
@@ -204,34 +199,10 @@ class Store:
         self.buckets.headers(headers, sign)
         self._dirty = True
 
-    def mend(self, losses: Losses) -> None:
-        """Have written anew what memory still holds; the rest of what blocks were is wanted again."""
-        for name, segment in losses.segments:
-            writer = self.writers[name]
-            writer.forget([segment])
-            size = writer.series.segment
-            first, last = segment * size, segment * size + size - 1
-            if writer is self._headers:
-                for height, header in self.spine.headers(first, last).items():
-                    self._headers.put(height, header)
-            elif writer is self._retargets:
-                for period in range(max(first, -(-self.spine.first // RETARGET_INTERVAL)), last + 1):
-                    if period * RETARGET_INTERVAL > self.spine.tip:
-                        break
-                    self._retargets.put(period, self.spine.header(period * RETARGET_INTERVAL))
-            elif writer is self._blocks:
-                self._mend_blocks(first, last)  # buckets are in memory as a whole
-        self._doubted |= losses.parts
+    def doubt(self, parts: set[str]) -> None:
+        """These parts, named as in Losses, are written whole with the next flush, the state in any case."""
+        self._doubted |= parts
         self._dirty = True
-
-    def _mend_blocks(self, first: int, last: int) -> None:
-        for low, high in self.measured.within(first, last):
-            for height in range(low, high + 1):
-                recent = self.recent.get(height)
-                if recent is not None and recent.block is not None:
-                    self._blocks.put(height, recent.block)
-                else:
-                    self.lost.add(height, height)
 
     # --- what is written -------------------------------------------------------------------------------
 

@@ -33,9 +33,7 @@ def history_view(network: Network, store: Store) -> HistoryView:
     for first, last in store.given_up.intervals:
         known.add(first, last)
     missing = list(islice(known.gaps(spine.first, spine.tip), MISSING))
-    measured_from = next(
-        (first for first, last in reversed(measured.intervals) if first <= spine.tip <= last), None
-    )
+    measured_from = next((first for first, last in reversed(measured.intervals) if first <= spine.tip <= last), None)
     return HistoryView(
         network=network.name,
         height=spine.tip,
