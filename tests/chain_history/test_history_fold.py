@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import msgspec
 import pytest
 
-from chain_history.fold import HistoryFold
 from shared import redis
 from shared.errors import StreamGap
 from shared.events.backfill import BlocksUnavailable, HistoryReset
-from shared.events.base import Event
 from shared.events.blocks import BlockConnected
-from shared.keys import Keys
 from shared.pow import work
 from shared.records import Bucket, pool_id
 from shared.series import BLOCKS, DAYS, HEADERS, HOURS, RETARGETS, WEEKS, read
-from shared.views import ConfirmedLargestView, HistoryView
-from support import folding
+from shared.views import ConfirmedLargestView
 from support.chain_samples import (
     BITS,
     GENESIS_TIME,
@@ -30,86 +25,7 @@ from support.chain_samples import (
     loaded,
     measured,
 )
-from support.folding import at
-
-KEYS = Keys("main")
-FULL = 144
-"""Blocks that a first start publishes in full."""
-
-
-class Built:
-    """A fold that is fed step by step, and its Redis."""
-
-    def __init__(self, client: redis.Client) -> None:
-        self.client = client
-        self.fold = HistoryFold(KEYS)
-        self._committer = folding.Committer(client, KEYS.history_checkpoint)
-        self.now_ms = 0
-
-    def apply(self, *events: Event) -> None:
-        for event in events:
-            self.fold.apply(event)
-
-    async def commit(self) -> None:
-        self.now_ms += 1_000
-        await self._committer.commit(self.fold.flush(at(self.now_ms)))
-
-    async def restart(self) -> None:
-        """As after kill -9: what was not committed is gone."""
-        self.fold = HistoryFold(KEYS)
-        await self.fold.restore(self.client)
-
-    async def backfill(self, blocks: list[BlockConnected]) -> None:
-        """Everything that is missing, in the order in which one worker brings it."""
-        spine = self.fold.store.spine
-        while spine.first:
-            low = max(0, spine.first - 2_000)
-            self.apply(collected(blocks, low, spine.first - 1))
-        for high in range(len(blocks), -1, -24):
-            self.apply(measured(blocks, list(range(max(0, high - 23), high + 1))))
-            if high % 480 < 24:
-                await self.commit()
-        await self.commit()
-
-
-async def fresh(client: redis.Client, blocks: list[BlockConnected]) -> Built:
-    """A build from nothing, in an empty Redis."""
-    await client.flushall()
-    built = Built(client)
-    split = max(0, len(blocks) - FULL)
-    built.apply(loaded(blocks[:split], max(0, split - 4_032)), *blocks[split:])
-    await built.backfill(blocks)
-    return built
-
-
-async def contents(client: redis.Client) -> dict[str, Any]:
-    """All that the fold wrote."""
-    found: dict[str, Any] = {}
-    async for raw in client.scan_iter():
-        key = raw.decode()
-        if "checkpoint" in key or "lease" in key:
-            continue
-        kind = await client.type(key)
-        if kind == b"string":
-            found[key] = await client.get(key)
-        elif kind == b"hash":
-            found[key] = await client.hgetall(key)
-        else:
-            found[key] = await client.smembers(key)
-    return found
-
-
-def spaced(length: int, seconds: int, *, salt: int = 0, on: list[BlockConnected] | None = None) -> list[BlockConnected]:
-    """A chain of this length whose blocks are so many seconds apart."""
-    blocks = list(on or [])
-    for height in range(len(blocks) + 1, length + 1):
-        block = connected(height, blocks[-1] if blocks else None, salt)
-        blocks.append(msgspec.structs.replace(block, time=GENESIS_TIME + height * seconds))
-    return blocks
-
-
-async def view(client: redis.Client) -> HistoryView:
-    return msgspec.json.decode(await client.hget(KEYS.history_views, "history"), type=HistoryView)
+from support.history_building import FULL, KEYS, Built, contents, fresh, spaced, view
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -322,8 +238,18 @@ async def test_what_does_not_fit_is_refused(client: redis.Client) -> None:
         built.apply(connected(302, connected(301, blocks[-1])))
     with pytest.raises(StreamGap):
         built.apply(disconnected(blocks[-2]))
-    with pytest.raises(StreamGap):  # published before hashes were
-        built.apply(msgspec.structs.replace(loaded(blocks[:200]), hashes=[]))
+
+
+async def test_a_restart_within_an_hour_leaves_no_trace(client: redis.Client) -> None:
+    """The newest hour is estimated up to its newest block, and once more in full when it is over."""
+    blocks = spaced(400, 3_700)
+    built = await fresh(client, blocks[:390])
+    await built.restart()
+    built.apply(*blocks[390:])
+    await built.commit()
+    seen = await contents(client)
+    await fresh(client, blocks)
+    assert await contents(client) == seen
 
 
 async def test_old_hours_go_and_days_stay(client: redis.Client) -> None:
@@ -337,7 +263,7 @@ async def test_old_hours_go_and_days_stay(client: redis.Client) -> None:
 
 
 async def test_only_the_newest_blocks_can_be_taken_back(client: redis.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("recent", "store"):
+    for module in ("recent", "store", "loading"):
         monkeypatch.setattr(f"chain_history.{module}.REORG_BLOCKS", 50)
     blocks = spaced(300, 86_400)
     built = await fresh(client, blocks)
@@ -347,7 +273,7 @@ async def test_only_the_newest_blocks_can_be_taken_back(client: redis.Client, mo
     await built.restart()
     for _ in range(50):
         built.apply(disconnected(blocks.pop()))
-    with pytest.raises(StreamGap, match="too deep"):
+    with pytest.raises(StreamGap, match="not among the newest"):
         built.apply(disconnected(blocks[-1]))
     blocks = spaced(280, 86_400, salt=4, on=blocks[:-1])
     built.apply(loaded(blocks[:135]), *blocks[135:])
@@ -361,7 +287,7 @@ async def test_a_day_that_is_not_known_in_full_leads_to_a_new_beginning(
     client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A block's transactions cannot be taken out of a list whose next ones nobody remembers."""
-    for module in ("recent", "store"):
+    for module in ("recent", "store", "loading"):
         monkeypatch.setattr(f"chain_history.{module}.REORG_BLOCKS", 50)
     blocks = spaced(100, 1)  # in one day
     built = await fresh(client, blocks)

@@ -15,6 +15,7 @@ from aiohttp import web
 from chain_ingest import app, follow
 from chain_ingest.app import run
 from chain_ingest.block import bands
+from chain_ingest.chain import FIRST_BLOCKS
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeUnfit
@@ -32,7 +33,7 @@ from support.ledger import running, service
 from support.stack import until
 
 KEYS = Keys("regtest")
-HEIGHT = 160
+HEIGHT = FIRST_BLOCKS + 20
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -87,7 +88,7 @@ async def test_the_beginning_holds_the_headers_below_the_first_blocks(
     assert [seq for seq, _, _ in found] == list(range(1, len(found) + 1))
     kind, beginning = found[0][1:]
     best = await node.rpc("getblockcount")
-    first = best - 144 + 1
+    first = best - FIRST_BLOCKS + 1
     assert kind == "headers.loaded"
     assert beginning["height"] == 0
     assert len(beginning["headers"]) == first < RETARGET_INTERVAL

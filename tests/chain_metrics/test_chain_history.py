@@ -196,7 +196,7 @@ def test_the_views_say_what_the_chain_says(long_chain: list[BlockConnected]) -> 
     assert tip.hashrate_history[-1] == (top.time, tip.hashrate)
     assert tip.difficulty_history[-1] == (top.time, tip.difficulty)
     assert [point[0] for point in tip.difficulty_history] == [
-        long_chain[height - 1].time for height in range(6_500 - 99 * 40, 6_501, 40)
+        long_chain[height - 1].time for height in range(6_500 - 99 * 24, 6_501, 24)
     ]
     retarget = msgspec.json.decode(made["retarget"], type=RetargetView)
     assert retarget.start_time == long_chain[3 * 2016 - 1].time

@@ -11,6 +11,8 @@ from chain_metrics.headers import Headers
 from chain_metrics.metrics import halving_view, retarget_view, tip_view
 from shared import pow as proof
 from shared.networks import COIN, NETWORKS
+from shared.records import Header
+from web.charts.difficulty import Levels
 
 MAIN = NETWORKS["main"]
 EPOCHS = Path(__file__).resolve().parents[3] / "shared/data/difficulty_epochs.csv"
@@ -128,12 +130,37 @@ def test_at_the_first_block_of_a_period_nothing_is_known_yet() -> None:
 
 
 def test_the_last_adjustment_is_told_where_it_is_known() -> None:
-    headers = headers_at(2_016 * 400 - 1, bits=0x17021EC5)
+    headers = headers_at(2_016 * 400 - 1, count=2_016, bits=0x17021EC5)
     headers.push(headers.times[-1] + 600, 0x17021369)
     view = retarget_view(MAIN, headers)
     expected = 100 * (proof.difficulty(0x17021369) / proof.difficulty(0x17021EC5) - 1)
     assert view.previous_change_percent == pytest.approx(expected, abs=0.0001)
     assert retarget_view(MAIN, headers_at(2_016 * 400 + 5, count=4)).previous_change_percent is None
+
+
+@pytest.mark.parametrize("network", ["test", "testnet4"])
+def test_blocks_of_minimum_difficulty_are_not_the_difficulty(network: str) -> None:
+    """A block that comes late may be of minimum difficulty; a period's first block bears the true one."""
+    net, easy, hard = NETWORKS[network], 0x1D00FFFF, (0x1900F8D6, 0x1900EC54)
+    start, tip = 2_016 * 50, 2_016 * 51 + 701
+    bits = [hard[(height - start) // 2_016] if height % 2_016 == 0 or (height - start) % 3 < 2 else easy
+            for height in range(start, tip + 1)]  # fmt: skip
+    assert bits[2_015] == bits[-1] == easy, "the last block of a period, and the newest"
+    headers = Headers()
+    headers.load(start, [(1_700_000_000 + place * 600, one) for place, one in enumerate(bits)], 1 << 80)
+    view, tip_now = retarget_view(net, headers), tip_view(net, headers, "00" * 32)
+    listed = Levels.of([(50, Header(0, hard[0], bytes(8))), (51, Header(1, hard[1], bytes(8)))]).change(1)
+    assert listed is not None
+    assert view.previous_change_percent == pytest.approx(listed, abs=0.0001)
+    assert view.difficulty_change_percent == pytest.approx(0.0496, abs=0.0001)
+    assert tip_now.difficulty == proof.difficulty(hard[1])
+    assert {value for _, value in tip_now.difficulty_history} == {proof.difficulty(one) for one in hard}
+    assert tip_now.bits == f"{easy:08x}"
+
+
+def test_difficulty_never_falls_below_the_least_of_the_network() -> None:
+    slow = headers_at(2_016 * 4 + 1_000, spacing=6_000, bits=0x1D00FFFF)
+    assert retarget_view(NETWORKS["testnet4"], slow).difficulty_change_percent == 0.0
 
 
 def test_estimates_stay_within_the_calendar() -> None:

@@ -23,6 +23,7 @@ from support.series_samples import Chain, announced, fill, fill_chain
 from support.web_harness import Running, serving, until
 from support.web_samples import health, mempool
 from web.charts.chart import METRICS
+from web.charts.prepared import Built
 
 
 @pytest.fixture
@@ -371,3 +372,30 @@ async def test_a_million_blocks_are_answered_in_time(valkey: str, writer: Any, f
                     await charts.asked(metric.name, {"range": name})
                     fastest = min(fastest, time.perf_counter() - began)
                 assert fastest < 0.25, f"{metric.name} over {name}: {fastest:.3f} s on a machine with other work"
+
+
+async def test_requests_that_overlap_get_the_answer_of_their_own_version() -> None:
+    """One asks while the answer of the version before is still being made."""
+    built: Built[str] = Built()
+    going_on = {version: asyncio.Event() for version in (1, 2)}
+    asked: list[int] = []
+
+    async def get(version: int) -> str:
+        async def build() -> str:
+            asked.append(version)
+            await going_on[version].wait()
+            return f"made of version {version}"
+
+        return await built.get("pools", version, build)
+
+    first = asyncio.create_task(get(1))
+    await until(lambda: asked == [1])
+    second = [asyncio.create_task(get(2)) for _ in range(3)]
+    await until(lambda: asked == [1, 2])
+    going_on[2].set()
+    assert await asyncio.gather(*second) == ["made of version 2"] * 3
+    going_on[1].set()
+    assert await first == "made of version 1"
+    assert await get(2) == "made of version 2"
+    assert asked == [1, 2], "the late answer did not take the place of the newer one"
+    await built.close()

@@ -21,6 +21,14 @@ def difficulty(bits: int) -> float:
     return float(ratio * 256.0 ** (_DIFFICULTY_ONE_EXPONENT - (bits >> 24)))
 
 
+def change_percent(difficulty: float, before: float) -> float:
+    """How far a retarget period's difficulty is above that of the period before, in per cent.
+
+    Both of their first blocks, which bear it on every network; on test networks any other may be of minimum difficulty.
+    """
+    return (difficulty / before - 1) * 100
+
+
 def work(bits: int) -> int:
     """Hashes expected for one block."""
     return (1 << 256) // (target(bits) + 1)

@@ -232,6 +232,17 @@ class SeriesWriter(Generic[R]):
         self._dropped |= self._known | self._segments.keys()
         self._known, self._segments, self._pending, self._newest = set(), {}, {}, -1
 
+    @property
+    def known(self) -> frozenset[int]:
+        """The segments that are stored, once what was flushed is committed."""
+        return frozenset(self._known)
+
+    def forget(self, segments: Iterable[int]) -> None:
+        """These segments were lost: what may be left of them goes with the next flush, and is then written anew."""
+        lost = set(segments)
+        self._known -= lost
+        self._dropped |= lost
+
     def rewrite(self) -> None:
         """What is stored is in doubt: the next flush writes everything anew. For mirrored series."""
         self._known, self._pending = set(), {}

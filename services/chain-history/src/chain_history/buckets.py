@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from chain_history.hashrate import Rates
-from shared import redis
 from shared.commit import Commands
 from shared.keys import Keys
 from shared.networks import Network
@@ -31,10 +30,9 @@ class Buckets:
         self.writers = {series.name: SeriesWriter(series, keys, mirrored=True) for series in ALL}
         self._rates = Rates(self.writers)
 
-    async def load(self, client: redis.Client, segments: dict[str, set[int]]) -> None:
-        """Take over what is stored."""
-        for name, writer in self.writers.items():
-            await writer.load(client, segments.get(name, ()))
+    def settled(self, first_time: int, end_time: int, *, genesis: bool) -> None:
+        """The writers hold what was stored when `settle` was called with these."""
+        self._rates = Rates(self.writers, first_time, end_time, genesis=genesis)
 
     def reset(self) -> None:
         """Forget everything."""

@@ -49,6 +49,18 @@ class Coverage:
                 kept.append((last + 1, high))
         self.__init__(kept)  # type: ignore[misc]  # intervals are few
 
+    def less(self, other: Coverage) -> Coverage:
+        """What is here but not there."""
+        left = Coverage(self.intervals)
+        for first, last in other.intervals:
+            left.cut(first, last)
+        return left
+
+    def within(self, first: int, last: int) -> list[tuple[int, int]]:
+        """What is here between `first` and `last`, lowest interval first."""
+        held = ((max(low, first), min(high, last)) for low, high in self.intervals)
+        return [(low, high) for low, high in held if low <= high]
+
     def gaps(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """What lacks between `first` and `last`, the highest interval first."""
         high = last

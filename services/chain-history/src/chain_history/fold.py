@@ -6,6 +6,9 @@ from typing import Final
 
 import msgspec
 
+from chain_history.loading import load
+from chain_history.losses import Losses
+from chain_history.mending import mend
 from chain_history.store import Store, TooDeep
 from chain_history.views import views
 from shared import redis
@@ -34,6 +37,7 @@ class HistoryFold:
         self._changed: set[str] = set()  # series, since they were last announced
         self._since = 0  # Unix seconds: nothing older changed since then
         self._shown_ms: int | None = None  # by the steady clock
+        self.losses = Losses()  # that the last restore found
 
     def reset(self) -> None:
         """Forget everything, and have it deleted."""
@@ -42,52 +46,56 @@ class HistoryFold:
 
     async def restore(self, client: redis.Client) -> None:
         """Read the state that was committed last."""
-        self._changed, self._since = set(), 0
-        await self.store.load(client)
+        self._since = 0
+        self.losses = await load(self.store, client, self._keys)
+        self._changed = {"history"}  # the views, too, may be gone, or of before the last commit
 
     def apply(self, event: Event) -> None:
         """Fold one event; raises StreamGap where a block does not follow from what is known."""
-        try:
-            match event:
-                case BlockConnected():
-                    self._connect(event)
-                case BlockDisconnected():
-                    self._disconnect(event)
-                case HeadersLoaded():
-                    self._begin(event)
-                case HeadersCollected():
-                    self._collect(event)
-                case BlocksMeasured():
-                    self._measure(event.blocks)
-                case BlocksUnavailable():
-                    self._give_up(event)
-                case HistoryReset():
-                    self.reset()
-        except TooDeep as error:
-            self.reset()
-            raise StreamGap(str(error)) from error
+        match event:
+            case BlockConnected():
+                self._connect(event)
+            case BlockDisconnected():
+                self._disconnect(event)
+            case HeadersLoaded():
+                self._begin(event)
+            case HeadersCollected():
+                self._collect(event)
+            case BlocksMeasured():
+                self._measure(event.blocks)
+            case BlocksUnavailable():
+                self._give_up(event)
+            case HistoryReset():
+                self.reset()
 
     # --- the stream of blocks --------------------------------------------------------------------------
 
     def _begin(self, event: HeadersLoaded) -> None:
         """Keep what stands on a header of the event; without one, or where it is too deep, begin with nothing."""
-        if len(event.hashes) != len(event.headers):
-            raise StreamGap("headers.loaded is of an older version of chain-ingest: it lacks the hashes")
-        store, spine = self.store, self.store.spine
+        spine = self.store.spine
+        if len(event.hashes) != len(event.headers):  # as older versions published it: only the tip is told
+            self._anew(event.height + len(event.headers), event.tip_hash)
+            return
         height = min(spine.tip, event.height + len(event.headers) - 1)
         while height >= event.height and not spine.has(height, tail(event.hashes[height - event.height])):
             height -= 1
-        if height < event.height or not store.can_take_back(height):
-            self.reset()
-            height, spine = event.height - 1, store.spine
-            spine.begin(event.height, event.prev_hash)
-        while spine.tip > height:
-            self._note(store.take_back(event.hashes[height - event.height]))
+        if height < event.height:
+            self._anew(event.height, event.prev_hash)
+        else:
+            try:
+                self._note(*self.store.take_back(height, event.hashes[height - event.height]))
+            except TooDeep:
+                self._anew(event.height, event.prev_hash)
         fresh = [
             (Header(time, bits, tail(block_hash)), block_hash)
             for (time, bits), block_hash in zip(event.headers, event.hashes, strict=True)
         ]
-        self._note(*store.push_headers(fresh[height + 1 - event.height :]))
+        self._note(*self.store.push_headers(fresh[self.store.spine.tip + 1 - event.height :]))
+
+    def _anew(self, first: int, below: str) -> None:
+        """Begin with nothing: the next header is of height `first`, on top of the block of this hash."""
+        self.reset()
+        self.store.spine.begin(first, below)
 
     def _connect(self, event: BlockConnected) -> None:
         spine = self.store.spine
@@ -103,9 +111,12 @@ class HistoryFold:
         spine = self.store.spine
         if event.hash != spine.tip_hash:
             raise StreamGap(f"block {event.height} {event.hash} is disconnected but the tip is {spine.tip_hash}")
-        if len(spine) < 2 or not self.store.can_take_back(spine.tip - 1):
-            raise TooDeep(f"block {event.height} {event.hash} is too deep to be taken back")
-        self._note(self.store.take_back(event.prev_hash))
+        if len(spine) < 2:
+            raise StreamGap(f"nothing is known below block {event.height}")
+        try:
+            self._note(*self.store.take_back(spine.tip - 1, event.prev_hash))
+        except TooDeep as error:
+            raise StreamGap(str(error)) from error
 
     # --- the backfill ----------------------------------------------------------------------------------
 
@@ -133,6 +144,11 @@ class HistoryFold:
 
     # --- what is written -------------------------------------------------------------------------------
 
+    def mend(self, losses: Losses) -> None:
+        """Have made again what is lost."""
+        mend(self.store, losses)
+        self._note()
+
     def _note(self, *times: int) -> None:
         """Something changed, at blocks of these times."""
         self._changed.add("history")
@@ -159,12 +175,15 @@ class HistoryFold:
             for name, view in views(self._network, store).items():
                 changes.commands.add("HSET", self._keys.history_views, name, msgspec.json.encode(view))
             changes.views = self._keys.history_views
+            if not store.views_written:
+                store.views_written = True
+                store.doubt(set())
             changes.events.append(
                 SeriesUpdated(
                     series=sorted(self._changed),
                     height=store.spine.tip,
                     hash=store.spine.tip_hash,
-                    measured=len(store.measured),
+                    measured=len(store.measured) - len(store.lost),
                     since=self._since,
                 )
             )

@@ -21,12 +21,19 @@ Estimates = tuple[float, float]
 class Rates:
     """Knows which buckets must be estimated anew, and does it."""
 
-    def __init__(self, writers: Mapping[str, SeriesWriter[Bucket]]) -> None:
+    def __init__(
+        self,
+        writers: Mapping[str, SeriesWriter[Bucket]],
+        first_time: int = 0,
+        end_time: int = 0,
+        *,
+        genesis: bool = False,
+    ) -> None:
         self._writers = writers
         self._dirty: dict[str, set[int]] = {name: set() for name in writers}
-        self._first_time = 0  # of the lowest header
-        self._end_time = 0  # of the newest header
-        self._genesis = False  # whether the lowest header is the chain's first
+        self._first_time = first_time  # of the lowest header
+        self._end_time = end_time  # of the newest header
+        self._genesis = genesis  # whether the lowest header is the chain's first
 
     def work_changed(self, series: Series[Any], indices: Iterable[int]) -> None:
         """The work in these buckets is another."""

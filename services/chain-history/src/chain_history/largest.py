@@ -36,7 +36,7 @@ def entries(packed: bytes) -> list[bytes]:
 
 def merge(lists: Iterable[bytes]) -> bytes:
     """The largest of all these lists together."""
-    everything = [entry for packed in lists for entry in entries(packed)]
+    everything = {entry for packed in lists for entry in entries(packed)}  # one that was lost may come twice
     return b"".join(sorted(everything)[:COUNT])
 
 
@@ -65,6 +65,11 @@ class LargestByDay:
         """A day's list."""
         return self._days.get(day, b"")
 
+    def shares(self, day: Day, packed: bytes) -> bool:
+        """Whether the day's list has any of these entries."""
+        held = set(entries(self.get(day)))
+        return any(entry in held for entry in entries(packed))
+
     def add(self, day: Day, packed: bytes) -> None:
         """Count a block in."""
         held = self._days.get(day, b"")
@@ -74,6 +79,13 @@ class LargestByDay:
         self._days[day] = merged
         self.changed.add(day)
         self._eras[day[1]] = merge((self._eras.get(day[1], b""), packed))
+
+    def __len__(self) -> int:
+        return len(self._days)
+
+    def rewrite(self) -> None:
+        """What is stored is in doubt: all of it is written anew."""
+        self.changed.update(self._days)
 
     def replace(self, day: Day, packed: bytes) -> None:
         """Set a day's list after a block of it is gone."""

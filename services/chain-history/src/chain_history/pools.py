@@ -18,6 +18,13 @@ class PoolsByDay:
         self._days = days or {}
         self.changed: set[int] = set()
 
+    def __len__(self) -> int:
+        return len(self._days)
+
+    def rewrite(self) -> None:
+        """What is stored is in doubt: all of it is written anew."""
+        self.changed.update(self._days)
+
     def get(self, day: int) -> bytes:
         """A day's shares; empty where no block is known."""
         return self._days.get(day, b"")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from typing import Final
@@ -33,11 +32,10 @@ class Progress:
         self._logged = 0.0
 
     async def tell(self) -> None:
-        """Tell until the service is to stop."""
-        while not self._service.stopping.is_set():
+        """Tell until cancelled: as long as there is a fold to tell of."""
+        while True:
             self.look(time.monotonic())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._service.stopping.wait(), EVERY_SECONDS)
+            await asyncio.sleep(EVERY_SECONDS)
 
     def look(self, now: float) -> None:
         """Say how far it is."""
@@ -45,7 +43,7 @@ class Progress:
         total = store.spine.tip + 1
         if not total:
             return
-        headers, done, gone = len(store.spine), len(store.measured), len(store.given_up)
+        headers, done, gone = len(store.spine), len(store.measured) - len(store.lost), len(store.given_up)
         rate = self._rate(now, done)
         left = total - done - gone
         seconds_left = round(left / rate) if rate and left else None

@@ -52,6 +52,15 @@ class RecentBlocks:
         del self._blocks[height]
         self._changed.add(height)
 
+    @property
+    def listed(self) -> int:
+        """Blocks whose largest transactions are stored."""
+        return sum(bool(recent.largest) for recent in self._blocks.values())
+
+    def rewrite(self) -> None:
+        """What is stored is in doubt: all of it is written anew."""
+        self._changed.update(self._blocks)
+
     def count_of_day(self, day: int) -> int:
         """Blocks of one day that are here."""
         return sum(recent.header.time // DAY == day for recent in self._blocks.values())

@@ -28,13 +28,12 @@ def views(network: Network, store: Store) -> dict[str, View]:
 def history_view(network: Network, store: Store) -> HistoryView:
     """What is covered and what is missing."""
     spine = store.spine
-    known = Coverage(store.measured.intervals)
+    measured = store.measured.less(store.lost)
+    known = Coverage(measured.intervals)
     for first, last in store.given_up.intervals:
         known.add(first, last)
     missing = list(islice(known.gaps(spine.first, spine.tip), MISSING))
-    measured_from = next(
-        (first for first, last in reversed(store.measured.intervals) if first <= spine.tip <= last), None
-    )
+    measured_from = next((first for first, last in reversed(measured.intervals) if first <= spine.tip <= last), None)
     return HistoryView(
         network=network.name,
         height=spine.tip,
@@ -42,7 +41,7 @@ def history_view(network: Network, store: Store) -> HistoryView:
         time=spine.time(spine.tip),
         first_header=spine.first,
         floor_hash=spine.floor_hash,
-        measured=len(store.measured),
+        measured=len(measured),
         unavailable=len(store.given_up),
         missing=missing,
         measured_from=measured_from,

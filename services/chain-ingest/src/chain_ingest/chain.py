@@ -24,8 +24,11 @@ from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoade
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL
 
-FIRST_BLOCKS: Final = 144
-"""Blocks published in full at the first start; the headers below them go into `headers.loaded`."""
+FIRST_BLOCKS: Final = 180
+"""Blocks published in full at the first start; the headers below them go into `headers.loaded`.
+
+More than the 144 that are shown, so that they are all there after a reorganisation that leaves a shorter chain.
+"""
 
 FIRST_HEADERS: Final = 2 * RETARGET_INTERVAL
 """Headers in `headers.loaded`: the present retarget period and room for a reorganisation."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from shared.networks import RETARGET_INTERVAL
 from shared.pow import work
 
-KEPT: Final = 3 * 2016
+KEPT: Final = 3 * RETARGET_INTERVAL
 """Headers kept: two retarget periods below the present one."""
 
 _MEDIAN_SPAN: Final = 11
@@ -65,6 +66,13 @@ class Headers:
     def time(self, height: int) -> int:
         """Time of the block at this height."""
         return self.times[height - self.first]
+
+    def period_bits(self, height: int) -> int:
+        """Compact bits of the retarget period that a height lies in: its first block's, or of the lowest block kept.
+
+        The blocks after it may be of minimum difficulty on test networks.
+        """
+        return self.bits[max(height - height % RETARGET_INTERVAL, self.first) - self.first]
 
     def knows(self, height: int) -> bool:
         """Whether the height is kept."""

@@ -6,14 +6,15 @@ from typing import Final
 
 from chain_metrics.headers import Headers
 from shared.networks import RETARGET_INTERVAL, TARGET_SPACING, Network
-from shared.pow import difficulty, hashrate
+from shared.pow import change_percent, difficulty, hashrate
 from shared.views import Halving, HalvingView, RetargetView, TipView
 
 DAY: Final = 144
 WEEK: Final = 1008
 SPARK_POINTS: Final = 100
 SPARK_BLOCKS: Final = 2 * RETARGET_INTERVAL
-"""Blocks that the sparklines look back; never more than a fresh start knows, so that a rebuild shows the same."""
+"""Blocks that the sparklines look back; never more than a fresh start knows, so that a rebuild shows the same. That of
+the difficulty begins with the period before the present one: of a part of a period nobody can tell its difficulty."""
 
 _CLAMP: Final = 4.0
 """An adjustment changes difficulty fourfold at most (CalculateNextWorkRequired)."""
@@ -41,8 +42,8 @@ def tip_view(network: Network, headers: Headers, tip_hash: str) -> TipView:
     top = len(headers) - 1
     height = headers.tip
     bits = headers.bits[-1]
-    step = max(1, min(SPARK_BLOCKS, top) // SPARK_POINTS)
-    places = range(top - min(SPARK_BLOCKS, top) // step * step, top + 1, step)[-SPARK_POINTS:]
+    places = _places(top - min(SPARK_BLOCKS, top), top)
+    before = max(0, top - height % RETARGET_INTERVAL - RETARGET_INTERVAL)  # the period before, as `previous_change`
     return TipView(
         network=network.name,
         height=height,
@@ -50,7 +51,7 @@ def tip_view(network: Network, headers: Headers, tip_hash: str) -> TipView:
         time=headers.times[-1],
         median_time=headers.median_time,
         bits=f"{bits:08x}",
-        difficulty=difficulty(bits),
+        difficulty=difficulty(headers.period_bits(height)),
         chainwork=f"{headers.works[-1]:064x}",
         hashrate=hashrate(headers.times, headers.works, top, DAY),
         hashrate_7d=hashrate(headers.times, headers.works, top, WEEK),
@@ -62,8 +63,17 @@ def tip_view(network: Network, headers: Headers, tip_hash: str) -> TipView:
         hashrate_history=[
             (headers.times[place], hashrate(headers.times, headers.works, place, DAY)) for place in places if place
         ],
-        difficulty_history=[(headers.times[place], difficulty(headers.bits[place])) for place in places],
+        difficulty_history=[
+            (headers.times[place], difficulty(headers.period_bits(headers.first + place)))
+            for place in _places(before, top)
+        ],
     )
+
+
+def _places(first: int, last: int) -> range:
+    """At most SPARK_POINTS places, evenly spaced, that end with the last."""
+    step = max(1, (last - first) // SPARK_POINTS)
+    return range(last - (last - first) // step * step, last + 1, step)[-SPARK_POINTS:]
 
 
 def halving_view(network: Network, headers: Headers) -> HalvingView:
@@ -105,13 +115,15 @@ def retarget_view(network: Network, headers: Headers) -> RetargetView:
     average = (headers.times[-1] - start_time) / intervals if intervals else float(TARGET_SPACING)
     average = min(max(average, 0.001), _SLOWEST) if network.retargets else spacing(network, headers)
     change = 0.0
+    present = difficulty(headers.period_bits(start))
     if network.retargets and intervals:
         ratio = _TIMESPAN / (average * (RETARGET_INTERVAL - 1))
-        change = 100 * (min(max(ratio, 1 / _CLAMP), _CLAMP) - 1)
+        lowest = min(difficulty(network.pow_limit_bits) / present, 1.0)
+        change = 100 * (min(max(ratio, 1 / _CLAMP, lowest), _CLAMP) - 1)
     previous: float | None = None
-    if network.retargets and start and headers.knows(start) and headers.knows(start - 1):
-        before = difficulty(headers.bits[start - 1 - headers.first])
-        previous = round(100 * (difficulty(headers.bits[start - headers.first]) / before - 1), 4)
+    before = start - RETARGET_INTERVAL
+    if network.retargets and headers.knows(before):
+        previous = round(change_percent(present, difficulty(headers.period_bits(before))), 4)
     return RetargetView(
         start_height=start,
         start_time=start_time,

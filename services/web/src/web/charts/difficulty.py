@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.networks import RETARGET_INTERVAL, Network
-from shared.pow import difficulty
+from shared.pow import change_percent, difficulty
 from shared.records import Header
 from shared.views import HistoryView
 from web.charts.chart import Chart, Column, Figure, Line, Table
@@ -50,7 +50,7 @@ class Levels:
         """Percent against the period before; None where that one is not known."""
         if place == 0 or self.periods[place - 1] != self.periods[place] - 1:
             return None
-        return (self.values[place] / self.values[place - 1] - 1) * 100
+        return change_percent(self.values[place], self.values[place - 1])
 
     def length(self, place: int) -> int | None:
         """Seconds that the period before took."""

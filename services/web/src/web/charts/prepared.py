@@ -78,11 +78,12 @@ class Built(Generic[T]):
         if held is not None and held[0] == version:
             self._kept.move_to_end(key)
             return held[1]
-        made = await self._flights.do(key, build)
-        self._kept[key] = (version, made)
-        self._kept.move_to_end(key)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        made = await self._flights.do((key, version), build)
+        if self._kept.get(key) is held:  # else another version was filed meanwhile, which may be the newer one
+            self._kept[key] = (version, made)
+            self._kept.move_to_end(key)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
         return made
 
     async def close(self) -> None:

@@ -1,0 +1,101 @@
+"""chain-history as it runs - its consumer, its stream, a real Valkey - where the fold alone would not show it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from chain_history import app
+from local_run.valkey import EmbeddedValkey
+from shared import commit, redis
+from shared.events.blocks import BlockConnected
+from shared.views import HistoryView
+from support.chain_samples import chain, loaded
+from support.ledger import KEYS, producer, running, service
+from support.stack import until
+
+NAME = "chain-history"
+
+
+async def shows(client: redis.Client, tip: BlockConnected, limit: float = 10) -> HistoryView:
+    """The view, once it ends with this block."""
+
+    async def there() -> HistoryView | None:
+        raw = await client.hget(KEYS.history_views, "history")
+        view = msgspec.json.decode(raw, type=HistoryView) if raw else None
+        return view if view is not None and view.hash == tip.hash else None
+
+    view = await until(there, limit, f"the view ends with block {tip.height}")
+    assert view is not None
+    return view
+
+
+@pytest.fixture(autouse=True)
+def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader notices within its blocking time that it is to stop."""
+    monkeypatch.setattr(redis, "BLOCK_MS", 50)
+
+
+async def asked_again(client: redis.Client) -> int:
+    """How often the producer was asked to begin anew."""
+    return sum(fields[b"type"] == b"gap.detected" for _, fields in await client.xrange(KEYS.ops))
+
+
+async def test_a_beginning_that_is_too_deep_begins_with_nothing(
+    client: redis.Client, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More blocks in a day than are kept in full: nobody can say which transactions follow those that go."""
+    for module in ("recent", "store"):
+        monkeypatch.setattr(f"chain_history.{module}.REORG_BLOCKS", 50)
+    blocks = [msgspec.structs.replace(block, time=1_300_000_000 + block.height) for block in chain(100)]
+    writer = await producer(client)
+    async with running(valkey.url, app.run, NAME):
+        await writer.publish([loaded(blocks[:10]), *blocks[10:]])
+        await shows(client, blocks[-1])
+        other = chain(30, on=blocks[:60], salt=7)
+        await writer.publish([loaded(other[:80]), *other[80:]])
+        view = await shows(client, other[-1])
+        assert await asked_again(client) == 0
+    assert (view.height, view.first_header, view.measured) == (90, 0, 10)
+
+
+async def test_headers_without_hashes_begin_with_their_tip(client: redis.Client, valkey: EmbeddedValkey) -> None:
+    """As chain-ingest published them before it told hashes: what lies below comes with the backfill."""
+    blocks = chain(120)
+    without = msgspec.structs.replace(loaded(blocks[:100]), hashes=[])
+    writer = await producer(client)
+    async with running(valkey.url, app.run, NAME):
+        await writer.publish([loaded(blocks[:50]), *blocks[50:60]])
+        await shows(client, blocks[59])
+        await writer.publish([without])
+    async with running(valkey.url, app.run, NAME):  # stopped with nothing but that beginning
+        await writer.publish(list(blocks[100:]))
+        view = await shows(client, blocks[-1])
+        assert await asked_again(client) == 0
+    assert (view.height, view.first_header, view.measured) == (120, 101, 20)
+    assert view.floor_hash == blocks[99].hash
+
+
+async def test_a_stop_waits_for_the_commit(
+    client: redis.Client, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = chain(20)
+    await (await producer(client)).publish([loaded(blocks[:10]), *blocks[10:]])
+    it = service(valkey.url, NAME)
+    carried_out = commit.Cursor.commit
+
+    async def slow(self: commit.Cursor, *arguments: Any) -> None:
+        it.stopping.set()
+        await asyncio.sleep(0.3)
+        await carried_out(self, *arguments)
+
+    monkeypatch.setattr(commit.Cursor, "commit", slow)
+    try:
+        await asyncio.wait_for(app.run(it), 8)
+    finally:
+        await it.close()
+    cursor: bytes = await client.hget(KEYS.history_checkpoint, "cursor") or b""
+    assert cursor.split()[1:2] == [b"11"], "the batch that was begun is there"
