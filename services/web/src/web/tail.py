@@ -21,6 +21,9 @@ from web.cursor import BEGINNING, EntryId
 BATCH: Final = 500
 """Entries read at once."""
 
+SEQ_DIGITS: Final = 19
+"""More than these count nothing."""
+
 LINGER: Final = 10.0
 """Seconds that a tail is kept after its last listener went, so that a reload does not restart it."""
 
@@ -185,12 +188,12 @@ def unbroken(seq: int | None, batch: Sequence[Entry]) -> bool:
 
 
 def parse(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    """An entry as redis-py gives it."""
-    seq = fields.get(b"seq", b"")
+    """An entry as redis-py gives it. What no service of ours wrote may hold anything."""
+    seq, kind = fields.get(b"seq", b""), fields.get(b"type", b"")
     return Entry(
         EntryId.of(entry_id),
-        fields.get(b"type", b"message"),
-        int(seq) if seq.isdigit() else None,
+        kind if kind and not kind.splitlines()[1:] and not kind.endswith((b"\r", b"\n")) else b"message",
+        int(seq) if seq.isdigit() and len(seq) < SEQ_DIGITS else None,
         fields.get(b"data", b"null"),
     )
 
