@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from web.audience import Batch, message
-from web.cursor import BEGINNING, EntryId, encode
+from web.cursor import ALL_KEPT, BEGINNING, EntryId, encode
 from web.tail import Entry, end_of, parse, unbroken
 
 CAP: Final = 20_000
-"""Entries of one stream that are sent again at most; beyond it the client reads the state anew."""
+"""Entries of one stream that are sent after a cursor at most; beyond it the client reads the state anew."""
 
 PAGE: Final = 500
 """Entries read from Redis at once."""
@@ -53,7 +53,8 @@ async def _entries(redis: Any, name: str, key: str, span: Span) -> AsyncIterator
     since, until, last_seq = span.since[name], span.until[name], span.sequences[name]
     if since > until:
         raise Trimmed(f"{name}: the cursor is ahead of the stream, which began anew")
-    seq = await _check_start(redis, name, key, since)
+    everything = since == ALL_KEPT  # wherever it begins, and however much it is: the stream itself is bounded
+    seq = None if everything else await _check_start(redis, name, key, since)
     if seq is not None and last_seq is not None and last_seq - seq > CAP:
         raise Trimmed(f"{name}: {last_seq - seq} entries since the cursor are more than {CAP}")
     after, sent = since, 0
@@ -65,7 +66,7 @@ async def _entries(redis: Any, name: str, key: str, span: Span) -> AsyncIterator
         if not unbroken(seq, page):
             raise Trimmed(f"{name}: entries after the cursor are gone")
         sent += len(page)
-        if sent > CAP:
+        if sent > CAP and not everything:
             raise Trimmed(f"{name}: more than {CAP} entries since the cursor")
         after, seq = page[-1].id, page[-1].seq
         yield page
