@@ -301,7 +301,7 @@ async def test_old_http_gets_plain_bytes(bare: Any, writer: Any) -> None:
     assert b"chunked" not in head.lower()
     assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"retry: 1000\nid: 0-0")
     await writer.add(writer.keys.blocks, block_connected(3))
-    assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"event: block.connected\nid: ")
+    assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"event: block.connected\ndata: ")
     out.close()
     await out.wait_closed()
 

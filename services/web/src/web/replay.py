@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from web.audience import Batch, message
+from web.audience import Batch, closing
 from web.cursor import ALL_KEPT, BEGINNING, EntryId, encode
 from web.tail import Entry, end_of, parse, unbroken
 
@@ -41,11 +41,11 @@ async def missed(redis: Any, keys: Mapping[str, str], streams: Sequence[str], sp
         if name not in span.since or span.since[name] == span.until[name]:
             continue
         async for page in _entries(redis, name, keys[name], span):
-            raw = []
+            pieces: list[bytes] = []
             for entry in page:
                 positions[name] = entry.id
-                raw.append(message(entry.kind.decode(errors="replace"), entry.data, encode(streams, positions)))
-            yield Batch(b"".join(raw), len(raw))
+                pieces += (entry.content, closing(encode(streams, positions)))
+            yield Batch(*pieces, count=len(page))
         positions[name] = span.until[name]
 
 
