@@ -134,7 +134,6 @@ async def test_beyond_the_bound_of_all_the_slowest_are_told_and_let_go(
     """Nobody alone waits for too much, all together do."""
     monkeypatch.setattr(audience, "TOTAL_BYTES", 400_000)
     port = int(bare.url.rsplit(":", 1)[1])
-    loop = asyncio.get_running_loop()
     sets = ("txs", "txs,blocks", "txs,fees", "txs,ops")
     async with AsyncExitStack() as stack:
         slow = [await connected(stack, port, f"/api/v1/events?streams={streams}", buffer=4_096) for streams in sets]
