@@ -15,7 +15,7 @@ from web.snapshot import Snapshot
 NOW = time.time()  # for the whole module, whenever its tests run
 health = partial(web_samples.health, now=NOW)
 WELL = tuple(health(name) for name in conditions.PRODUCERS)
-EMPTY = Snapshot(NETWORKS["main"], read_at=NOW, services=WELL)
+EMPTY = Snapshot(NETWORKS["main"], read_at=NOW, services=WELL, truth=web_samples.truths(NOW))
 
 
 def full(**changes: Any) -> Snapshot:
@@ -83,4 +83,4 @@ def test_a_stale_fold_makes_web_unready() -> None:
     [reason] = conditions.unready(stale, NOW)
     assert reason.startswith("mempool: last heartbeat ")
     assert conditions.unready(full(services=WELL[:2]), NOW) == ["mempool: no heartbeat"]
-    assert "mempool: no state" in conditions.unready(full(mempool=None), NOW)
+    assert any(why.startswith("mempool: no state; ") for why in conditions.unready(full(mempool=None), NOW))

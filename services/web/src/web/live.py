@@ -26,6 +26,7 @@ class LivePage(Audience):
         self._page = page
         self._pages = pages
         self._marks: dict[str, str] = {}
+        self._whole: tuple[list[str], Batch] | None = None
         self._closed = False
 
     def changed(self) -> None:
@@ -46,17 +47,25 @@ class LivePage(Audience):
         client = Client(request)
         try:
             await client.open({})
-            cards = self._pages.cards(self._page)
-            if not self.clients:
-                self._marks = {name: card.mark for name, card in cards.items()}
-            client.push(_batch({name: card.html for name, card in cards.items()}))
+            client.push(self._beginning())
             self.clients.add(client)
             await client.run(lambda: _GONE)
         except (ConnectionError, TimeoutError):
             pass  # the client went, or stopped reading
         finally:
-            self.clients.discard(client)
+            self.part(client)
         return client.response
+
+    def _beginning(self) -> Batch:
+        """All cards as they are now: one encoding for all who come while they stay so."""
+        cards = self._pages.cards(self._page)
+        if not self.clients:
+            self._marks = {name: card.mark for name, card in cards.items()}
+        html = {name: card.html for name, card in cards.items()}
+        shown: list[str] = list(html.values())
+        if self._whole is None or any(one is not other for one, other in zip(self._whole[0], shown, strict=True)):
+            self._whole = shown, _batch(html).keep()
+        return self._whole[1]
 
     def dismiss(self) -> None:
         """End every connection and accept no more."""

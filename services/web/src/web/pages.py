@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from shared.logging import Trouble
 from web import conditions, figures, formats
 from web.answers import HTML, PAGE_HEADERS, Answer
 from web.backfill import backfill
 from web.document import MAX_AGE
-from web.snapshot import Part
+from web.snapshot import Part, is_down
 from web.state import State
+from web.truth import DOMAINS, Domain
 
 _HERE: Final = Path(__file__).parent
-_TIMES: Final = re.compile(r"(<time [^>]*data-(?:ago|since|until)[^>]*>)[^<]*")
+_MOVES: Final = re.compile(r"(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
+"""What in a card changes with the clock alone: how long ago something was, and what time it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,21 @@ class Page:
     title: str
     cards: tuple[str, ...]
 
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """Whose figures it shows."""
+        shown = {part for name in self.cards if name not in _COMMON for part in CARDS[name]}
+        return tuple(domain for domain in DOMAINS if domain in shown)
+
 
 _CHAIN: Final[tuple[Part, ...]] = ("chain", "notices")
 _MEMPOOL: Final[tuple[Part, ...]] = ("mempool", "notices")
 _BOTH: Final[tuple[Part, ...]] = ("chain", "mempool", "notices")
+_TRUTH: Final[tuple[Part, ...]] = (*_BOTH, "truth")
 
 CARDS: Final[dict[str, tuple[Part, ...]]] = {
-    "notices": ("notices", "chain", "mempool"),
-    "foot": _BOTH,
+    "notices": _TRUTH,
+    "foot": _TRUTH,
     "price": (),
     "height": _CHAIN,
     "next_fee": _MEMPOOL,
@@ -105,12 +116,18 @@ PAGES: Final = {
 
 
 class Card:
-    """One card as it was rendered last; `mark` changes only when something other than an age did."""
+    """One card as it was rendered last; `mark` changes only when something other than an age did.
 
-    __slots__ = ("_render", "html", "mark", "rendered_at", "stale")
+    One that cannot be rendered says so in its place (`instead`), and why in `broken`.
+    """
 
-    def __init__(self, render: Callable[[], str]) -> None:
+    __slots__ = ("_instead", "_render", "_trouble", "broken", "html", "mark", "rendered_at", "stale")
+
+    def __init__(self, render: Callable[[], str], instead: str, trouble: Trouble) -> None:
         self._render = render
+        self._instead = instead
+        self._trouble = trouble
+        self.broken = ""
         self.html = Markup("")
         self.mark = ""
         self.rendered_at = 0.0
@@ -119,20 +136,40 @@ class Card:
     def current(self, now: float) -> Markup:
         """The card, rendered anew where that is due."""
         if self.stale or now - self.rendered_at >= MAX_AGE:
-            self.html = Markup(self._render())  # noqa: S704 - what a template of ours made, escaped there
-            self.mark = _TIMES.sub(r"\1", self.html)
+            self.html = Markup(self._made())  # noqa: S704 - what a template of ours made, escaped there
+            self.mark = _MOVES.sub("", self.html)
             self.rendered_at = now
             self.stale = False
         return self.html
+
+    def _made(self) -> str:
+        try:
+            made = self._render()
+        except Exception as error:  # whatever a view holds: the rest of the page stands
+            self.broken = f"{type(error).__name__}: {error}"[:200]
+            self._trouble.failed(error)
+            return self._instead
+        self.broken = ""
+        self._trouble.ended()
+        return made
 
 
 class Pages:
     """Renders pages and cards of one state."""
 
-    def __init__(self, state: State, assets: Mapping[str, str], version: str, streams: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        state: State,
+        assets: Mapping[str, str],
+        version: str,
+        streams: tuple[str, ...],
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
         self._state = state
+        self._log = log
         self._environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
+            extensions=["jinja2.ext.loopcontrols"],
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -151,6 +188,7 @@ class Pages:
             occupied=figures.occupied,
             band_label=figures.band_label,
             price_absence=conditions.PRICE_UNSET,
+            is_down=is_down,
         )
         for name in self._environment.list_templates():  # a broken one is found at the start, and no reader waits
             self._environment.get_template(name)
@@ -159,7 +197,13 @@ class Pages:
 
     def _card(self, name: str, parts: tuple[Part, ...]) -> Card:
         template = self._environment.get_template(f"cards/{name}.html")
-        card = Card(lambda: template.render(self._context()))
+        domains = [domain for domain in DOMAINS if domain in parts]
+        instead = self._environment.get_template("broken.html").render(name=name, title=formats.label(name))
+        card = Card(
+            lambda: template.render(self._context(), domains=domains),
+            instead,
+            Trouble(self._log.bind(card=name), "card"),
+        )
 
         def changed() -> None:
             card.stale = True
@@ -169,10 +213,15 @@ class Pages:
 
     def _context(self) -> dict[str, Any]:
         snapshot = self._state.snapshot
-        now = time.time()
+        now = self._state.now
+        ahead = time.time() - now  # ages on a page count by our wall clock, as the browser's do
+        moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
         return {
             "s": snapshot,
             "now": now,
+            "ahead": ahead,
+            "as_of": {name: None if ms is None else ms / 1000 + ahead for name, ms in moments.items()},
+            "late": conditions.aged(snapshot, now),
             "notices": self._state.notices,
             "chain_absence": conditions.chain_absence(snapshot, now),
             "mempool_absence": conditions.mempool_absence(snapshot, now),
@@ -187,6 +236,14 @@ class Pages:
         for card in cards.values():
             card.current(now)
         return cards
+
+    def broken(self) -> list[str]:
+        """What cannot be shown now, and why: one line for each such card."""
+        now = time.monotonic()
+        for card in self._cards.values():
+            card.current(now)
+        broken = {name: card.broken for name, card in self._cards.items() if card.broken}
+        return [f"page: card {name} cannot be shown: {why}" for name, why in broken.items()]
 
     def page(self, page: Page) -> Answer:
         """The whole page."""

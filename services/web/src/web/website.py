@@ -20,7 +20,7 @@ from web.charts.pages import ChartPages
 from web.charts.reading import SeriesReader
 from web.charts.routes import PREFIXES, ChartApi
 from web.charts.store import Charts
-from web.document import Document
+from web.document import MAX_AGE, Document
 from web.events import Events
 from web.hub import Hub
 from web.live import live_pages
@@ -28,6 +28,7 @@ from web.pages import CHARTS, PAGES, Page, Pages
 from web.snapshot import PARTS, Part, Snapshot
 from web.state import State
 from web.telemetry import Telemetry
+from web.truth import DOMAINS, Domain
 
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""
@@ -61,7 +62,7 @@ class Site:
         self.hub = Hub(streams, connect, log, self._fail)
         self._events = Events(self.hub, streams, redis)
         self._assets = Assets(log)
-        self._pages = Pages(self.state, self._assets.urls, version, tuple(streams))
+        self._pages = Pages(self.state, self._assets.urls, version, tuple(streams), log)
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.state, reader)
         self._chart_api = ChartApi(self.state, self.charts, reader)
@@ -75,31 +76,42 @@ class Site:
     def _documents(self) -> dict[str, Document]:
         documents = {page.path: self._page(page) for page in PAGES.values() if page is not CHARTS}
         chain: tuple[Part, ...] = ("chain",)
-        mempool: tuple[Part, ...] = ("mempool",)
+        fees: tuple[Part, ...] = ("mempool", "truth")
         both: tuple[Part, ...] = ("chain", "mempool")
-        for path, parts, build in (
-            ("/api/v1/overview", (*both, "notices"), api.overview),
-            ("/api/v1/fees/recommended", mempool, api.fees_recommended),
-            ("/api/v1/fees/mempool-blocks", mempool, api.fees_mempool_blocks),
-            ("/api/mempool", mempool, api.mempool),
-            ("/api/blocks/tip/height", chain, api.tip_height),
-            ("/api/blocks/tip/hash", chain, api.tip_hash),
+        for path, parts, domains, build in (
+            ("/api/v1/overview", (*both, "truth", "notices"), DOMAINS, api.overview),
+            ("/api/v1/fees/recommended", fees, ("mempool",), api.fees_recommended),
+            ("/api/v1/fees/precise", fees, ("mempool",), api.fees_precise),
+            ("/api/v1/fees/mempool-blocks", fees, ("mempool",), api.fees_mempool_blocks),
+            ("/api/mempool", fees, ("mempool",), api.mempool),
+            ("/api/blocks/tip/height", chain, ("chain",), api.tip_height),
+            ("/api/blocks/tip/hash", chain, ("chain",), api.tip_hash),
         ):
-            documents[path] = self._document(parts, _of(build, self.state), max_age=float("inf"))
+            documents[path] = self._document(parts, _of(build, self.state), domains=domains)
         documents["/api/v1/difficulty-adjustment"] = self._document(
-            chain, lambda: api.difficulty_adjustment(self.state.snapshot, time.time()), max_age=1.0
+            chain,
+            lambda: api.difficulty_adjustment(self.state.snapshot, time.time()),
+            domains=("chain",),
+            max_age=1.0,
         )
         documents["/api/v1/status"] = self._document(
-            PARTS, lambda: api.status(self.state.snapshot, self.state.notices, time.time())
+            PARTS, lambda: api.status(self.state.snapshot, self.state.notices, self.state.now)
         )
         return documents
 
     def _page(self, page: Page) -> Document:
         parts: tuple[Part, ...] = PARTS if page.name == "status" else ("chain", "mempool", "notices")
-        return self._document(parts, lambda: self._pages.page(page))
+        return self._document(parts, lambda: self._pages.page(page), domains=page.domains)
 
-    def _document(self, parts: tuple[Part, ...], build: Callable[[], Answer], max_age: float = 10.0) -> Document:
-        made = Document(build, max_age)
+    def _document(
+        self,
+        parts: tuple[Part, ...],
+        build: Callable[[], Answer],
+        *,
+        domains: tuple[Domain, ...] = (),
+        max_age: float = MAX_AGE,
+    ) -> Document:
+        made = Document(build, max_age, age=(lambda: self.state.age(domains)) if domains else None)
         self.state.subscribe(parts, made.invalidate)
         return made
 
@@ -118,10 +130,13 @@ class Site:
         router.add_get("/static/{name}", self._guarded(self._assets.handle))
         router.add_get("/api/v1/events", self._guarded(self._events.handle))
         router.add_get("/healthz", self._answering(lambda: _ALIVE))
-        router.add_get("/readyz", self._answering(lambda: api.readiness(self.state.snapshot, time.time())))
+        router.add_get("/readyz", self._answering(self._readiness))
         router.add_get("/metrics", self._answering(self._telemetry.answer))
         router.add_route("*", "/{path:.*}", self._elsewhere)
         return app
+
+    def _readiness(self) -> Answer:
+        return api.readiness(self.state.snapshot, self.state.now, self._pages.broken())
 
     def _answering(self, build: Callable[[], Answer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -218,5 +233,5 @@ class Site:
         await self.hub.close()
 
 
-def _of(build: Callable[[Snapshot], Answer], state: State) -> Callable[[], Answer]:
-    return lambda: build(state.snapshot)
+def _of(build: Callable[[Snapshot, float], Answer], state: State) -> Callable[[], Answer]:
+    return lambda: build(state.snapshot, state.now)
