@@ -86,7 +86,7 @@ async def test_a_preferred_node_that_comes_back_behind(tmp_path: Path, states: T
 
             async def followed() -> bool:
                 entries = await stack.entries(stack.keys.blocks)
-                return entries[-1][3]["hash"] == missing[-1]
+                return bool(entries[-1][3]["hash"] == missing[-1])
 
             await until(followed, 30, "the spare node's blocks are published")
             await first.start()
@@ -114,12 +114,12 @@ async def test_a_slow_link(stack: Stack, states: Table, full: bool) -> None:
     coins = await fan_out(stack.node, await mined_coins(stack.node, 1), 400)
     await stack.start()
     await stack.synced()
-    async with SlowLink(stack.node.rpc_port) as link, wrong(stack, states, "a slow link to the node") as state:
+    async with SlowLink(stack.node.rpc_port, 1e9) as link, wrong(stack, states, "a slow link to the node") as state:
         await stack.stop("chain-ingest")
         await stack.start("chain-ingest", MAIN_RPC_URL=link.url)
         await stack.synced()
         transactions = [built for coin in coins for built in chain(coin, 5, [3, 20])]
-        link.bytes_per_second = 20_000 if full else 100_000
+        link.rate = 20_000 if full else 100_000
         for part in range(8):
             await send(stack.node, transactions[part * 250 : (part + 1) * 250])
             await mine(stack.node)
@@ -132,7 +132,7 @@ async def test_a_slow_link(stack: Stack, states: Table, full: bool) -> None:
             return len(heights) >= 4
 
         await until(advances, 180, "blocks come one after the other")
-        link.bytes_per_second = 0
+        link.rate = 1e9
         await state.well(60)
 
 
