@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -168,18 +168,27 @@ async def test_a_process_that_was_given_the_holders_id_is_not_the_holder(
         assert await lease(client).try_acquire()
 
 
-async def test_a_killed_holder_that_nobody_has_collected_yet_is_gone(
-    valkey: EmbeddedValkey, client: redis.Client
-) -> None:
-    process = subprocess.Popen([sys.executable, "-c", _HOLD, valkey.url], stdout=subprocess.PIPE)  # noqa: S603
+@contextmanager
+def killed_and_not_collected(url: str) -> Iterator[None]:
+    """A holder that is dead, but whose parent has not asked for its end yet."""
+    process = subprocess.Popen([sys.executable, "-c", _HOLD, url], stdout=subprocess.PIPE)
     try:
-        await until(lambda: client.get(KEY), 20, "it holds the lease")
+        assert process.stdout is not None
+        assert process.stdout.readline()
         process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, but still there
-        assert await lease(client).try_acquire()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        yield
     finally:
         process.kill()
         process.communicate()
+
+
+async def test_a_killed_holder_that_nobody_has_collected_yet_is_gone(
+    valkey: EmbeddedValkey, client: redis.Client
+) -> None:
+    with killed_and_not_collected(valkey.url):
+        assert await client.get(KEY)
+        assert await lease(client).try_acquire()
 
 
 @pytest.mark.parametrize("held", ["", "nonsense", "host pid 1", f"{os.getpid()}"])

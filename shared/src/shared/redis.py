@@ -8,7 +8,6 @@ may repeat safely. `redis+cluster://a:1,b:2` and `redis+sentinel://a:1,b:2/SERVI
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable
 from typing import Any, Final, TypeAlias, cast
@@ -66,9 +65,6 @@ _SAID: Final = {
 }
 """What the first word of an error says, for a person."""
 
-_CODE: Final = re.compile(r"(?:^|caused error: )(\S*)")
-"""An error's first word, also where redis-py tells which command of a pipeline it answers."""
-
 _LONGEST: Final = 300
 
 
@@ -76,7 +72,8 @@ def words(error: BaseException, url: str = "") -> str:
     """What is wrong with Redis, in words for a person; `url` is the address in use and is masked."""
     text = str(error)[:_LONGEST] or type(error).__name__
     at = f" (REDIS_URL={mask_url(url)!r})" if url else ""
-    code = getattr(error, "status_code", None) or _CODE.search(text)[1]  # type: ignore[index]  # it matches anything
+    bare = text.rpartition("caused error: ")[2]  # redis-py tells which command of a pipeline it answers
+    code = getattr(error, "status_code", None) or bare.partition(" ")[0]
     if isinstance(error, exceptions.AuthenticationError):
         return f"Redis refuses the user or the password of REDIS_URL{at}: {text}"
     if code == "NOPERM":
