@@ -201,10 +201,10 @@ async def test_what_is_newer_is_neither_read_nor_changed(
 
 
 PINNED = {
-    "header.1": "aff49d3e",
+    "header.1": "ef44c1e8",
     "block.1": "f55f4c11",
     "bucket.1": "adab51b1",
-    "flow.2": "f2bdf0a8",
+    "flow.2": "908ff890",
     "congestion.2": "2137dfca",
 }
 

@@ -100,6 +100,7 @@ async def test_a_quiet_chain_shows_what_the_node_really_accepts(
         assert fees.precise is not None
         assert set(msgspec.structs.asdict(fees.recommended).values()) == {1}
         assert set(msgspec.structs.asdict(fees.precise).values()) == {0.1}
+        assert found[0].min_fee_rate == first.min_fee_rate == fees.precise.minimumFee
         assert not fees.next_block_full
         assert (first.precise, first.next_block_full) == (fees.precise, False)
         bands = {band.from_rate: band.count for band in fees.histogram if band.count}

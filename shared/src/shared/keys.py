@@ -197,7 +197,7 @@ class Keys:
 
     @property
     def mempool_checkpoint(self) -> str:
-        """Hash of mempool: `cursor` (entry id and sequence of the last entry folded), `synced`, `flow_until`."""
+        """Hash of mempool: `cursor` (where it stands in its stream), `synced`, `flow_until`, `layout` of the state."""
         return self._key("mempool", "checkpoint")
 
     @property
