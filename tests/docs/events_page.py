@@ -41,6 +41,7 @@ _STREAMS: list[tuple[str, str, list[type[Event]]]] = [
             ops.ServiceDegraded,
             ops.ServiceRecovered,
             ops.NodeChanged,
+            ops.ChainRolledBack,
             ops.GapDetected,
             ops.GapRepaired,
         ],

@@ -10,8 +10,10 @@ DashboardError
 └── RpcError               a call to the node failed
     ├── RpcUnreachable     no connection, or no answer within the limit
     ├── RpcUnauthorized    401: user, password or cookie are wrong
+    ├── RpcForbidden       403: the node does not let this user make this call, or nobody from here
     ├── RpcOverloaded      503: the node's work queue is full
     ├── RpcWarmingUp       -28: the node is starting
+    ├── RpcMalformed       the answer is not what was asked for
     └── RpcRefused         the node answered this call with an error of its own (`code`)
 """
 
@@ -56,6 +58,14 @@ class RpcUnreachable(RpcError):
 
 class RpcUnauthorized(RpcError):
     """The node refused user and password, or the cookie."""
+
+
+class RpcForbidden(RpcError):
+    """The node forbids this call to this user (`rpcwhitelist`), or every call from here (`rpcallowip`)."""
+
+
+class RpcMalformed(RpcError):
+    """What the node answered does not decode as what was asked for."""
 
 
 class RpcOverloaded(RpcError):

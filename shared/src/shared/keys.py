@@ -87,7 +87,7 @@ class Keys:
 
     @property
     def chain_producer(self) -> str:
-        """Hash of chain-ingest: `cursor` (sequence of the last entry), `base` (height of the first block published)."""
+        """Hash of chain-ingest: `cursor` (sequence of the last entry), `work` (chainwork of what is published)."""
         return self._key("chain", "producer")
 
     @property
@@ -221,7 +221,7 @@ class Keys:
 
     @property
     def ops(self) -> str:
-        """Stream of `service.*`, `node.changed`, `gap.*`. Keeps OPS_KEEP."""
+        """Stream of `service.*`, `node.changed`, `chain.rolled_back`, `gap.*`. Keeps OPS_KEEP."""
         return self._key("ops", "events")
 
     @property

@@ -29,6 +29,8 @@ class Network:
     pow_limit_bits: int
     genesis_time: int
     genesis_hash: str
+    patience_seconds: int = TARGET_SPACING
+    """How long a node that has fewer blocks than were published may stand still before it is followed down."""
 
     def subsidy(self, height: int) -> int:
         """Satoshi that a block at `height` may create (GetBlockSubsidy)."""
@@ -111,6 +113,7 @@ NETWORKS: Final = {
             pow_limit_bits=0x207FFFFF,
             genesis_time=1296688602,
             genesis_hash="0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
+            patience_seconds=2,  # blocks come when their owner wants, and nobody else has them
         ),
     )
 }

@@ -1,14 +1,17 @@
 """The one client of Bitcoin Core's JSON-RPC: single calls and batches, typed answers, exact amounts.
 
 Errors follow shared.errors. At most CONCURRENCY requests are on their way, since the node's work queue is short
-(16 by default) and answers 503 beyond it. The cookie file is read again when the node refuses it.
+(16 by default) and answers 503 beyond it. The cookie file is read again when the node refuses it. Deadlines are for
+silence, not for the whole: over a slow link an answer may take as long as its bytes need.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import os
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from types import TracebackType
@@ -17,9 +20,18 @@ from typing import Any, Final, Generic, Self, TypeVar
 import aiohttp
 import msgspec
 
-from shared.errors import RpcError, RpcOverloaded, RpcRefused, RpcUnauthorized, RpcUnreachable, RpcWarmingUp
+from shared.errors import (
+    RpcForbidden,
+    RpcMalformed,
+    RpcOverloaded,
+    RpcRefused,
+    RpcUnauthorized,
+    RpcUnreachable,
+    RpcWarmingUp,
+)
 from shared.networks import COIN
 from shared.settings import NodeSettings
+from shared.tasks import together
 
 T = TypeVar("T")
 
@@ -27,7 +39,13 @@ CONCURRENCY: Final = 8
 BATCH: Final = 200
 """Calls in one request."""
 
-TIMEOUT: Final = 30.0
+SILENCE_SECONDS: Final = 30.0
+"""How long a node may send nothing: until an answer begins, and within it."""
+
+LEAST_BYTES_PER_SECOND: Final = 1_000
+"""An answer that comes in slower than this, measured after SILENCE_SECONDS, is given up."""
+
+CONNECT_SECONDS: Final = 5.0
 WARMING_UP: Final = -28
 NOT_FOUND: Final = -5
 """RPC_INVALID_ADDRESS_OR_KEY: what a transaction or block that the node does not know is answered with."""
@@ -69,11 +87,12 @@ class RpcClient:
         self.node = node
         self._session: aiohttp.ClientSession | None = None
         self._authorization = ""
+        self._answered = False  # any call, ever: so calls from here are allowed
         self._limit = asyncio.Semaphore(CONCURRENCY)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT, sock_connect=5),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
             connector=aiohttp.TCPConnector(limit=CONCURRENCY, keepalive_timeout=20),
         )
         return self
@@ -89,7 +108,7 @@ class RpcClient:
         """One call; `kind` is the type that its result is decoded as."""
         body = msgspec.json.encode({"jsonrpc": "1.0", "id": 0, "method": method, "params": params})
         one, _ = _decoder(kind)
-        return _result(method, self._decode(one, await self._post(body)))
+        return _result(method, _decode(one, await self._post(body, [method])))
 
     async def rest(self, path: str) -> bytes | None:
         """What the node's REST interface answers to GET `/rest/PATH`; None where it gives no such answer.
@@ -101,7 +120,7 @@ class RpcClient:
             raise RuntimeError("RpcClient is used outside of its context")
         try:
             async with self._limit, self._session.get(f"{self.node.rpc_url.rstrip('/')}/rest/{path}") as response:
-                return await response.read() if response.status == 200 else None
+                return await _read(response) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
@@ -113,12 +132,8 @@ class RpcClient:
         parts = [calls[start : start + BATCH] for start in range(0, len(calls), BATCH)]
         if len(parts) == 1:
             return await self._batch(parts[0], kind)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._batch(part, kind)) for part in parts]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None  # one cause is enough: the others failed of the same
-        return [result for task in tasks for result in task.result()]
+        answers = await together(*(self._batch(part, kind) for part in parts))
+        return [result for answer in answers for result in answer]
 
     async def _batch(self, calls: Sequence[tuple[str, Sequence[Any]]], kind: Any) -> list[Any]:
         body = msgspec.json.encode(
@@ -128,7 +143,7 @@ class RpcClient:
             ]
         )
         _, many = _decoder(kind)
-        responses = self._decode(many, await self._post(body))
+        responses = _decode(many, await self._post(body, [method for method, _ in calls]))
         results: list[Any] = [None] * len(calls)
         for response in responses:
             method = calls[response.id][0]
@@ -138,14 +153,7 @@ class RpcClient:
                 results[response.id] = error
         return results
 
-    @staticmethod
-    def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
-        try:
-            return decoder.decode(raw)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise RpcError(f"the node's answer is not what was asked for: {error}; it begins {raw[:120]!r}") from error
-
-    async def _post(self, body: bytes) -> bytes:
+    async def _post(self, body: bytes, methods: Sequence[str]) -> bytes:
         delay = 0.05
         for attempt in range(_OVERLOAD_RETRIES):
             async with self._limit:
@@ -156,10 +164,9 @@ class RpcClient:
             if status == 401:
                 raise RpcUnauthorized(self._refused())
             if status == 403:
-                raise RpcUnauthorized(
-                    f"{self.node.rpc_url} forbids calls from here (403): see rpcallowip, rpcwhitelist"
-                )
+                raise RpcForbidden(self._forbidden(methods))
             if status != 503:
+                self._answered = True
                 return raw
             if attempt + 1 < _OVERLOAD_RETRIES:
                 await asyncio.sleep(delay)
@@ -174,9 +181,9 @@ class RpcClient:
         headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
         try:
             async with self._session.post(self.node.rpc_url, data=body, headers=headers) as response:
-                return response.status, await response.read()
+                return response.status, await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RpcUnreachable(f"no answer from the node at {self.node.rpc_url}: {_cause(error)}") from None
+            raise RpcUnreachable(self._unreachable(error)) from None
 
     def _credentials(self) -> str:
         if self.node.rpc_cookie_file is None:
@@ -187,7 +194,7 @@ class RpcClient:
             except OSError as error:
                 raise RpcUnreachable(
                     f"{self.node.prefix}_RPC_COOKIE_FILE={str(self.node.rpc_cookie_file)!r} cannot be read "
-                    f"({error.strerror}): expected the running node's cookie"
+                    f"({error.strerror}): expected the running node's cookie, which it writes as it starts"
                 ) from error
         return "Basic " + base64.b64encode(login.encode()).decode()
 
@@ -200,16 +207,46 @@ class RpcClient:
         )
         return f"the node at {self.node.rpc_url} refuses {what} (401)"
 
+    def _unreachable(self, error: Exception) -> str:
+        """What a person needs of a failed exchange: aiohttp's own words repeat the address three times."""
+        url = self.node.rpc_url
+        if isinstance(error, aiohttp.ClientConnectorError):
+            error = error.os_error
+        if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+            return f"nothing listens at {url}: the node is not running, or is still starting"
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            why = f"no connection within {CONNECT_SECONDS:g} s"
+        elif isinstance(error, aiohttp.ServerTimeoutError):
+            why = f"nothing came for {SILENCE_SECONDS:g} s"
+        elif isinstance(error, OSError) and error.errno is not None:
+            why = os.strerror(error.errno)
+        else:
+            why = str(error) or type(error).__name__
+        return f"no answer from the node at {url}: {why}"
 
-def _cause(error: Exception) -> str:
-    """What a person needs of a failed exchange: aiohttp's own words repeat the address three times."""
-    if isinstance(error, TimeoutError):
-        return f"timeout after {TIMEOUT:g} s"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__
+    def _forbidden(self, methods: Sequence[str]) -> str:
+        names = ", ".join(f"`{method}`" for method in dict.fromkeys(methods))
+        user = base64.b64decode(self._authorization.removeprefix("Basic ")).decode().partition(":")[0]
+        text = f"the node at {self.node.rpc_url} forbids {names} (403): add it to rpcwhitelist of user {user}"
+        return text if self._answered else f"{text}, and this machine to rpcallowip"
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body; raises TimeoutError where it comes in more slowly than is sane."""
+    began = time.monotonic()
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if time.monotonic() - began > SILENCE_SECONDS + len(body) / LEAST_BYTES_PER_SECOND:
+            raise TimeoutError(f"only {len(body):,} bytes came in {time.monotonic() - began:.0f} s")
+    return bytes(body)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise RpcMalformed(f"the node's answer is not what was asked for: {error}; it begins {raw[:120]!r}") from error
 
 
 def _result(method: str, response: _Response[Any]) -> Any:

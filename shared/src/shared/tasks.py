@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, Final
 
 _AGAIN_SECONDS: Final = 0.2
@@ -31,3 +32,13 @@ async def end(*tasks: asyncio.Future[Any]) -> list[Any]:
     if cancelled:
         raise asyncio.CancelledError
     return results
+
+
+async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """The results of all, in order. The first that fails ends the others, and its error alone is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None  # one cause is enough: the others failed of the same
+    return [task.result() for task in tasks]

@@ -7,21 +7,30 @@ import contextlib
 from typing import Final
 
 from chain_ingest.chain import ChainFollower
+from chain_ingest.fetch import Fetcher
 from chain_ingest.follow import Follower
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import Node, NodeUnfit
+from chain_ingest.node import Node, NodeBehind, NodeUnfit
 from chain_ingest.pools import Pools
-from shared import redis
+from chain_ingest.progress import Progress
+from shared import clock, redis
 from shared.bus import Producer
 from shared.errors import ConfigError, Fenced, RpcError
-from shared.events.ops import NodeChanged
-from shared.keys import LEASE_MS
+from shared.events.ops import ChainRolledBack, GapDetected, NodeChanged
+from shared.keys import BLOCKS_KEEP, LEASE_MS, STREAM_CAP, STREAM_KEEP
 from shared.lease import Lease
 from shared.logging import Trouble, chain
 from shared.networks import NETWORKS
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
+from shared.tasks import end
+
+TRIM_SECONDS: Final = 15.0
+"""Between two times that the streams are cut, whatever else goes on."""
+
+STOP_SECONDS: Final = 3.0
+"""How long what goes on may take to end by itself when the service is to stop; then it is cut off, wherever it is."""
 
 RETRY_SECONDS: Final = 1.0
 """Pause before a node that failed is tried again."""
@@ -48,21 +57,42 @@ class Ingest:
         blocks = Producer(client, self._lease, keys.blocks, keys.chain_producer, keys.confirmed("chain"))
         txs = Producer(client, self._mempool_lease, keys.txs, keys.mempool_producer, keys.confirmed("mempool"))
         self._mempool = MempoolFollower(client, keys, txs)
-        pools = Pools(service.settings.pools_file)
-        self._chain = ChainFollower(client, keys, blocks, pools, connected=self._mempool.apply_block)
+        self._chain = ChainFollower(
+            client,
+            keys,
+            blocks,
+            Fetcher(Pools(service.settings.pools_file), nodes),
+            Progress(service.health),
+            connected=self._mempool.apply_block,
+            say=lambda detail: service.say(GapDetected, detail),
+        )
+        self._patience_ms = NETWORKS[service.settings.network].patience_seconds * 1_000
+        self._still: dict[str, tuple[str, int]] = {}  # of nodes that are behind: tip, and since when it has not moved
         self._loaded = False
         self._current = ""
         self._redis_trouble = Trouble(service.log, "redis")
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
 
     async def run(self) -> None:
-        """Publish until stopped; every failure leads back here."""
+        """Publish until stopped. What is cut off in the middle of a commit was carried out in full or not at all."""
+        working = asyncio.create_task(self._run(), name="ingest")
+        stopping = asyncio.create_task(self._service.stopping.wait(), name="stop")
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({working}, timeout=STOP_SECONDS)
+        finally:
+            [ended, _] = await end(working, stopping)
+        if isinstance(ended, Exception):
+            raise ended
+
+    async def _run(self) -> None:
+        """Every failure leads back here."""
         stopping = self._service.stopping
         try:
             while not stopping.is_set():
                 try:
                     if await self._take_leases():
-                        await self._lease.hold(self._mempool_lease.hold(self._follow()))
+                        await self._lease.hold(self._mempool_lease.hold(self._work()))
                 except Fenced as error:
                     self._loaded = False
                     self._service.log.warning("producer_fenced", error=str(error))
@@ -88,38 +118,96 @@ class Ingest:
         await self._pause(LEASE_MS / 12_000)
         return False
 
+    async def _work(self) -> None:
+        """Follow, and keep the streams short meanwhile, however long that takes; either ends both."""
+        tasks = (
+            asyncio.create_task(self._follow(), name="follow"),
+            asyncio.create_task(self._keep_short(), name="trim"),
+        )
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            results = await end(*tasks)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _keep_short(self) -> None:
+        while True:
+            for producer, keep in ((self._chain.producer, BLOCKS_KEEP), (self._mempool.producer, STREAM_KEEP)):
+                if lost := await producer.trim(keep, STREAM_CAP):
+                    detail = f"{producer.stream}: {lost} entries cut that a group had not read"
+                    await self._service.say(GapDetected, detail)
+            await asyncio.sleep(TRIM_SECONDS)
+
     async def _follow(self) -> None:
-        """Follow the first node that answers, the preferred one first."""
+        """Follow the first node that answers and is not behind, the preferred one first."""
         if not self._loaded:
             await self._chain.load()
             await self._mempool.load()
             self._loaded = True
             self._redis_trouble.ended()
         while not self._service.stopping.is_set():
-            reasons = []
+            reasons: list[str] = []
+            behind: list[tuple[NodeSettings, NodeBehind]] = []
             for node in self._nodes:
                 try:
-                    await self._follow_node(node)
+                    await self._follow_node(node, "; ".join(reasons))
                     if self._service.stopping.is_set():
                         return
                     break  # a better node is back: begin with the first again
+                except NodeBehind as error:
+                    behind.append((node, error))
+                    reasons.append(str(error))
                 except (RpcError, NodeUnfit) as error:
                     self._node_trouble[node.name].failed(error)
                     reasons.append(f"node {node.name}: {chain(error)}")
             else:
                 self._service.health.degraded("; ".join(reasons))
+                await self._give_in(behind)
                 await self._pause(RETRY_SECONDS)
 
-    async def _follow_node(self, config: NodeSettings) -> None:
+    async def _give_in(self, behind: list[tuple[NodeSettings, NodeBehind]]) -> None:
+        """Follow down the node that has most, once it has neither moved nor been surpassed for long.
+
+        As one that forgot its newest blocks in a crash, and has no peers to fetch them from.
+        """
+        now = clock.now().steady_ms
+        names = {node.name for node, _ in behind}
+        self._still = {name: seen for name, seen in self._still.items() if name in names}
+        for node, error in behind:
+            best, since = self._still.get(node.name, ("", now))
+            self._still[node.name] = (error.best, since if best == error.best else now)
+        if not behind:
+            return
+        config, _ = max(behind, key=lambda one: one[1].work)
+        waited = now - self._still[config.name][1]
+        if waited < self._patience_ms:
+            return
+        try:
+            async with RpcClient(config) as rpc:
+                done = await self._chain.roll_back(Node(rpc))
+        except RpcError as error:
+            self._node_trouble[config.name].failed(error)
+            return
+        if done:
+            await self._service.say(
+                ChainRolledBack, f"{done}: it has not moved for {waited / 1_000:.0f} s, and no other node has more"
+            )
+
+    async def _follow_node(self, config: NodeSettings, passed_over: str) -> None:
+        """Follow this node. `passed_over`: why the preferred ones are not used."""
         async with RpcClient(config) as rpc:
             node = Node(rpc)
             info = await node.check(NETWORKS[self._service.settings.network].rpc_chain)
+            await self._chain.measure(node)
+            self._still.clear()
             self._node_trouble[config.name].ended()
             detail = f"{config.name} {info.subversion}"
             if self._current != detail:
                 self._current = detail
                 await self._service.say(NodeChanged, detail)
-            self._service.health.note(node=config.name, node_version=info.subversion)
+            self._service.health.note(node=config.name, node_version=info.subversion, passed_over=passed_over or None)
             follower = Follower(self._service, node, self._chain, self._mempool)
             try:
                 await follower.run(better=self._better_than(config))

@@ -1,72 +1,77 @@
 """Follows the best chain: publishes each block that is connected or disconnected, in order, once.
 
-The node's tip is the truth. From it we walk back to the block that we published last, or to the newest ancestor of
-it; what lies between is disconnected down and connected up. Blocks are fetched by hash, never by height.
+The node's tip is the truth, as long as its chain has the work of what is published: a node with less is behind, and
+nothing is taken back for it. From the tip we look for the newest block that we published; what lies between is
+disconnected down and connected up. Blocks are fetched by hash, never by height.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
+import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
-from chain_ingest.block import BlockContents, coinbase_tag, read
-from chain_ingest.node import Header, Node
-from chain_ingest.pools import Pools
+from chain_ingest.fetch import AT_ONCE, AppliedBlock, Fetcher, Unavailable
+from chain_ingest.node import ChainMoved, Header, Node, NodeBehind
+from chain_ingest.progress import Progress
 from shared import redis
 from shared.bus import PUBLISH_AT_ONCE, Producer
-from shared.commit import Commands
-from shared.errors import RpcError, RpcRefused
+from shared.commit import Argument, Commands
+from shared.errors import RpcRefused
 from shared.events.base import Event
 from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoaded
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL
+from shared.rpc import BATCH
 
 FIRST_BLOCKS: Final = 180
-"""Blocks published in full at the first start; the headers below them go into `headers.loaded`.
-
-More than the 144 that are shown, so that they are all there after a reorganisation that leaves a shorter chain.
-"""
+"""Blocks published in full at a beginning; the headers below them go into `headers.loaded`. What lacks more than that
+is a new beginning, and the rest is the backfill's. More than the 144 that are shown, so that they are all there after a
+reorganisation that leaves a shorter chain."""
 
 FIRST_HEADERS: Final = 2 * RETARGET_INTERVAL
 """Headers in `headers.loaded`: the present retarget period and room for a reorganisation."""
 
+JOINED: Final = 365 * 144
+"""Headers in it at most where it goes down to what was published before, so that readers need not forget that."""
+
 REMEMBERED: Final = FIRST_HEADERS + RETARGET_INTERVAL
 """Published hashes kept; a fork below them leads to a new beginning."""
 
-FETCH_AHEAD: Final = 4
-"""Blocks fetched side by side while catching up."""
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedBlock:
-    """A block that was just connected, as far as the mempool must know."""
-
-    hash: str
-    txids: list[str]
-    spent: frozenset[bytes]
-
+TRIES: Final = 3
+"""How often the node's chain is read again at once when it changed meanwhile."""
 
 Connected = Callable[[Node, AppliedBlock], Awaitable[None]]
 """Told of each block right after it was published."""
+
+Say = Callable[[str], Awaitable[None]]
+"""Told what an operator should know."""
 
 
 class ChainFollower:
     """Publishes blocks for one network. Memory is what Redis holds as long as the lease is ours."""
 
     def __init__(
-        self, client: redis.Client, keys: Keys, producer: Producer, pools: Pools, connected: Connected
+        self,
+        client: redis.Client,
+        keys: Keys,
+        producer: Producer,
+        fetcher: Fetcher,
+        progress: Progress,
+        *,
+        connected: Connected,
+        say: Say,
     ) -> None:
         self._redis = client
         self._keys = keys
         self.producer = producer
-        self._pools = pools
+        self._fetcher = fetcher
+        self._progress = progress
         self._connected = connected
+        self._say = say
         self._published: dict[int, str] = {}
+        self._work = 0  # chainwork of what is published; 0 where that is not known
         self.tip_height = -1
-        self.remaining = 0  # blocks still to be published in the present catching up
 
     @property
     def tip_hash(self) -> str:
@@ -79,49 +84,112 @@ class ChainFollower:
         stored: dict[bytes, bytes] = await self._redis.hgetall(self._keys.chain_published)
         self._published = {int(height): block_hash.decode() for height, block_hash in stored.items()}
         self.tip_height = max(self._published, default=-1)
+        work: bytes | None = await self._redis.hget(self._keys.chain_producer, "work")
+        self._work = int(work, 16) if work and self._published else 0
+
+    # --- where the node is -----------------------------------------------------------------------------
+
+    async def measure(self, node: Node) -> None:
+        """Raise NodeBehind where the node's chain has less work than what is published."""
+        best = await node.best_hash()
+        if best != self.tip_hash:
+            self._weigh(node, await node.header(best))
+
+    def _weigh(self, node: Node, tip: Header) -> None:
+        work = int(tip.chainwork, 16)
+        if work >= self._work:
+            return
+        blocks = self.tip_height - tip.height
+        where = f"{blocks} block{'s' * (blocks != 1)} behind" if blocks > 0 else "on a branch with less work than"
+        raise NodeBehind(
+            f"node {node.name} is {where} what was published (it is at {tip.height}, published is {self.tip_height})",
+            tip.hash,
+            work,
+        )
 
     async def sync(self, node: Node) -> bool:
-        """Publish what separates us from the node's tip; returns whether there was anything."""
-        best = await node.best_hash()
-        if best == self.tip_hash:
-            return False
-        path = await self._path(node, best) if self._published else None
-        if path is None:
-            path = await self._begin_anew(node, best)
-        else:
-            ancestor = path[0].height - 1 if path else (await node.header(best)).height
-            await self._disconnect(node, ancestor)
-        await self._connect(node, path)
+        """Publish what separates us from the node's tip; returns whether there was anything.
+
+        Raises NodeBehind where the node has less than is published.
+        """
+        for attempt in range(TRIES):
+            best = await node.best_hash()
+            if best == self.tip_hash:
+                return False
+            tip = await node.header(best)
+            self._weigh(node, tip)
+            try:
+                await self._follow(node, tip)
+                break
+            except ChainMoved:
+                if attempt + 1 == TRIES:
+                    raise
         return True
+
+    async def roll_back(self, node: Node) -> str:
+        """Follow a node that has less, down to what it has; returns what was done, or nothing.
+
+        Only where its chain leaves what is published at a block that is remembered: one that begins anew from the
+        genesis block is on its way up.
+        """
+        tip = await node.header(await node.best_hash())
+        before = self.tip_height
+        if await self._fork(node, tip) is None:
+            return ""
+        await self._follow(node, tip)
+        return f"from block {before} down to the chain of node {node.name}, which ends at block {tip.height}"
 
     async def begin_anew(self, node: Node) -> None:
         """Publish headers and blocks again from the start, for a reader that lost its place."""
-        await self._connect(node, await self._begin_anew(node, await node.best_hash()))
+        tip = await node.header(await node.best_hash())
+        self._weigh(node, tip)
+        await self._connect(node, tip, await self._begin(node, tip))
 
-    async def _path(self, node: Node, best: str) -> list[Header] | None:
-        """Headers above the newest published ancestor, lowest first; None where no ancestor is known."""
-        path: list[Header] = []
-        lowest = min(self._published)
-        block_hash = best
-        while True:
-            header = await node.header(block_hash)
-            if self._published.get(header.height) == header.hash:
-                return path[::-1]
-            if header.height <= lowest:
-                return None
-            path.append(header)
-            block_hash = header.previousblockhash
+    async def _follow(self, node: Node, tip: Header) -> None:
+        path = await self._path(node, tip)
+        if path is None:
+            path = await self._begin(node, tip)
+        else:
+            await self._disconnect(node, tip.height - len(path))
+        await self._connect(node, tip, path)
 
-    async def _begin_anew(self, node: Node, best: str) -> list[Header]:
-        """Publish `headers.loaded` for what lies below the first blocks; returns the headers of those blocks."""
-        tip = await node.header(best)
-        first_block = max(1, tip.height - FIRST_BLOCKS + 1)
+    async def _path(self, node: Node, tip: Header) -> list[Header] | None:
+        """Headers above the newest published block of the node's chain; None where there is none, or too many."""
+        if self._published and tip.previousblockhash == self.tip_hash:
+            return [tip]  # as nearly always
+        fork = await self._fork(node, tip)
+        if fork is None or tip.height - fork > FIRST_BLOCKS:
+            return None
+        headers = await node.branch(fork, tip)
+        if headers[0].hash != self._published[fork]:
+            raise ChainMoved(f"the chain of node {node.name} changed while it was read")
+        return headers[1:]
+
+    async def _fork(self, node: Node, tip: Header) -> int | None:
+        """Height of the newest block that is published and in the node's chain; None where none is remembered."""
+        lowest = min(self._published, default=0)
+        for top in range(min(tip.height, self.tip_height), lowest - 1, -BATCH):
+            heights = range(max(lowest, top - BATCH + 1), top + 1)
+            try:
+                hashes = await node.hashes(heights)
+            except RpcRefused as error:
+                raise ChainMoved(f"the chain of node {node.name} became shorter while it was read") from error
+            for height, block_hash in zip(reversed(heights), reversed(hashes), strict=True):
+                if self._published.get(height) == block_hash:
+                    return height
+        return None
+
+    # --- what is published -----------------------------------------------------------------------------
+
+    async def _begin(self, node: Node, tip: Header, first_block: int = 0) -> list[Header]:
+        """Publish `headers.loaded` for what lies below the first block; returns the headers from that block on."""
+        first_block = min(max(1, first_block or tip.height - FIRST_BLOCKS + 1), tip.height + 1)
         first_header = max(0, first_block - FIRST_HEADERS)
-        headers = await node.headers(await node.hashes(range(first_header, tip.height + 1)))
-        for below, above in itertools.pairwise(headers):
-            if above.previousblockhash != below.hash:
-                raise RpcError("the chain changed while its headers were read")  # the loop tries again
-        base = [header for header in headers if header.height < first_block]
+        fork = await self._fork(node, tip)
+        if fork is not None and fork >= first_block - JOINED:
+            first_header = min(first_header, fork)
+        headers = await node.branch(first_header, tip)
+        base = headers[: first_block - first_header]
         top = base[-1]
         event = HeadersLoaded(
             height=first_header,
@@ -136,14 +204,17 @@ class ChainFollower:
         commands = Commands()
         commands.add("DEL", self._keys.chain_published)
         commands.add("DEL", self._keys.chain_resync)  # whoever asked for this beginning has it now
-        fields = [part for header in base for part in (header.height, header.hash)]
-        commands.spread("HSET", self._keys.chain_published, list(fields))
-        await self.producer.publish([event], commands)
-        self._published = {header.height: header.hash for header in base}
-        self.tip_height = top.height
+        published = {header.height: header.hash for header in base[-REMEMBERED:]}
+        fields: list[Argument] = [part for pair in published.items() for part in pair]
+        commands.spread("HSET", self._keys.chain_published, fields)
+        await self._commit([event], commands, top.chainwork)
+        self._published, self.tip_height = published, top.height
         return headers[len(base) :]
 
     async def _disconnect(self, node: Node, ancestor: int) -> None:
+        if self.tip_height == ancestor:
+            return
+        work = (await node.header(self._published[ancestor])).chainwork
         while self.tip_height > ancestor:
             commands = Commands()
             events: list[Event] = []
@@ -157,20 +228,40 @@ class ChainFollower:
                     )
                 )
                 commands.add("HDEL", self._keys.chain_published, height)
-            await self.producer.publish(events, commands)
+            await self._commit(events, commands, work)
             for _ in events:
                 del self._published[self.tip_height]
                 self.tip_height -= 1
 
-    async def _connect(self, node: Node, path: list[Header]) -> None:
-        self.remaining = len(path)
-        for start in range(0, len(path), FETCH_AHEAD):
-            part = path[start : start + FETCH_AHEAD]
-            fetched = await asyncio.gather(*(self._fetch(node, header) for header in part))
-            for event, applied in fetched:
-                await self._publish(event)
-                await self._connected(node, applied)
-                self.remaining -= 1
+    async def _connect(self, node: Node, tip: Header, path: list[Header]) -> None:
+        """Publish the blocks of these headers; above those that nobody has, begin anew: so their headers are known."""
+        missing: list[Unavailable] = []
+        if len(path) > AT_ONCE:
+            self._progress.begin("blocks published", len(path))
+        try:
+            async with contextlib.aclosing(self._fetcher.blocks(node, path)) as blocks:
+                async for fetched in blocks:
+                    if isinstance(fetched, Unavailable):
+                        missing.append(fetched)
+                        continue
+                    event, applied = fetched
+                    await self._step_over(node, tip, missing, event.height)
+                    missing = []
+                    await self._publish(event)
+                    await self._connected(node, applied)
+                    if len(path) > AT_ONCE:
+                        self._progress.done(event.height - path[0].height + 1)
+            await self._step_over(node, tip, missing, tip.height + 1)
+        finally:
+            self._progress.end()
+
+    async def _step_over(self, node: Node, tip: Header, missing: list[Unavailable], height: int) -> None:
+        if not missing:
+            return
+        first, last = missing[0], missing[-1]
+        which = f"block {first.height} {first.hash}" if first is last else f"blocks {first.height} to {last.height}"
+        await self._say(f"{which} cannot be had, {first.why}: without statistics, the chain goes on above")
+        await self._begin(node, tip, height)
 
     async def _publish(self, event: BlockConnected) -> None:
         commands = Commands()
@@ -178,44 +269,13 @@ class ChainFollower:
         forgotten = event.height - REMEMBERED
         if forgotten in self._published:
             commands.add("HDEL", self._keys.chain_published, forgotten)
-        await self.producer.publish([event], commands)
+        await self._commit([event], commands, event.chainwork)
         self._published[event.height] = event.hash
         self._published.pop(forgotten, None)
         self.tip_height = event.height
 
-    async def _fetch(self, node: Node, header: Header) -> tuple[BlockConnected, AppliedBlock]:
-        try:
-            block, stats, raw = await node.full_block(header.hash)
-        except RpcRefused as error:
-            raise RpcError(f"block {header.height} {header.hash} cannot be read from node {node.name}") from error
-        contents = read(raw, block.tx)
-        event = BlockConnected(
-            height=block.height,
-            hash=block.hash,
-            prev_hash=block.previousblockhash,
-            time=block.time,
-            median_time=block.mediantime,
-            bits=block.bits,
-            difficulty=block.difficulty,
-            chainwork=block.chainwork,
-            tx_count=len(block.tx),
-            size=block.size,
-            weight=block.weight,
-            inputs=stats.ins,
-            outputs=stats.outs,
-            output_value=stats.total_out,
-            subsidy=stats.subsidy,
-            fees=stats.totalfee,
-            fee_rate_percentiles=stats.feerate_percentiles,
-            fee_rate_avg=stats.avgfeerate,
-            coinbase_tag=coinbase_tag(contents.coinbase_script),
-            pool=await self._pool(node, contents),
-            largest=contents.largest,
-            node=node.name,
-            output_bands=contents.output_bands,
-        )
-        return event, AppliedBlock(block.hash, block.tx, contents.spent)
-
-    async def _pool(self, node: Node, contents: BlockContents) -> str | None:
-        addresses = await node.addresses(contents.coinbase_outputs) if self._pools.needs_addresses else []
-        return self._pools.find(contents.coinbase_script, addresses)
+    async def _commit(self, events: list[Event], commands: Commands, chainwork: str) -> None:
+        """Publish; `chainwork` is that of what is published from then on."""
+        commands.add("HSET", self._keys.chain_producer, "work", chainwork)
+        await self.producer.publish(events, commands)
+        self._work = int(chainwork, 16)

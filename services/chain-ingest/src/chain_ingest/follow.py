@@ -8,13 +8,13 @@ from typing import Final
 
 import prometheus_client
 
-from chain_ingest.chain import AppliedBlock, ChainFollower
+from chain_ingest.chain import ChainFollower
+from chain_ingest.fetch import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import MempoolContents, Node, NodeUnfit
+from chain_ingest.node import MempoolContents, Node, NodeBehind, NodeUnfit
 from shared.errors import RpcError, RpcRefused
 from shared.events.ops import GapDetected, GapRepaired
-from shared.keys import BLOCKS_KEEP, STREAM_CAP, STREAM_KEEP
 from shared.networks import NETWORKS
 from shared.rpc import RpcClient
 from shared.service import Service
@@ -209,7 +209,6 @@ class Follower:
                 await self._mempool.synced(info)
                 LAST_COMPARED.set_to_current_time()
                 self._report()
-                await self._trim()
                 return ""
             if not self._hints.connected or self._warning:
                 break
@@ -243,21 +242,16 @@ class Follower:
             await self._mempool.reset(self._node, cause.decode())
             await self._mempool.snapshot(self._node, await self._contents())
 
-    async def _trim(self) -> None:
-        for producer, keep in ((self._chain.producer, BLOCKS_KEEP), (self._mempool.producer, STREAM_KEEP)):
-            lost = await producer.trim(keep, STREAM_CAP)
-            if lost:
-                await self._service.say(GapDetected, f"{producer.stream}: {lost} entries cut that a group had not read")
-
     async def _answers(self, nodes: tuple[NodeSettings, ...]) -> bool:
-        """Whether a preferred node is back, and fit."""
+        """Whether a preferred node is back, fit, and not behind."""
         for config in nodes:
             try:
                 async with RpcClient(config) as rpc:
                     node = Node(rpc)
                     await node.check(NETWORKS[self._service.settings.network].rpc_chain)
+                    await self._chain.measure(node)
                     if not (await node.chain_info()).initialblockdownload:
                         return True
-            except (RpcError, NodeUnfit):
+            except (RpcError, NodeUnfit, NodeBehind):
                 continue
         return False

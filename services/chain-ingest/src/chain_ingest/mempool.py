@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Final
 
-from chain_ingest.chain import AppliedBlock
+from chain_ingest.fetch import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.node import Entry, MempoolContents, MempoolInfo, Node
 from chain_ingest.removals import RemovalRun

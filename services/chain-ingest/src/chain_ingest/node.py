@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from shared.errors import DashboardError, RpcRefused
+from shared.errors import DashboardError, RpcError, RpcRefused
 from shared.rpc import RpcClient, satoshi
+from shared.tasks import together
 
 OLDEST_VERSION: Final = 210_000
 """Bitcoin Core 0.21: the first whose ZMQ has `sequence` and whose getrawmempool has `mempool_sequence`."""
 
 
+METHOD_NOT_FOUND: Final = -32601
+"""RPC_METHOD_NOT_FOUND: the node does not know the call at all."""
+
+
 class NodeUnfit(DashboardError):
     """The node answers, but it cannot be used: wrong network, too old."""
+
+
+class NodeBehind(DashboardError):
+    """The node's best chain has less work than what is published already."""
+
+    def __init__(self, message: str, best: str, work: int) -> None:
+        super().__init__(message)
+        self.best = best
+        self.work = work
+
+
+class ChainMoved(RpcError):
+    """The node's best chain changed while it was read: to be read again."""
 
 
 class ChainInfo(msgspec.Struct):
@@ -205,9 +223,18 @@ class Node:
         """Hashes on the best chain; raises RpcRefused where a height is beyond the tip."""
         return _all(await self.rpc.batch([("getblockhash", (height,)) for height in heights], kind=str))
 
-    async def headers(self, hashes: Sequence[str]) -> list[Header]:
-        """Headers by hash."""
-        return _all(await self.rpc.batch([("getblockheader", (block_hash,)) for block_hash in hashes], kind=Header))
+    async def branch(self, first: int, tip: Header) -> list[Header]:
+        """Headers from height `first` up to this tip, each on the one before; raises ChainMoved where they are not."""
+        try:
+            hashes = await self.hashes(range(first, tip.height + 1))
+            calls = [("getblockheader", (block_hash,)) for block_hash in hashes]
+            headers: list[Header] = _all(await self.rpc.batch(calls, kind=Header))
+        except RpcRefused as error:
+            raise ChainMoved(f"the chain of node {self.name} became shorter while it was read") from error
+        links = (above.previousblockhash == below.hash for below, above in itertools.pairwise(headers))
+        if headers[-1].hash != tip.hash or not all(links):
+            raise ChainMoved(f"the chain of node {self.name} changed while it was read")
+        return headers
 
     async def block(self, block_hash: str) -> Block:
         """A block's header, sizes and txids."""
@@ -216,12 +243,12 @@ class Node:
 
     async def full_block(self, block_hash: str) -> tuple[Block, BlockStats, bytes]:
         """A block, its statistics and its bytes."""
-        block, stats, raw = await asyncio.gather(
+        block, stats, raw = await together(
             self.block(block_hash),
             self.rpc.call("getblockstats", block_hash, _STATS, kind=BlockStats),
-            self.rpc.call("getblock", block_hash, 0, kind=str),
+            self.raw_block(block_hash),
         )
-        return block, stats, bytes.fromhex(raw)
+        return block, stats, raw
 
     async def stats(self, hashes: Sequence[str]) -> list[BlockStats | RpcRefused]:
         """Statistics by hash, in order; a block that the node cannot read stands there as its error."""
@@ -264,7 +291,7 @@ class Node:
 
     async def details(self, txids: Sequence[str]) -> tuple[dict[str, Entry], dict[str, bytes]]:
         """Entries and bytes of transactions in the mempool, asked for side by side."""
-        entries, raw = await asyncio.gather(self.entries(txids), self.raw_transactions(txids))
+        entries, raw = await together(self.entries(txids), self.raw_transactions(txids))
         return entries, raw
 
 

@@ -40,8 +40,14 @@ class NodeChanged(OpsEvent, frozen=True, kw_only=True, gc=False):
     TYPE: ClassVar[str] = "node.changed"
 
 
+class ChainRolledBack(OpsEvent, frozen=True, kw_only=True, gc=False):
+    """Published blocks were taken back for a node that has fewer: it stood still for long, and no other has more."""
+
+    TYPE: ClassVar[str] = "chain.rolled_back"
+
+
 class GapDetected(OpsEvent, frozen=True, kw_only=True, gc=False):
-    """Something was missed: a ZMQ message, or entries of a stream."""
+    """Something was missed: a ZMQ message, entries of a stream, or a block that no node can give."""
 
     TYPE: ClassVar[str] = "gap.detected"
 
@@ -52,4 +58,4 @@ class GapRepaired(OpsEvent, frozen=True, kw_only=True, gc=False):
     TYPE: ClassVar[str] = "gap.repaired"
 
 
-OPS = Family(ServiceStarted, ServiceDegraded, ServiceRecovered, NodeChanged, GapDetected, GapRepaired)
+OPS = Family(ServiceStarted, ServiceDegraded, ServiceRecovered, NodeChanged, ChainRolledBack, GapDetected, GapRepaired)
