@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest.backfill.app import run
+from chain_ingest.backfill.rest import Source
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.errors import RpcUnreachable
 from shared.keys import BACKFILL_CAP, CLAIM_MS, Keys
 from shared.service import Service
 from support import spending
@@ -107,6 +110,32 @@ async def test_what_is_not_folded_in_time_is_not_repeated_at_once(
         await until(partial(published, batches), 30, "the lowest, which comes behind all others")
         await history.fold()
     assert history.complete
+    assert set(history.published.values()) == {1}
+
+
+async def test_what_is_measured_is_kept_where_the_rest_of_its_batch_fails(
+    server: EmbeddedValkey, history: StandInHistory, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link breaks at the last block of a batch: the others are not fetched again."""
+    asked: Counter[str] = Counter()
+    fetch = Source.block
+    last = history.hashes[23]
+
+    async def breaking(self: Source, block_hash: str) -> bytes:
+        asked[block_hash] += 1
+        if block_hash == last and asked[last] < 3:
+            raise RpcUnreachable("the link is broken")
+        return await fetch(self, block_hash)
+
+    monkeypatch.setattr(Source, "block", breaking)
+    async with running(server.url, run, "backfill", **env), history.folding():
+
+        async def done() -> bool:
+            return history.complete
+
+        await until(done, 60, "nothing is missing")
+    assert asked.pop(last) == 3
+    assert set(asked.values()) == {1}
     assert set(history.published.values()) == {1}
 
 

@@ -13,6 +13,7 @@ import pytest_asyncio
 from chain_ingest import app
 from chain_ingest import chain as chain_module
 from chain_ingest.app import run
+from chain_ingest.chain import FIRST_BLOCKS
 from chain_ingest.follow import Follower
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
@@ -53,8 +54,10 @@ async def published(client: redis.Client, height: int) -> None:
     await until(there, 30, f"block {height} is the newest that is published")
 
 
-@pytest.mark.parametrize(("missed", "begins"), [(60, False), (144, False), (145, True), (400, True)])
-async def test_what_was_missed_takes_few_calls_and_at_most_144_blocks(
+@pytest.mark.parametrize(
+    ("missed", "begins"), [(60, False), (FIRST_BLOCKS, False), (FIRST_BLOCKS + 1, True), (400, True)]
+)
+async def test_what_was_missed_takes_few_calls_and_few_blocks(
     tmp_path: Path,
     server: EmbeddedValkey,
     connected: redis.Client,
@@ -84,7 +87,7 @@ async def test_what_was_missed_takes_few_calls_and_at_most_144_blocks(
     heights = [data["height"] for kind, data in new if kind == "block.connected"]
     if begins:
         assert new[0][0] == "headers.loaded"
-        assert heights == list(range(20 + missed - 143, 20 + missed + 1))
+        assert heights == list(range(20 + missed - FIRST_BLOCKS + 1, 20 + missed + 1))
     else:
         assert heights == list(range(21, 20 + missed + 1))
     assert len(new) == len(heights) + begins
@@ -147,12 +150,12 @@ async def test_the_folds_take_such_a_beginning_well(tmp_path: Path) -> None:
 
         async def folded() -> HistoryView | None:
             view = await stack.view(HistoryView)
-            return view if view is not None and view.height == 500 and view.measured >= 201 + 144 else None
+            return view if view is not None and view.height == 500 and view.measured >= 201 + FIRST_BLOCKS else None
 
         view = await until(folded, 20, "the history stands on the new beginning")
         assert view is not None
-        assert (view.first_header, view.measured) == (0, 201 + 144)
-        assert list(view.missing) == [(201, 356)]
+        assert (view.first_header, view.measured) == (0, 201 + FIRST_BLOCKS)
+        assert list(view.missing) == [(201, 500 - FIRST_BLOCKS)]
         assert (await stack.view(TipView)).height == 500  # type: ignore[union-attr]
         assert len((await stack.view(BlocksView)).blocks) == 144  # type: ignore[union-attr]
         await check.equals_fresh_build(stack, tmp_path / "fresh")

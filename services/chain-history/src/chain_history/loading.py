@@ -48,7 +48,7 @@ async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
     if losses:
         await make_again(store, client, keys, losses)
     if layout != LAYOUT:
-        store.doubt(set())
+        store.doubt({"layouts"})
     return losses
 
 

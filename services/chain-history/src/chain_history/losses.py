@@ -15,10 +15,10 @@ _SCRIPT: Final = """
 local found = {
   redis.call('HGET', KEYS[1], 'state'), redis.call('HLEN', KEYS[1]), redis.call('HLEN', KEYS[2]),
   redis.call('HLEN', KEYS[3]), redis.call('HLEN', KEYS[4]), redis.call('EXISTS', KEYS[5]),
-  redis.call('SCARD', KEYS[6]), redis.call('HLEN', KEYS[7])
+  redis.call('SCARD', KEYS[6]), redis.call('HLEN', KEYS[7]), redis.call('EXISTS', KEYS[8])
 }
-for at = 8, #KEYS do
-  local listed = redis.call('SISMEMBER', KEYS[6], ARGV[at - 7]) == 1
+for at = 9, #KEYS do
+  local listed = redis.call('SISMEMBER', KEYS[6], ARGV[at - 8]) == 1
   found[#found + 1] = listed and redis.call('STRLEN', KEYS[at]) or -1
 end
 return found
@@ -36,9 +36,7 @@ LENGTHS: Final = {series.name: series.segment * series.layout.width for series i
 class Losses:
     """What is gone, or not whole."""
 
-    parts: set[str] = field(
-        default_factory=set
-    )  # of `state`, `recent`, `largest`, `pools`, `views`, `index`, `layouts`
+    parts: set[str] = field(default_factory=set)  # keys that are not series, as `parts` names them
     segments: list[Segment] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -54,7 +52,7 @@ async def look(client: redis.Client, keys: Keys, segments: Sequence[Segment]) ->
     """Hold what is recorded against what is there; of the series these segments only."""
     hashes = (
         keys.history_state, keys.history_recent, keys.history_largest, keys.history_pools, keys.history_views,
-        keys.series_index("chain"), keys.series_layouts("chain"),
+        keys.series_index("chain"), keys.series_layouts("chain"), keys.history_checkpoint,
     )  # fmt: skip
     members = [f"{name}:{segment}" for name, segment in segments]
     strings = [keys.series("chain", name, segment) for name, segment in segments]
@@ -71,7 +69,15 @@ async def look(client: redis.Client, keys: Keys, segments: Sequence[Segment]) ->
 
 
 def parts(
-    counts: state.Counts, names: int, recent: int, largest: int, pools: int, views: int, segments: int, layouts: int
+    counts: state.Counts,
+    names: int,
+    recent: int,
+    largest: int,
+    pools: int,
+    views: int,
+    segments: int,
+    layouts: int,
+    checkpoint: int,
 ) -> set[str]:
     """Which parts are not what the record says; the numbers are of what is there."""
     missing = {
@@ -82,5 +88,6 @@ def parts(
         "views": counts.views and not views,
         "index": segments != counts.segments,
         "layouts": layouts < counts.layouts,
+        "checkpoint": not checkpoint,  # the next commit is refused, and all begins anew
     }
     return {part for part, gone in missing.items() if gone}

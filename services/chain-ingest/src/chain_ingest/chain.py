@@ -26,10 +26,8 @@ from shared.rpc import BATCH
 
 FIRST_BLOCKS: Final = 180
 """Blocks published in full at a beginning; the headers below them go into `headers.loaded`. What lacks more than that
-is a new beginning, and the rest is the backfill's.
-
-More than the 144 that are shown, so that they are all there after a reorganisation that leaves a shorter chain.
-"""
+is a new beginning, and the rest is the backfill's. More than the 144 that are shown, so that they are all there after a
+reorganisation that leaves a shorter chain."""
 
 FIRST_HEADERS: Final = 2 * RETARGET_INTERVAL
 """Headers in `headers.loaded`: the present retarget period and room for a reorganisation."""

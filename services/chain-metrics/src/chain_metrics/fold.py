@@ -8,7 +8,7 @@ import msgspec
 
 from chain_metrics.headers import Headers
 from chain_metrics.metrics import halving_view, retarget_view, tip_view
-from shared import redis
+from shared import layouts, redis
 from shared.clock import Moment
 from shared.commit import Argument
 from shared.errors import StreamGap
@@ -19,6 +19,9 @@ from shared.fold import Changes
 from shared.keys import Keys
 from shared.networks import NETWORKS
 from shared.views import CHAIN_VIEWS, BlockRow, BlocksView
+
+LAYOUT: Final = 1
+"""Layout of the state (shared.layouts): `tip` and, by height, `_Header`."""
 
 SHOWN: Final = 144
 """Blocks in the view."""
@@ -60,8 +63,9 @@ class ChainFold:
         self.__init__(self._keys)  # type: ignore[misc]  # the one way that cannot forget a field
 
     async def restore(self, client: redis.Client) -> None:
-        """Read the state that was committed last."""
+        """Read the state that was committed last; raises UnknownLayout where later code wrote it."""
         self.reset()
+        await layouts.of_state(client, self._keys.chain_checkpoint, LAYOUT)
         stored: dict[bytes, bytes] = await client.hgetall(self._keys.chain_state)
         raw_tip = stored.pop(b"tip", None)
         if raw_tip is None:
@@ -145,6 +149,7 @@ class ChainFold:
         written += ("tip", msgspec.msgpack.encode(tip))
         commands.spread("HDEL", keys.chain_state, removed)
         commands.spread("HSET", keys.chain_state, written)
+        layouts.mark_state(commands, keys.chain_checkpoint, LAYOUT)
         for name, view in self._views().items():
             commands.add("HSET", keys.chain_views, name, msgspec.json.encode(view))
         changes.views = keys.chain_views

@@ -14,6 +14,7 @@ from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.headers import Headers
 from chain_ingest.backfill.history import History
 from chain_ingest.backfill.live import LivePath
+from chain_ingest.backfill.others import Others
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.pace import Pace
 from chain_ingest.backfill.rest import Source
@@ -74,6 +75,7 @@ class Backfill:
         self._history = History(service)
         claims, outbox = Claims(service.redis, service.keys), Outbox(service)
         pools = Pools(service.settings.pools_file)
+        self._others = Others(service, nodes)
         self._headers = Headers(claims, outbox, self._history)
         self._statistics = Statistics(claims, outbox, self._history, pools, service.log)
         self._redis_trouble = RedisTrouble(service)
@@ -111,6 +113,7 @@ class Backfill:
             service.health.note(node=config.name, node_version=info.subversion)
             live = LivePath(service, node, self._history)
             source = Source(node, Pace(service.settings.backfill_load, live.clear), service.log)
+            self._others.besides(config, live.clear)
             until = time.monotonic() + BETTER_SECONDS if config is not self._nodes[0] else float("inf")
             while time.monotonic() < until:
                 view = await self._history.look()
@@ -129,4 +132,4 @@ class Backfill:
         await live.clear()
         if await self._headers.collect(source, view):
             return True
-        return await self._statistics.measure(source, view, live.pruned_below)
+        return await self._statistics.measure(source, view, live.pruned_below, self._others)

@@ -17,7 +17,7 @@ ENTRY_BYTES: Final = 190_000
 """JSON in one entry of the stream at most, but for a block that is larger by itself."""
 
 REMEMBERED: Final = 4_096
-REMEMBERED_SECONDS: Final = 120.0
+REMEMBERED_SECONDS: Final = 30.0
 """Batches that a worker does not take up again so soon, and for how long: by then they are folded, or were lost."""
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
 from chain_ingest.backfill.batches import Lately, entries, missing_batches, runs
 from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.history import History
+from chain_ingest.backfill.others import Others
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.rest import Source
 from chain_ingest.block import BlockMeasures, measure
 from chain_ingest.fetch import PRUNED
 from chain_ingest.node import BlockStats
 from chain_ingest.pools import Pools
-from shared.errors import RpcRefused
+from shared.errors import RpcError, RpcRefused
 from shared.events.backfill import BlocksUnavailable, MeasuredBlock
 from shared.logging import Trouble
 from shared.rpc import NOT_FOUND
@@ -56,21 +57,22 @@ class Statistics:
         self._failed: dict[int, int] = {}  # how often, by height; of blocks that may still come
         self._measured = 0
 
-    async def measure(self, source: Source, view: HistoryView, pruned_below: int) -> bool:
+    async def measure(self, source: Source, view: HistoryView, pruned_below: int, others: Others) -> bool:
         """Measure one batch of what the view lacks; False where nothing is missing that others are not at."""
         if view.measured < self._measured:
             self._lately.clear()  # the fold has less than it had: it may have begun anew
         self._measured = view.measured
-        if await self._give_up(source, view, pruned_below):
+        lowest = await others.lowest(pruned_below)
+        if not others.awaited() and await self._give_up(view, lowest):
             return True
         tried = 0
-        for number, heights in missing_batches(view.missing, pruned_below):
+        for number, heights in missing_batches(view.missing, lowest):
             if number in self._lately:
                 continue
             claim = await self._claims.take(f"blocks:{number}")
             if claim is not None:
                 async with claim:
-                    await self._batch(source, heights)
+                    await self._batch(source, heights, pruned_below, others)
                     claim.leave()
                 self._lately.add(number)
                 return True
@@ -79,17 +81,16 @@ class Statistics:
                 break
         return False
 
-    async def _give_up(self, source: Source, view: HistoryView, pruned_below: int) -> bool:
-        """Say once what the node has pruned; whether we did."""
-        lost = [(first, min(last, pruned_below - 1)) for first, last in view.missing if first < pruned_below]
-        if not lost:
+    async def _give_up(self, view: HistoryView, lowest: int) -> bool:
+        """Say once what every node has pruned; whether we did."""
+        if not any(first < lowest for first, _ in view.missing):
             return False
         claim = await self._claims.take("pruned")
         if claim is None:
             return False
         async with claim:
             # All below, not only what this view shows: it names a hundred gaps at most.
-            await self._unavailable([(0, pruned_below - 1)], f"pruned by node {source.name}")
+            await self._unavailable([(0, lowest - 1)], "pruned by every node")
             claim.leave()
         return True
 
@@ -97,21 +98,50 @@ class Statistics:
         for first, last in spans:
             await self._outbox.put(BlocksUnavailable(first=first, last=last, reason=reason))
 
-    async def _batch(self, source: Source, heights: list[int]) -> None:
-        lost: dict[int, str] = {}  # why, by height
+    async def _batch(self, source: Source, heights: list[int], pruned_below: int, others: Others) -> None:
+        """Measure these blocks; what was measured is published although the rest fails."""
         try:
             hashes = await source.hashes(heights[0], heights[-1])
         except RpcRefused as error:
             if error.code != INVALID_PARAMETER:
                 raise
             return  # the node's chain is shorter than that: these blocks are on their way out
-        wanted = await self._statistics(source, [(at, hashes[at - heights[0]]) for at in heights], lost)
-        measured = await self._blocks(source, wanted, lost)
+        blocks = {at: hashes[at - heights[0]] for at in heights}
+        lost = {at: f"pruned by node {source.name}" for at in heights if at < pruned_below}  # why, by height
+        measured: list[MeasuredBlock] = []
+        failure: RpcError | None = None
+        try:
+            await self._blocks(source, [(at, one) for at, one in blocks.items() if at not in lost], measured, lost)
+            if lost:
+                await self._elsewhere(others, blocks, measured, lost)
+        except RpcError as error:
+            failure = error
         for event in entries(measured):
             await self._outbox.put(event)
-        for reason in dict.fromkeys(lost.values()):
-            await self._unavailable(list(runs(sorted(at for at, why in lost.items() if why == reason))), reason)
         self._history.add_blocks(len(measured))
+        if failure is not None:
+            raise failure
+        if not others.awaited():
+            for reason in dict.fromkeys(lost.values()):
+                await self._unavailable(list(runs(sorted(at for at, why in lost.items() if why == reason))), reason)
+
+    async def _elsewhere(
+        self, others: Others, blocks: Mapping[int, str], measured: list[MeasuredBlock], lost: dict[int, str]
+    ) -> None:
+        """What the node in use has not, from those that have it."""
+
+        async def use(source: Source) -> bool:
+            before = len(measured)
+            try:
+                await self._blocks(source, [(at, blocks[at]) for at in sorted(lost)], measured, {})
+            finally:
+                for block in measured[before:]:
+                    del lost[block.height]
+            return not lost
+
+        await others.each(use)
+        for height in lost:
+            self._failed.pop(height, None)
 
     async def _statistics(self, source: Source, blocks: list[tuple[int, str]], lost: dict[int, str]) -> list[_Wanted]:
         """What the node computes itself; blocks that it cannot read are left out, those that are lost noted."""
@@ -126,9 +156,11 @@ class Statistics:
                     wanted.append((height, one, answer))
         return wanted
 
-    async def _blocks(self, source: Source, wanted: list[_Wanted], lost: dict[int, str]) -> list[MeasuredBlock]:
+    async def _blocks(
+        self, source: Source, blocks: list[tuple[int, str]], measured: list[MeasuredBlock], lost: dict[int, str]
+    ) -> None:
         """Each block measured, while the next one is on its way: no more than two are held at a time."""
-        measured: list[MeasuredBlock] = []
+        wanted = await self._statistics(source, blocks, lost)
         ahead: asyncio.Task[bytes] | None = None
         try:
             for (height, block_hash, stats), following in zip_longest(wanted, wanted[1:]):
@@ -150,7 +182,6 @@ class Statistics:
         finally:
             if ahead is not None:
                 await end(ahead)
-        return measured
 
     async def _pool(self, source: Source, block: BlockMeasures) -> str | None:
         addresses = await source.addresses(block.coinbase_outputs) if self._pools.needs_addresses else []
