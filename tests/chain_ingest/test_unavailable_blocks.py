@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from chain_ingest import fetch
+from chain_ingest import fetch, follow
 from chain_ingest.app import run
-from chain_ingest.backfill import batches
+from chain_ingest.backfill import batches, claims
 from chain_ingest.backfill.app import run as run_backfill
 from chain_ingest.node import Block, BlockStats, Node
 from chain_metrics.app import run as run_metrics
@@ -47,6 +47,9 @@ async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
 @pytest.fixture(autouse=True)
 def swift(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(follow, "COMPARE_SECONDS", 0.5)
+    monkeypatch.setattr(claims, "CLAIM_MS", 600)
+    monkeypatch.setattr(batches, "REMEMBERED_SECONDS", 0.3)
 
 
 async def hash_at(node: RegtestNode, height: int) -> str:
@@ -195,9 +198,8 @@ async def test_transactions_of_a_block_that_cannot_be_read_leave_the_mempool(
 
 
 async def test_the_backfill_gives_up_by_name_and_goes_on(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
 ) -> None:
-    monkeypatch.setattr(batches, "REMEMBERED_SECONDS", 0.3)
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node, 60)
         await damage_block(node, await hash_at(node, 20))
@@ -215,7 +217,6 @@ async def test_the_charts_are_whole_but_for_what_cannot_be_had(tmp_path: Path, m
         await damage_block(stack.node, await hash_at(stack.node, 30))
         await stack.start(*check.FOLDS, "chain-history")
         await stack.synced()
-        monkeypatch.setattr(batches, "REMEMBERED_SECONDS", 0.3)
         async with running(stack.valkey.url, run_backfill, "backfill", **stack.node.env(), BACKFILL_LOAD="100"):
 
             async def complete() -> HistoryView | None:

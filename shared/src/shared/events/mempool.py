@@ -45,7 +45,7 @@ class TxAdded(Event, frozen=True, kw_only=True, gc=False):
     time: UnixSeconds  # when the node accepted it, Unix seconds
     parents: list[Hash]  # txids in the mempool that it spends from
     children: list[Hash]  # txids in the mempool that spend from it: only after a reorganisation
-    ancestor_fee: Delta  # satoshi, itself included
+    ancestor_fee: Delta  # satoshi, itself included, with the node's own fee deltas (`prioritisetransaction`)
     ancestor_vsize: Size  # virtual bytes, itself included
     replaceable: bool  # signals BIP 125, itself or by an ancestor
 
