@@ -61,6 +61,7 @@ class MempoolSynced(Event, frozen=True, kw_only=True, gc=False):
     usage: int  # bytes of memory in use
     max_usage: int  # bytes that the node allows
     time_ms: int  # when it was compared
+    node_time_ms: int | None = None  # the node's own clock at that moment, which `tx.added` counts by; None: unknown
 
 
 MEMPOOL = Family(MempoolReset, TxAdded, TxRemoved, MempoolSynced)
