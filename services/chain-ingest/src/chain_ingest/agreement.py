@@ -28,6 +28,9 @@ SILENT_SECONDS: Final = 20.0
 USAGE: Final = 0.01
 """Part of the mempool's room by which its use must change to be told before its time."""
 
+CLOCK_MS: Final = 5_000
+"""By which the node's clock must step to be told before its time."""
+
 LAST_COMPARED = prometheus_client.Gauge(
     "dashboard_mempool_compared_timestamp_seconds", "When mempool and node were last seen to be equal"
 )
@@ -105,18 +108,14 @@ class Agreement:
     async def seek(self, asked_ms: int, info: MempoolInfo, every_ms: int) -> None:
         """Look for this answer in the events. Where it is found, `mempool.synced` stands right there.
 
-        It is wanted every so often, and at once where the node's least feerate or its use of memory is another.
+        It is wanted every so often, and at once where more is new than the time.
         """
+        time_ms = self._redis_clock.now_ms - (clock.now().steady_ms - asked_ms)
+        claim = Claim(info, asked_ms, time_ms, self.clock.now_ms(asked_ms), publish=False)
         told = self._told
-        publish = (
-            told is None
-            or asked_ms - told.asked_ms >= every_ms
-            or told.info.min_fee_rate != info.min_fee_rate
-            or abs(told.info.usage - info.usage) > USAGE * info.maxmempool
-        )
-        since_ms = clock.now().steady_ms - asked_ms
-        time_ms = self._redis_clock.now_ms - since_ms
-        self._mempool.published.seek(Claim(info, asked_ms, time_ms, self.clock.now_ms(asked_ms), publish))
+        if told is None or asked_ms - told.asked_ms >= every_ms or _news(told, claim):
+            claim = claim._replace(publish=True)
+        self._mempool.published.seek(claim)
         await self._mempool.commit()
 
     async def confirm_mempool(self) -> bool:
@@ -142,3 +141,16 @@ class Agreement:
             now_ms = self._redis_clock.now_ms
             found += condition.remarks(self._node.name, self._seen.chain, self._network, now_ms, node_ms)
         return [words for words in found if words]
+
+
+def _news(told: Claim, claim: Claim) -> bool:
+    """Whether the node's least feerate, its use of memory or its clock is another than was told."""
+    if told.info.min_fee_rate != claim.info.min_fee_rate:
+        return True
+    if abs(told.info.usage - claim.info.usage) > USAGE * claim.info.maxmempool:
+        return True
+    return abs(_ahead_ms(told) - _ahead_ms(claim)) > CLOCK_MS
+
+
+def _ahead_ms(claim: Claim) -> int:
+    return 0 if claim.node_time_ms is None else claim.node_time_ms - claim.time_ms

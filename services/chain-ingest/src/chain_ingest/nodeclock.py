@@ -7,7 +7,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 KEPT_MS: Final = 15_000
-"""How long a sample counts."""
+"""How long a sample counts beside newer ones."""
+
+LATELY_MS: Final = 60_000
+"""How long what was accepted tells more than the date of answers."""
 
 APART_MS: Final = 10_000
 """Beyond this the two sources tell of different clocks, as where another server answers in the node's name."""
@@ -39,9 +42,11 @@ class NodeClock:
     def now_ms(self, steady_ms: int) -> int | None:
         """Unix milliseconds by the node's clock at this steady moment; None where it is not known."""
         dated = max((ahead for _, ahead in self._dated), default=None)
-        accepted = max((ahead for at, ahead in self._accepted if steady_ms - at <= KEPT_MS), default=None)
+        accepted = max((ahead for _, ahead in self._accepted), default=None)
         if accepted is None or dated is None:
             best = dated if accepted is None else accepted
+        elif steady_ms - self._accepted[-1][0] > LATELY_MS:
+            best = dated
         else:
             best = max(accepted, dated) if abs(accepted - dated) <= APART_MS else accepted
         return None if best is None else steady_ms + best
