@@ -17,7 +17,7 @@ from chain_ingest.app import run
 from chain_ingest.block import bands
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import Node, NodeUnfit
+from chain_ingest.node import ChainInfo, Entry, MempoolInfo, Node, NodeUnfit
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
@@ -163,6 +163,57 @@ async def test_a_transaction_says_what_the_node_says_of_it(
     await spending.mine(node)
 
 
+async def test_a_fee_delta_of_the_node_is_in_the_ancestors_fee_alone(
+    node: RegtestNode, server: EmbeddedValkey, connected: redis.Client
+) -> None:
+    """As the page of events says of both."""
+    [coin] = (await spending.fan_out(node, await spending.mined_coins(node, 1), 1))[:1]
+    parent = spending.build([coin], [coin.value - 300])
+    child = spending.build([parent.outputs[0]], [parent.outputs[0].value - 700])
+    await node.rpc("prioritisetransaction", parent.txid, 0, 5_000)
+    await spending.send(node, [parent, child])
+    async with running(server.url, run, "chain-ingest", **node.env()):
+
+        async def both() -> dict[str, Any] | None:
+            added = {d["txid"]: d for _, kind, d in await entries(connected, KEYS.txs) if kind == "tx.added"}
+            return added if {parent.txid, child.txid} <= added.keys() else None
+
+        added = await until(both, 10, "both are published")
+        assert added is not None
+        assert [added[built.txid]["fee"] for built in (parent, child)] == [300, 700]
+        assert [added[built.txid]["ancestor_fee"] for built in (parent, child)] == [5_300, 6_000]
+    await spending.mine(node)
+
+
+# --- what nodes of other versions say ------------------------------------------------------------------------
+
+
+async def test_what_the_newest_node_adds_and_drops_does_no_harm() -> None:
+    """Recorded of Bitcoin Core 31; what is deprecated there is left out, what may come is added."""
+    info = msgspec.json.decode(
+        b"""{"loaded": true, "size": 21636, "bytes": 5260824, "usage": 36534496, "total_fee": 0.02524621,
+        "maxmempool": 300000000, "mempoolminfee": 1e-06, "minrelaytxfee": 1e-06, "incrementalrelayfee": 1e-06,
+        "unbroadcastcount": 0, "permitbaremultisig": true, "maxdatacarriersize": 100000, "limitclustercount": 64,
+        "limitclustersize": 101000, "optimal": true, "news": {"of": ["a", "kind"]}}""",
+        type=MempoolInfo,
+    )
+    assert (info.totals, info.min_fee_rate) == ((21636, 5260824, 2524621), 0.1)
+    entry = msgspec.json.decode(
+        b"""{"vsize": 141, "weight": 561, "time": 1789899404, "height": 967816, "ancestorsize": 141,
+        "chunkweight": 561, "fees": {"base": 0.0001974, "ancestor": 0.0001974, "chunk": 0.0001974},
+        "depends": [], "spentby": [], "unbroadcast": false}""",
+        type=Entry,
+    )
+    assert (entry.fee, entry.ancestor_fee, entry.replaceable) == (19740, 19740, True)
+    chain = msgspec.json.decode(
+        b"""{"chain": "main", "blocks": 967816, "headers": 967816, "bits": "17021ec5", "difficulty": 132757073449487.5,
+        "bestblockhash": "000000000000000000019c481c042c0625abe1dc04fe26795e2e24b152791e5f",
+        "verificationprogress": 1, "initialblockdownload": false, "pruned": false, "warnings": ["of a list"]}""",
+        type=ChainInfo,
+    )
+    assert chain.pruneheight == 0
+
+
 # --- requests ----------------------------------------------------------------------------------------------
 
 
@@ -255,7 +306,7 @@ async def test_a_node_of_another_network_is_unfit(node: RegtestNode) -> None:
     async with RpcClient(node.settings("spare")) as rpc:
         with pytest.raises(NodeUnfit, match="node spare is on network 'regtest': BITCOIN_NETWORK expects 'main'"):
             await Node(rpc).check("main")
-        assert (await Node(rpc).check("regtest")).version >= 210_000
+        assert (await Node(rpc).check("regtest")).version >= 220_000
 
 
 async def test_without_a_node_there_is_nothing_to_do(server: EmbeddedValkey) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import html
 import json
 import re
@@ -18,7 +19,7 @@ from local_run.node import RegtestNode
 from local_run.ports import pick
 from shared.views import TipView
 from support import check
-from support.spending import mine, mined_coins
+from support.spending import build, fan_out, mine, mined_coins, send
 from support.stack import Stack, until
 
 
@@ -59,7 +60,7 @@ async def test_an_unreachable_node_is_named_and_found_again(stack: Stack, tmp_pa
     stack.extra_env["MAIN_RPC_COOKIE_FILE"] = str(cookie)
     await stack.node.stop()
     await stack.start()
-    await says(stack, f"no answer from the node at {stack.node.rpc_url}: Connection refused")
+    await says(stack, f"nothing listens at {stack.node.rpc_url}: the node is not running, or is still starting")
     cookie.unlink()
     await says(stack, f"MAIN_RPC_COOKIE_FILE={str(cookie)!r} cannot be read (No such file or directory)")
     cookie.symlink_to(stack.node.cookie_file)
@@ -79,6 +80,42 @@ async def test_a_wrong_password_is_named(stack: Stack) -> None:
     assert "s3cret-word" not in await page(stack)
 
 
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of a node that lives as long as its test
+DOCUMENTED = re.search(
+    r"a `rpcwhitelist` must name them: (.*?)\n\n",
+    (Path(__file__).parents[2] / "docs/configuration.md").read_text(),
+    re.DOTALL,
+)
+
+
+def limited(folder: Path, calls: list[str]) -> RegtestNode:
+    """A node that lets the user alice make these calls only."""
+    salt = "00112233445566778899aabbccddeeff"
+    login = f"alice:{salt}${hmac.new(salt.encode(), PASSWORD.encode(), 'sha256').hexdigest()}"
+    allowed = [f"-rpcauth={login}", f"-rpcwhitelist=alice:{','.join(calls)}", "-rpcwhitelistdefault=0"]
+    return RegtestNode(folder, extra=allowed)
+
+
+async def test_the_documented_calls_are_enough_and_one_that_lacks_is_named(tmp_path: Path) -> None:
+    assert DOCUMENTED is not None
+    calls = re.findall(r"`(get\w+|decodescript)`", DOCUMENTED[1])
+    calls.remove("decodescript")  # with POOLS_FILE only
+    for place, missing in enumerate(["", "getzmqnotifications", "getmempoolentry", "getblockstats"]):
+        folder = tmp_path / str(place)
+        node = limited(folder / "node", [call for call in calls if call != missing])
+        async with Stack(folder, node=node) as stack:
+            [coin] = (await fan_out(node, await mined_coins(node, 1), 1))[:1]
+            await send(node, [build([coin], [coin.value - 500])])
+            stack.extra_env |= {"MAIN_RPC_COOKIE_FILE": "", "MAIN_RPC_USER": "alice", "MAIN_RPC_PASSWORD": PASSWORD}
+            await stack.start(*check.FOLDS, "chain-history", "backfill", "web", BACKFILL_LOAD="100")
+            if missing:
+                await says(stack, f"forbids `{missing}` (403): add it to rpcwhitelist of user alice")
+                assert PASSWORD not in stack.log("chain-ingest")
+            else:
+                await check.equals_node(stack)
+                await check.history_complete(stack)
+
+
 async def test_a_node_of_another_network_is_refused(stack: Stack) -> None:
     stack.extra_env["BITCOIN_NETWORK"] = "signet"
     stack.keys = type(stack.keys)("signet")
@@ -92,7 +129,7 @@ async def test_an_old_node_is_refused(stack: Stack) -> None:
             "chain": "regtest", "blocks": 0, "headers": 0, "bestblockhash": "00" * 32,
             "initialblockdownload": False, "verificationprogress": 1,
         },
-        "getnetworkinfo": {"version": 200100, "subversion": "/Satoshi:0.20.1/"},
+        "getnetworkinfo": {"version": 210200, "subversion": "/Satoshi:0.21.2/"},
     }  # fmt: skip
 
     async def answer(request: web.Request) -> web.Response:
@@ -111,7 +148,7 @@ async def test_an_old_node_is_refused(stack: Stack) -> None:
             "MAIN_RPC_USER": "a", "MAIN_RPC_PASSWORD": "b",
         }  # fmt: skip
         await stack.start()
-        await says(stack, "is version 200100 /Satoshi:0.20.1/: expected 210000 (Bitcoin Core 0.21) or later")
+        await says(stack, "is version 210200 /Satoshi:0.21.2/: expected 220000 (Bitcoin Core 22.0) or later")
         await stack.stop_services()
     finally:
         await runner.cleanup()

@@ -22,7 +22,16 @@ from hypothesis import strategies as st
 from local_run.node import RegtestNode
 from local_run.ports import pick
 from shared import rpc as rpc_module
-from shared.errors import RpcError, RpcOverloaded, RpcRefused, RpcUnauthorized, RpcUnreachable, RpcWarmingUp
+from shared.errors import (
+    RpcError,
+    RpcForbidden,
+    RpcMalformed,
+    RpcOverloaded,
+    RpcRefused,
+    RpcUnauthorized,
+    RpcUnreachable,
+    RpcWarmingUp,
+)
 from shared.networks import COIN
 from shared.rpc import BATCH, CONCURRENCY, NOT_FOUND, RpcClient, satoshi
 from shared.settings import NodeSettings
@@ -113,12 +122,42 @@ async def test_what_a_real_node_refuses(node: RegtestNode) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_whitelist_is_told_from_a_wrong_password(tmp_path: Path) -> None:
+async def test_a_call_that_the_whitelist_lacks_is_named(tmp_path: Path) -> None:
     allowed = [rpcauth(), "-rpcwhitelist=alice:getblockcount,getblockchaininfo", "-rpcwhitelistdefault=0"]
     async with RegtestNode(tmp_path / "node", extra=allowed) as it, RpcClient(settings(it.rpc_url)) as client:
+        said = r"forbids `getmempoolinfo` \(403\): add it to rpcwhitelist of user alice"
+        with pytest.raises(RpcForbidden, match=f"{said}, and this machine to rpcallowip$"):
+            await client.call("getmempoolinfo")  # as far as we know, nothing is allowed from here
         assert await client.call("getblockcount", kind=int) == 0
-        with pytest.raises(RpcUnauthorized, match="rpcwhitelist"):
+        with pytest.raises(RpcForbidden, match=f"{said}$"):
             await client.call("getmempoolinfo")
+        with pytest.raises(RpcForbidden, match=r"forbids `getblockhash` \(403\)"):
+            await client.batch([("getblockhash", (0,))] * 3)
+        with pytest.raises(RpcForbidden, match="forbids `getblockhash`, `getblock`"):
+            await client.batch([("getblockhash", (0,)), ("getblock", ("00",)), ("getblockhash", (1,))])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_node_that_starts_is_told_from_one_that_is_broken(tmp_path: Path) -> None:
+    """Whatever moment it is asked at: before its port is open, before its cookie is there, while it loads."""
+    async with RegtestNode(tmp_path / "node") as it:
+        await it.rpc("generatetodescriptor", 50, (await it.rpc("getdescriptorinfo", "raw(51)"))["descriptor"])
+        config = settings(it.rpc_url, rpc_user="", rpc_password="", rpc_cookie_file=it.cookie_file)
+        await it.stop()
+        said = set()
+        async with RpcClient(config) as client:
+            starting = asyncio.create_task(it.start())
+            while True:
+                try:
+                    assert await client.call("getblockcount", kind=int) == 50
+                    break
+                except RpcError as error:
+                    said.add(str(error))
+                await asyncio.sleep(0.001)
+            await starting
+    phrases = ("the node is starting: ", "or is still starting", "which it writes as it starts")
+    assert said
+    assert [one for one in said if not any(phrase in one for phrase in phrases)] == []
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -129,7 +168,7 @@ async def test_a_restarted_node_has_another_cookie(tmp_path: Path) -> None:
             assert await client.call("getblockcount", kind=int) == 0
             before = it.cookie_file.read_text()
             await it.stop()
-            with pytest.raises(RpcUnreachable, match="no answer from the node at http://127"):
+            with pytest.raises(RpcUnreachable, match="nothing listens at http://127"):
                 await client.call("getblockcount")
             await it.start()
             assert it.cookie_file.read_text() != before
@@ -245,12 +284,45 @@ async def test_a_connection_that_is_cut_is_unreachable() -> None:
 
 async def test_nobody_there_is_unreachable() -> None:
     async with RpcClient(settings(f"http://127.0.0.1:{pick()[0]}")) as client:
-        with pytest.raises(RpcUnreachable, match="no answer from the node at"):
+        with pytest.raises(RpcUnreachable, match=r"nothing listens at .*: the node is not running, or is still start"):
             await client.call("getblockcount")
 
 
-async def test_an_answer_that_takes_too_long_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rpc_module, "TIMEOUT", 0.3)
+async def test_an_answer_that_takes_as_long_as_its_bytes_need_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc_module, "SILENCE_SECONDS", 0.4)
+    text = "x" * 10_000
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        return await dripped(request, f'{{"result": "{text}", "error": null, "id": 0}}', 1_000, 0.1)
+
+    async with answering(slow) as url, RpcClient(settings(url)) as client:
+        assert await client.call("x", kind=str) == text
+
+
+async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never silent, and yet it would not end."""
+    monkeypatch.setattr(rpc_module, "SILENCE_SECONDS", 0.4)
+
+    async def dripping(request: web.Request) -> web.StreamResponse:
+        return await dripped(request, " " * 100, 1, 0.1)
+
+    async with answering(dripping) as url, RpcClient(settings(url)) as client:
+        with pytest.raises(RpcUnreachable, match=r"only \d+ bytes came in"):
+            await client.call("x")
+
+
+async def dripped(request: web.Request, text: str, size: int, seconds: float) -> web.StreamResponse:
+    """An answer in pieces of this size, with a pause before each."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for start in range(0, len(text), size):
+        await asyncio.sleep(seconds)
+        await response.write(text[start : start + size].encode())
+    return response
+
+
+async def test_a_node_that_sends_nothing_for_too_long_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc_module, "SILENCE_SECONDS", 0.3)
 
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(3)
@@ -258,7 +330,7 @@ async def test_an_answer_that_takes_too_long_is_unreachable(monkeypatch: pytest.
 
     async with answering(slow) as url, RpcClient(settings(url)) as client:
         began = time.monotonic()
-        with pytest.raises(RpcUnreachable, match="timeout"):
+        with pytest.raises(RpcUnreachable, match=r"nothing came for 0\.3 s"):
             await client.call("getblockcount")
         assert time.monotonic() - began < 2
 
@@ -278,7 +350,7 @@ async def test_an_answer_that_is_none_is_told_with_its_beginning(status: int, te
         return web.Response(status=status, text=text)
 
     async with answering(odd) as url, RpcClient(settings(url)) as client:
-        with pytest.raises(RpcError) as raised:
+        with pytest.raises(RpcMalformed) as raised:
             await client.call("getblockcount", kind=int)
         assert said in str(raised.value)
 
@@ -288,7 +360,7 @@ async def test_access_that_is_forbidden_is_told() -> None:
         return web.Response(status=403)
 
     async with answering(forbidden) as url, RpcClient(settings(url)) as client:
-        with pytest.raises(RpcUnauthorized, match="rpcallowip, rpcwhitelist"):
+        with pytest.raises(RpcForbidden, match="rpcwhitelist of user alice, and this machine to rpcallowip"):
             await client.call("getblockcount")
 
 

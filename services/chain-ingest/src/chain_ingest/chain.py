@@ -240,29 +240,34 @@ class ChainFollower:
                 self.tip_height -= 1
 
     async def _connect(self, node: Node, tip: Header, path: list[Header]) -> None:
-        """Publish the blocks of these headers; above one that nobody has, begin anew, so that its header is known."""
+        """Publish the blocks of these headers; above those that nobody has, begin anew: so their headers are known."""
+        missing: list[Unavailable] = []
+        if len(path) > AT_ONCE:
+            self._progress.begin("blocks published", len(path))
         try:
-            while path:
-                try:
-                    await self._connect_all(node, path)
-                    path = []
-                except Unavailable as gap:
-                    await self._say(f"{gap}; its statistics are missing, the blocks above it go on")
-                    info = await node.chain_info()
-                    lowest = info.pruneheight if info.pruned else 0
-                    path = await self._begin(node, tip, max(gap.height + 1, lowest))
+            async with contextlib.aclosing(self._fetcher.blocks(node, path)) as blocks:
+                async for fetched in blocks:
+                    if isinstance(fetched, Unavailable):
+                        missing.append(fetched)
+                        continue
+                    event, applied = fetched
+                    await self._step_over(node, tip, missing, event.height)
+                    missing = []
+                    await self._publish(event)
+                    await self._connected(node, applied)
+                    if len(path) > AT_ONCE:
+                        self._progress.done(event.height - path[0].height + 1)
+            await self._step_over(node, tip, missing, tip.height + 1)
         finally:
             self._progress.end()
 
-    async def _connect_all(self, node: Node, path: list[Header]) -> None:
-        if len(path) > AT_ONCE:
-            self._progress.begin("blocks published", len(path))
-        async with contextlib.aclosing(self._fetcher.blocks(node, path)) as blocks:
-            async for event, applied in blocks:
-                await self._publish(event)
-                await self._connected(node, applied)
-                if len(path) > AT_ONCE:
-                    self._progress.done(event.height - path[0].height + 1)
+    async def _step_over(self, node: Node, tip: Header, missing: list[Unavailable], height: int) -> None:
+        if not missing:
+            return
+        first, last = missing[0], missing[-1]
+        which = f"block {first.height} {first.hash}" if first is last else f"blocks {first.height} to {last.height}"
+        await self._say(f"{which} cannot be had, {first.why}: without statistics, the chain goes on above")
+        await self._begin(node, tip, height)
 
     async def _publish(self, event: BlockConnected) -> None:
         commands = Commands()

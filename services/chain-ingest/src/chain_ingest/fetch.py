@@ -7,16 +7,17 @@ others, and is named as unavailable where none has it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from chain_ingest.block import BlockContents, coinbase_tag, read
+from chain_ingest.block import HEADER, BlockContents, coinbase_tag, header_hash, read
 from chain_ingest.node import METHOD_NOT_FOUND, Header, Node
 from chain_ingest.pools import Pools
-from shared.errors import DashboardError, RpcError, RpcMalformed, RpcRefused
+from shared.errors import RpcError, RpcMalformed, RpcRefused
 from shared.events.blocks import BlockConnected
 from shared.rpc import NOT_FOUND, RpcClient
 from shared.settings import NodeSettings
@@ -47,12 +48,13 @@ class AppliedBlock:
 Fetched = tuple[BlockConnected, AppliedBlock]
 
 
-class Unavailable(DashboardError):
-    """No node gives this block, however often it is asked."""
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A block that no node gives, however often it is asked."""
 
-    def __init__(self, header: Header, why: str) -> None:
-        super().__init__(f"block {header.height} {header.hash} cannot be had: {why}")
-        self.height = header.height
+    height: int
+    hash: str
+    why: str  # in words for a person
 
 
 class Fetcher:
@@ -64,19 +66,20 @@ class Fetcher:
         self._kept: dict[str, Fetched] = {}
         self._width = AT_ONCE
 
-    async def blocks(self, node: Node, path: Sequence[Header]) -> AsyncGenerator[Fetched, None]:
-        """The blocks of these headers, in order; raises Unavailable or what the node failed with."""
+    async def blocks(self, node: Node, path: Sequence[Header]) -> AsyncGenerator[Fetched | Unavailable, None]:
+        """The blocks of these headers, in order; raises what the node failed with."""
         hashes = {header.hash for header in path}
         self._kept = {one: fetched for one, fetched in self._kept.items() if one in hashes}
-        waiting, coming = deque(path), deque[asyncio.Task[Fetched]]()
+        waiting, coming = deque(path), deque[asyncio.Task[Fetched | Unavailable]]()
         try:
             while waiting or coming:
                 while waiting and len(coming) < self._width:
                     coming.append(asyncio.create_task(self._fetch(node, waiting.popleft()), name="block"))
-                event, applied = await coming.popleft()
-                yield event, applied
-                del self._kept[event.hash]
-        except (RpcError, Unavailable):
+                fetched = await coming.popleft()
+                yield fetched
+                if not isinstance(fetched, Unavailable):
+                    del self._kept[fetched[0].hash]
+        except RpcError:
             self._width = max(1, self._width // 2)
             if coming:
                 await asyncio.wait(coming)  # what is on its way is kept for the next time
@@ -84,33 +87,33 @@ class Fetcher:
         finally:
             await end(*coming)
 
-    async def _fetch(self, node: Node, header: Header) -> Fetched:
+    async def _fetch(self, node: Node, header: Header) -> Fetched | Unavailable:
         kept = self._kept.get(header.hash)
-        if kept is None:
-            began = time.monotonic()
-            kept = self._kept[header.hash] = await self._from_some_node(node, header)
+        if kept is not None:
+            return kept
+        began = time.monotonic()
+        fetched = await self._from_some_node(node, header)
+        if not isinstance(fetched, Unavailable):
+            self._kept[header.hash] = fetched
             slow = time.monotonic() - began > SLOW_SECONDS
             self._width = max(1, self._width // 2) if slow else min(AT_ONCE, self._width + 1)
-        return kept
+        return fetched
 
-    async def _from_some_node(self, node: Node, header: Header) -> Fetched:
-        why = await self._refusal(node, header)
-        if not isinstance(why, str):
-            return why
+    async def _from_some_node(self, node: Node, header: Header) -> Fetched | Unavailable:
+        fetched = await self._patiently(node, header)
         for config in self._nodes:
+            if not isinstance(fetched, Unavailable):
+                break
             if config.name == node.name:
                 continue
-            try:
+            with contextlib.suppress(RpcError):
                 async with RpcClient(config) as rpc:
-                    other = await self._refusal(Node(rpc), header)
-            except RpcError:
-                continue
-            if not isinstance(other, str):
-                return other
-        raise Unavailable(header, why)
+                    other = await self._patiently(Node(rpc), header)
+                    fetched = fetched if isinstance(other, Unavailable) else other
+        return fetched
 
-    async def _refusal(self, node: Node, header: Header) -> Fetched | str:
-        """The block, or why this node does not give it after TRIES; raises where that says nothing about the block."""
+    async def _patiently(self, node: Node, header: Header) -> Fetched | Unavailable:
+        """The block, or why this node does not give it; raises where its failure says nothing about the block."""
         why = ""
         for attempt in range(TRIES):
             if attempt:
@@ -125,10 +128,12 @@ class Fetcher:
                     break
             except (RpcMalformed, ValueError, IndexError) as error:
                 why = f"what node {node.name} answers cannot be read ({error})"
-        return why
+        return Unavailable(header.height, header.hash, why)
 
     async def _read(self, node: Node, header: Header) -> Fetched:
         block, stats, raw = await node.full_block(header.hash)
+        if header_hash(raw[:HEADER]) != header.hash:
+            raise ValueError("these are the bytes of no such block")
         contents = read(raw, block.tx)
         event = BlockConnected(
             height=block.height,

@@ -3,13 +3,17 @@
 Both topics are read from one socket without waiting; the loop above takes what has come. Loss shows in three ways:
 a topic's frame counter jumps (a message was dropped), it falls to 0 (the publisher restarted), or the socket
 reconnects. Each sets `gap`, and the loop resnapshots. A loss at the tail shows nowhere: only comparing helps.
+
+libzmq tries one address of a name only, of IPv4 or of IPv6 as an option says. So a name is tried as both in turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections import deque
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
@@ -25,8 +29,14 @@ RAW_CAP: Final = 20_000
 READ_AT_ONCE: Final = 2_000
 """Messages read before other tasks get their turn."""
 
+CONNECT_SECONDS: Final = 3.0
+"""How long an address may take to accept a connection before it counts as failed."""
+
+TURN_SECONDS: Final = 0.5
+"""Pause before a name that failed is tried as the other kind of address."""
+
 _WRAP: Final = 1 << 32
-_EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+_EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 
 
 class Hint(NamedTuple):
@@ -55,6 +65,7 @@ class Hints:
         self._blocks_taken = 0
         self._transactions: dict[str, Transaction] = {}
         self._counters: dict[tuple[int, bytes], int] = {}
+        self._turns: dict[int, asyncio.TimerHandle] = {}  # by place, of names that failed
 
     @property
     def connected(self) -> bool:
@@ -79,6 +90,8 @@ class Hints:
             socket.set(zmq.HEARTBEAT_TIMEOUT, 15_000)
             socket.set(zmq.RECONNECT_IVL, 100)
             socket.set(zmq.RECONNECT_IVL_MAX, 2_000)
+            socket.set(zmq.CONNECT_TIMEOUT, int(CONNECT_SECONDS * 1_000))
+            socket.set(zmq.IPV6, _family(url) == 6)
             for topic in self._topics:
                 socket.set(zmq.SUBSCRIBE, topic)
             monitor = socket.get_monitor_socket(_EVENTS)
@@ -92,6 +105,8 @@ class Hints:
     def close(self) -> None:
         """Disconnect and free everything."""
         loop = asyncio.get_running_loop()
+        for turn in self._turns.values():
+            turn.cancel()
         for socket, monitor in zip(self._sockets, self._monitors, strict=True):
             loop.remove_reader(_descriptor(socket))
             loop.remove_reader(_descriptor(monitor))
@@ -199,6 +214,10 @@ class Hints:
         monitor, url = self._monitors[place], self.urls[place]
         while int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
             event = recv_monitor_message(monitor, zmq.NOBLOCK)["event"]
+            if event == zmq.EVENT_CONNECT_RETRIED:
+                if _family(url) is None and place not in self._turns:
+                    self._turns[place] = asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn, place)
+                continue
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 for key in [key for key in self._counters if key[0] == place]:
                     del self._counters[key]
@@ -209,6 +228,26 @@ class Hints:
                 self.clear()  # what the node does from now on counts anew
                 self.gap = f"ZMQ lost {url}"
             self.arrived.set()
+
+    def _turn(self, place: int) -> None:
+        """Try a name as the other kind of address."""
+        del self._turns[place]
+        url, socket = self.urls[place], self._sockets[place]
+        if url not in self._connected:
+            socket.disconnect(url)
+            socket.set(zmq.IPV6, not socket.get(zmq.IPV6))
+            socket.connect(url)
+
+
+def _family(url: str) -> int | None:
+    """4 or 6 where the address says which; None where it is a name. A socket of the file system counts as 4."""
+    parts = urlsplit(url)
+    if parts.scheme != "tcp" or not parts.hostname:
+        return 4
+    try:
+        return ipaddress.ip_address(parts.hostname).version
+    except ValueError:
+        return None
 
 
 def _descriptor(socket: zmq.Socket[bytes]) -> int:

@@ -13,8 +13,8 @@ from shared.errors import DashboardError, RpcError, RpcRefused
 from shared.rpc import RpcClient, satoshi
 from shared.tasks import together
 
-OLDEST_VERSION: Final = 210_000
-"""Bitcoin Core 0.21: the first whose ZMQ has `sequence` and whose getrawmempool has `mempool_sequence`."""
+OLDEST_VERSION: Final = 220_000
+"""Bitcoin Core 22.0: the first whose getmempoolinfo has `total_fee`. (0.21 brought `sequence` to ZMQ.)"""
 
 
 METHOD_NOT_FOUND: Final = -32601
@@ -118,7 +118,7 @@ class Entry(msgspec.Struct):
     ancestorsize: int
     depends: list[str]
     spentby: list[str]
-    replaceable: bool = msgspec.field(name="bip125-replaceable", default=True)
+    replaceable: bool = msgspec.field(name="bip125-replaceable", default=True)  # a node without it replaces anything
 
     @property
     def fee(self) -> int:
@@ -127,7 +127,7 @@ class Entry(msgspec.Struct):
 
     @property
     def ancestor_fee(self) -> int:
-        """Satoshi, itself included."""
+        """Satoshi, itself included; with what `prioritisetransaction` added or took off at this node."""
         return satoshi(self.fees.ancestor)
 
 
@@ -198,7 +198,7 @@ class Node:
         if info.version < OLDEST_VERSION:
             raise NodeUnfit(
                 f"node {self.name} is version {info.version} {info.subversion}: expected {OLDEST_VERSION} "
-                "(Bitcoin Core 0.21) or later"
+                "(Bitcoin Core 22.0) or later"
             )
         return info
 

@@ -78,16 +78,23 @@ class ChainFold:
         """Fold one event; raises StreamGap where it does not follow from what is known."""
         match event:
             case HeadersLoaded():
-                self.reset()
-                self._headers.load(event.height, event.headers, int(event.chainwork, 16))
-                self._tip_hash = event.tip_hash
-                self._changed.update(range(event.height, event.height + len(event.headers)))
-                self._began_anew = True
+                self._begin(event)
             case BlockConnected():
                 self._connect(event)
             case BlockDisconnected():
                 self._disconnect(event)
         self._dirty = True
+
+    def _begin(self, event: HeadersLoaded) -> None:
+        """Keep the rows of blocks that are among these headers: nobody publishes them again."""
+        top = event.height + len(event.headers) - 1
+        hashes = dict(enumerate(event.hashes, event.height))
+        rows = {at: row for at, row in self._rows.items() if at > top - KEPT and hashes.get(at) == row.hash}
+        self.reset()
+        self._headers.load(event.height, event.headers, int(event.chainwork, 16))
+        self._rows, self._tip_hash = rows, event.tip_hash
+        self._changed.update(range(self._headers.first, top + 1))
+        self._began_anew = True
 
     def _connect(self, event: BlockConnected) -> None:
         if event.prev_hash != self._tip_hash or event.height != self._headers.tip + 1:

@@ -36,8 +36,9 @@ class Headers:
         return recent[len(recent) // 2]
 
     def load(self, first: int, headers: list[tuple[int, int]], chainwork: int) -> None:
-        """Replace everything: (time, bits) from height `first` on, with the chainwork of the last."""
-        self.first = first
+        """Replace everything: (time, bits) from height `first` on, with the chainwork of the last. The newest count."""
+        self.first = first + max(0, len(headers) - KEPT)
+        headers = headers[-KEPT:]
         self.times = [time for time, _ in headers]
         self.bits = [bits for _, bits in headers]
         self.works = []

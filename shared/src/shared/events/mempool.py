@@ -32,7 +32,7 @@ class TxAdded(Event, frozen=True, kw_only=True, gc=False):
     time: int  # when the node accepted it, Unix seconds
     parents: list[str]  # txids in the mempool that it spends from
     children: list[str]  # txids in the mempool that spend from it: only after a reorganisation
-    ancestor_fee: int  # satoshi, itself included
+    ancestor_fee: int  # satoshi, itself included, with the node's own fee deltas (`prioritisetransaction`)
     ancestor_vsize: int  # virtual bytes, itself included
     replaceable: bool  # signals BIP 125, itself or by an ancestor
 

@@ -13,9 +13,10 @@ from chain_ingest.backfill.history import History
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.rest import Source
 from chain_ingest.block import BlockMeasures, measure
+from chain_ingest.fetch import PRUNED
 from chain_ingest.node import BlockStats
 from chain_ingest.pools import Pools
-from shared.errors import RpcError, RpcRefused
+from shared.errors import RpcRefused
 from shared.events.backfill import BlocksUnavailable, MeasuredBlock
 from shared.logging import Trouble
 from shared.rpc import NOT_FOUND
@@ -28,10 +29,11 @@ STATS_AT_ONCE: Final = 8
 CLAIMS_TRIED: Final = 200
 """Batches that others may have claimed before we look at the view again."""
 
+TRIES: Final = 3
+"""How often a block that the node cannot read is asked for, with other work between, before it is given up."""
+
 INVALID_PARAMETER: Final = -8
 """RPC_INVALID_PARAMETER: what a height beyond the tip is answered with."""
-
-_PRUNED: Final = "pruned data"
 
 _GENESIS: Final = BlockStats(
     ins=0, outs=1, total_out=0, totalfee=0, subsidy=0, avgfeerate=0, feerate_percentiles=[0, 0, 0, 0, 0]
@@ -51,6 +53,7 @@ class Statistics:
         self._pools = pools
         self._trouble = Trouble(log, "backfill_block")
         self._lately = Lately()
+        self._failed: dict[int, int] = {}  # how often, by height; of blocks that may still come
         self._measured = 0
 
     async def measure(self, source: Source, view: HistoryView, pruned_below: int) -> bool:
@@ -86,43 +89,44 @@ class Statistics:
             return False
         async with claim:
             # All below, not only what this view shows: it names a hundred gaps at most.
-            await self._unavailable(source, [(0, pruned_below - 1)])
+            await self._unavailable([(0, pruned_below - 1)], f"pruned by node {source.name}")
             claim.leave()
         return True
 
-    async def _unavailable(self, source: Source, spans: Sequence[tuple[int, int]]) -> None:
+    async def _unavailable(self, spans: Sequence[tuple[int, int]], reason: str) -> None:
         for first, last in spans:
-            await self._outbox.put(BlocksUnavailable(first=first, last=last, reason=f"pruned by node {source.name}"))
+            await self._outbox.put(BlocksUnavailable(first=first, last=last, reason=reason))
 
     async def _batch(self, source: Source, heights: list[int]) -> None:
-        pruned: list[int] = []
+        lost: dict[int, str] = {}  # why, by height
         try:
             hashes = await source.hashes(heights[0], heights[-1])
         except RpcRefused as error:
             if error.code != INVALID_PARAMETER:
                 raise
             return  # the node's chain is shorter than that: these blocks are on their way out
-        wanted = await self._statistics(source, [(at, hashes[at - heights[0]]) for at in heights], pruned)
-        measured = await self._blocks(source, wanted, pruned)
+        wanted = await self._statistics(source, [(at, hashes[at - heights[0]]) for at in heights], lost)
+        measured = await self._blocks(source, wanted, lost)
         for event in entries(measured):
             await self._outbox.put(event)
-        await self._unavailable(source, list(runs(sorted(pruned))))
+        for reason in dict.fromkeys(lost.values()):
+            await self._unavailable(list(runs(sorted(at for at, why in lost.items() if why == reason))), reason)
         self._history.add_blocks(len(measured))
 
-    async def _statistics(self, source: Source, blocks: list[tuple[int, str]], pruned: list[int]) -> list[_Wanted]:
-        """What the node computes itself; blocks that it cannot read are left out, the pruned ones noted."""
+    async def _statistics(self, source: Source, blocks: list[tuple[int, str]], lost: dict[int, str]) -> list[_Wanted]:
+        """What the node computes itself; blocks that it cannot read are left out, those that are lost noted."""
         wanted: list[_Wanted] = [(height, one, _GENESIS) for height, one in blocks if height == 0]
         rest = [(height, one) for height, one in blocks if height > 0]
         for start in range(0, len(rest), STATS_AT_ONCE):
             part = rest[start : start + STATS_AT_ONCE]
             for (height, one), answer in zip(part, await source.stats([one for _, one in part]), strict=True):
                 if isinstance(answer, RpcRefused):
-                    self._refused(height, answer, pruned)
+                    self._refused(source, height, answer, lost)
                 else:
                     wanted.append((height, one, answer))
         return wanted
 
-    async def _blocks(self, source: Source, wanted: list[_Wanted], pruned: list[int]) -> list[MeasuredBlock]:
+    async def _blocks(self, source: Source, wanted: list[_Wanted], lost: dict[int, str]) -> list[MeasuredBlock]:
         """Each block measured, while the next one is on its way: no more than two are held at a time."""
         measured: list[MeasuredBlock] = []
         ahead: asyncio.Task[bytes] | None = None
@@ -132,14 +136,16 @@ class Statistics:
                     raw = await (ahead or source.block(block_hash))
                 except RpcRefused as error:
                     ahead = None
-                    self._refused(height, error, pruned)
+                    self._refused(source, height, error, lost)
                     continue
                 ahead = asyncio.create_task(source.block(following[1])) if following else None
                 try:
                     # In a thread: it takes some 20 ms where blocks are full, in which the next one may come in.
                     block = await asyncio.to_thread(measure, raw)
                 except (ValueError, IndexError) as error:
-                    raise RpcError(f"block {height} from node {source.name} cannot be read") from error
+                    self._unreadable(source, height, error, lost)
+                    continue
+                self._failed.pop(height, None)
                 measured.append(_measured(height, stats, block, await self._pool(source, block)))
         finally:
             if ahead is not None:
@@ -150,12 +156,20 @@ class Statistics:
         addresses = await source.addresses(block.coinbase_outputs) if self._pools.needs_addresses else []
         return self._pools.find(block.coinbase_script, addresses)
 
-    def _refused(self, height: int, error: RpcRefused, pruned: list[int]) -> None:
+    def _refused(self, source: Source, height: int, error: RpcRefused, lost: dict[int, str]) -> None:
         """One block that the node does not give."""
-        if _PRUNED in str(error):
-            pruned.append(height)
+        if PRUNED in str(error):
+            lost[height] = f"pruned by node {source.name}"
         elif error.code != NOT_FOUND:  # else it left the best chain, and the fold waits for another
-            self._trouble.failed(error, height=height)
+            self._unreadable(source, height, error, lost)
+
+    def _unreadable(self, source: Source, height: int, error: Exception, lost: dict[int, str]) -> None:
+        """One block that the node has, but cannot read, or that makes no sense: perhaps the next time."""
+        self._trouble.failed(error, height=height)
+        self._failed[height] = self._failed.get(height, 0) + 1
+        if self._failed[height] >= TRIES:
+            del self._failed[height]
+            lost[height] = f"node {source.name} cannot read it ({error})"
 
 
 def _measured(height: int, stats: BlockStats, block: BlockMeasures, pool: str | None) -> MeasuredBlock:

@@ -1,0 +1,158 @@
+"""After a long pause: a new beginning instead of every block that was missed, in few calls, with streams kept short."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from chain_ingest import app
+from chain_ingest import chain as chain_module
+from chain_ingest.app import run
+from chain_ingest.follow import Follower
+from local_run.node import RegtestNode
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+from shared.keys import Keys
+from shared.rpc import RpcClient
+from shared.views import BlocksView, HistoryView, TipView
+from support import check
+from support.ledger import running
+from support.spending import mine
+from support.stack import Stack, until
+
+KEYS = Keys("regtest")
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    async with EmbeddedValkey(tmp_path / "valkey") as it:
+        yield it
+
+
+@pytest_asyncio.fixture
+async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
+    client = redis.connect(server.url)
+    yield client
+    await client.aclose()
+
+
+async def entries(client: redis.Client) -> list[tuple[str, dict[str, Any]]]:
+    found = await client.xrange(KEYS.blocks)
+    return [(fields[b"type"].decode(), msgspec.json.decode(fields[b"data"])) for _, fields in found]
+
+
+async def published(client: redis.Client, height: int) -> None:
+    async def there() -> bool:
+        return max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0) == height
+
+    await until(there, 30, f"block {height} is the newest that is published")
+
+
+@pytest.mark.parametrize(("missed", "begins"), [(60, False), (144, False), (145, True), (400, True)])
+async def test_what_was_missed_takes_few_calls_and_at_most_144_blocks(
+    tmp_path: Path,
+    server: EmbeddedValkey,
+    connected: redis.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    missed: int,
+    begins: bool,
+) -> None:
+    requests = 0
+    post = RpcClient._post
+
+    async def counted(self: RpcClient, body: bytes, *rest: Any) -> bytes:
+        nonlocal requests
+        requests += b"getblockheader" in body or b"getblockhash" in body
+        return await post(self, body, *rest)
+
+    async with RegtestNode(tmp_path / "node") as node:
+        await mine(node, 20)
+        async with running(server.url, run, "chain-ingest", **node.env()):
+            await published(connected, 20)
+        before = len(await entries(connected))
+        await mine(node, missed)
+        monkeypatch.setattr(RpcClient, "_post", counted)
+        async with running(server.url, run, "chain-ingest", **node.env()):
+            await published(connected, 20 + missed)
+        new = (await entries(connected))[before:]
+    assert requests <= 12
+    heights = [data["height"] for kind, data in new if kind == "block.connected"]
+    if begins:
+        assert new[0][0] == "headers.loaded"
+        assert heights == list(range(20 + missed - 143, 20 + missed + 1))
+    else:
+        assert heights == list(range(21, 20 + missed + 1))
+    assert len(new) == len(heights) + begins
+
+
+async def test_a_beginning_reaches_down_to_what_was_published_before(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the pause: readers that know those blocks need not forget them."""
+    monkeypatch.setattr(chain_module, "FIRST_BLOCKS", 4)
+    monkeypatch.setattr(chain_module, "FIRST_HEADERS", 6)
+    async with RegtestNode(tmp_path / "node") as node:
+        for height, first in ((20, 11), (40, 20), (43, None)):
+            await mine(node, height - await node.rpc("getblockcount"))
+            before = len(await entries(connected))
+            async with running(server.url, run, "chain-ingest", **node.env()):
+                await published(connected, height)
+            kind, data = (await entries(connected))[before]
+            assert (kind, data["height"]) == (("headers.loaded", first) if first else ("block.connected", 41))
+        monkeypatch.setattr(chain_module, "JOINED", 10)
+        await mine(node, 30)
+        before = len(await entries(connected))
+        async with running(server.url, run, "chain-ingest", **node.env()):
+            await published(connected, 73)
+        assert (await entries(connected))[before][1]["height"] == 64  # too far below
+
+
+async def test_streams_are_cut_although_the_mempool_never_equals_the_nodes(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def differs(self: Follower) -> str:
+        await self._sync_chain()
+        return ""
+
+    monkeypatch.setattr(Follower, "_compare", differs)
+    monkeypatch.setattr(app, "BLOCKS_KEEP", 10, raising=False)
+    monkeypatch.setattr(app, "TRIM_SECONDS", 0.2, raising=False)
+    async with RegtestNode(tmp_path / "node") as node:
+        await mine(node, 144)
+        async with running(server.url, run, "chain-ingest", **node.env()):
+            await published(connected, 144)
+
+            async def short() -> bool:
+                return int(await connected.xlen(KEYS.blocks)) <= 30
+
+            await until(short, 10, "the stream is short")
+
+
+async def test_the_folds_take_such_a_beginning_well(tmp_path: Path) -> None:
+    """chain-history keeps what it has below, chain-metrics shows what a fresh build shows."""
+    async with Stack(tmp_path) as stack:
+        await mine(stack.node, 200)
+        await stack.start(*check.FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+        await check.history_complete(stack)
+        await stack.stop("backfill")
+        await stack.stop("chain-ingest")
+        await mine(stack.node, 300)
+        await stack.start("chain-ingest")
+        await stack.synced()
+
+        async def folded() -> HistoryView | None:
+            view = await stack.view(HistoryView)
+            return view if view is not None and view.height == 500 and view.measured >= 201 + 144 else None
+
+        view = await until(folded, 20, "the history stands on the new beginning")
+        assert view is not None
+        assert (view.first_header, view.measured) == (0, 201 + 144)
+        assert list(view.missing) == [(201, 356)]
+        assert (await stack.view(TipView)).height == 500  # type: ignore[union-attr]
+        assert len((await stack.view(BlocksView)).blocks) == 144  # type: ignore[union-attr]
+        await check.equals_fresh_build(stack, tmp_path / "fresh")

@@ -1,0 +1,179 @@
+"""Blocks over a slow line: they come as fast as their bytes do, and what arrived is not fetched again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from chain_ingest import fetch
+from chain_ingest.app import run
+from chain_ingest.fetch import Fetcher
+from chain_ingest.node import Block, BlockStats, Header, Node
+from chain_ingest.pools import Pools
+from local_run.node import RegtestNode
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+from shared import rpc as rpc_module
+from shared.errors import RpcUnreachable
+from shared.keys import Keys
+from shared.rpc import RpcClient
+from support import spending
+from support.ledger import running
+from support.slow_link import SlowLink
+from support.stack import until
+
+KEYS = Keys("regtest")
+BLOCKS = 6
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RegtestNode]:
+    """The newest six blocks have 190 kB each."""
+    async with RegtestNode(tmp_path_factory.mktemp("node")) as it:
+        coins = await spending.mined_coins(it, 2 * BLOCKS)
+        for place in range(BLOCKS):
+            part = coins[2 * place : 2 * place + 2]
+            await spending.send(
+                it, [spending.build([coin], [(coin.value - 300_000) // 2_200] * 2_200) for coin in part]
+            )
+            await spending.mine(it)
+        yield it
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
+    it = redis.connect(server.url)
+    await it.flushall()
+    yield it
+    await it.aclose()
+
+
+async def newest(client: redis.Client) -> int:
+    return max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0)
+
+
+async def test_blocks_advance_although_each_takes_longer_than_silence_may_last(
+    node: RegtestNode, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc_module, "SILENCE_SECONDS", 0.8, raising=False)
+    monkeypatch.setattr(rpc_module, "TIMEOUT", 0.8, raising=False)
+    best = await node.rpc("getblockcount")
+    seen: set[str] = set()
+    async with (
+        SlowLink(node.rpc_port, 400_000) as link,
+        running(server.url, run, "chain-ingest", **{**node.env(), "MAIN_RPC_URL": link.url}) as it,
+    ):
+        began = time.monotonic()
+
+        async def arrived() -> bool:
+            seen.add(str(it.health.details.get("progress")))
+            return await newest(connected) == best
+
+        await until(arrived, 40, "every block is published")
+        seconds = time.monotonic() - began
+
+        async def told() -> bool:
+            return it.health.state == "ok" and it.health.details["progress"] is None
+
+        await until(told, 10, "it is up to date")
+    print(f"{BLOCKS} blocks of 190 kB over 400 kB/s in {seconds:.1f} s")
+    assert any(text.startswith("blocks published: ") and text.endswith(" s left") for text in seen)
+
+
+async def test_it_stops_in_time_while_blocks_come_in(
+    node: RegtestNode, server: EmbeddedValkey, connected: redis.Client
+) -> None:
+    async with SlowLink(node.rpc_port, 60_000) as link:
+        async with running(server.url, run, "chain-ingest", **{**node.env(), "MAIN_RPC_URL": link.url}):
+
+            async def begun() -> bool:
+                return bool(await connected.exists(KEYS.blocks))
+
+            await until(begun, 40, "the first headers are published")
+            began = time.monotonic()
+        assert time.monotonic() - began < 6
+    assert not await connected.exists(KEYS.lease("chain", "chain-ingest"))
+
+
+class Counting(Node):
+    """Counts what is asked for, and fails where it is told to."""
+
+    def __init__(self, rpc: RpcClient, failing: str = "") -> None:
+        super().__init__(rpc)
+        self.asked: list[str] = []
+        self.failing = failing
+        self.now = self.most = 0
+
+    async def full_block(self, block_hash: str) -> tuple[Block, BlockStats, bytes]:
+        self.asked.append(block_hash)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if block_hash == self.failing:
+                self.failing = ""
+                raise RpcUnreachable("the line is cut")
+            return await super().full_block(block_hash)
+        finally:
+            self.now -= 1
+
+
+async def path(node: RegtestNode, rpc: RpcClient, count: int) -> list[Header]:
+    tip = await Node(rpc).header(await node.rpc("getbestblockhash"))
+    return (await Node(rpc).branch(tip.height - count + 1, tip))[-count:]
+
+
+async def all_of(fetcher: Fetcher, node: Node, headers: list[Header], published: list[str] | None = None) -> list[str]:
+    published = [] if published is None else published
+    async for event, _ in fetcher.blocks(node, headers):
+        published.append(event.hash)
+    return published
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+async def test_what_arrived_is_kept_when_another_block_fails(node: RegtestNode, place: int) -> None:
+    async with RpcClient(node.settings()) as rpc:
+        headers = await path(node, rpc, 6)
+        hashes = [header.hash for header in headers]
+        reader, fetcher = Counting(rpc, failing=hashes[place]), Fetcher(Pools(None))
+        published: list[str] = []
+        with pytest.raises(RpcUnreachable):
+            await all_of(fetcher, reader, headers, published)
+        assert published == hashes[:place]
+        assert await all_of(fetcher, reader, headers[place:]) == hashes[place:]
+        asked: dict[str, int] = {one: reader.asked.count(one) for one in hashes}
+        assert asked == {one: 1 + (one == hashes[place]) for one in hashes}
+
+
+async def test_fewer_at_once_while_they_are_slow_and_more_again(
+    node: RegtestNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with RpcClient(node.settings()) as rpc:
+        headers = await path(node, rpc, 12)
+        reader, fetcher = Counting(rpc), Fetcher(Pools(None))
+        await all_of(fetcher, reader, headers)
+        assert reader.most == fetch.AT_ONCE
+        monkeypatch.setattr(fetch, "SLOW_SECONDS", 0.0)
+        await all_of(fetcher, reader, headers)
+        reader.most = 0
+        await all_of(fetcher, reader, headers)
+        assert reader.most == 1
+        monkeypatch.setattr(fetch, "SLOW_SECONDS", 5.0)
+        await all_of(fetcher, reader, headers)
+        assert reader.most == fetch.AT_ONCE
+
+
+async def test_nothing_is_fetched_on_when_nobody_wants_it_any_more(node: RegtestNode) -> None:
+    async with RpcClient(node.settings()) as rpc:
+        headers = await path(node, rpc, 6)
+        reader, fetcher = Counting(rpc), Fetcher(Pools(None))
+        blocks: Any = fetcher.blocks(reader, headers)
+        await anext(blocks)
+        await blocks.aclose()
+        assert reader.now == 0
+        assert [task for task in asyncio.all_tasks() if task.get_name() == "block"] == []

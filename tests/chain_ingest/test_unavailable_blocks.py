@@ -1,0 +1,228 @@
+"""Blocks that a node cannot give any more: named, stepped over, and nothing waits behind them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from chain_ingest import fetch, follow
+from chain_ingest.app import run
+from chain_ingest.backfill import batches, claims
+from chain_ingest.backfill.app import run as run_backfill
+from chain_ingest.node import Block, BlockStats, Node
+from chain_metrics.app import run as run_metrics
+from local_run.node import RegtestNode
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+from shared.errors import RpcRefused
+from shared.keys import Keys
+from shared.views import BlocksView, HistoryView
+from support import check
+from support.damage import damage_block, damage_undo
+from support.ledger import running
+from support.spending import build, fan_out, mine, mined_coins, send
+from support.stack import Stack, until
+from support.standin_history import StandInHistory
+
+KEYS = Keys("regtest")
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    async with EmbeddedValkey(tmp_path / "valkey") as it:
+        yield it
+
+
+@pytest_asyncio.fixture
+async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
+    client = redis.connect(server.url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(autouse=True)
+def swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(follow, "COMPARE_SECONDS", 0.5)
+    monkeypatch.setattr(claims, "CLAIM_MS", 600)
+    monkeypatch.setattr(batches, "REMEMBERED_SECONDS", 0.3)
+
+
+async def hash_at(node: RegtestNode, height: int) -> str:
+    block_hash: str = await node.rpc("getblockhash", height)
+    return block_hash
+
+
+async def synced(client: redis.Client, height: int) -> None:
+    """Return once this block is the newest that is published, and the mempool was compared with the node's."""
+
+    async def there() -> bool:
+        newest = max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0)
+        kinds = [fields[b"type"] for _, fields in await client.xrange(KEYS.txs)]
+        return newest == height and b"mempool.synced" in kinds
+
+    await until(there, 20, f"block {height} is published and the mempool is equal")
+
+
+async def story(client: redis.Client) -> list[tuple[str, int]]:
+    """Type and height of each entry; of `headers.loaded` the height of its last header."""
+    found = []
+    for _, fields in await client.xrange(KEYS.blocks):
+        data = msgspec.json.decode(fields[b"data"])
+        found.append((fields[b"type"].decode(), data["height"] + len(data.get("headers", " ")) - 1))
+    return found
+
+
+async def told(client: redis.Client) -> list[str]:
+    events = [(fields[b"type"], msgspec.json.decode(fields[b"data"])) for _, fields in await client.xrange(KEYS.ops)]
+    return [data["detail"] for kind, data in events if kind == b"gap.detected" and "cannot be had" in data["detail"]]
+
+
+def blocks(first: int, last: int) -> list[tuple[str, int]]:
+    return [("block.connected", height) for height in range(first, last + 1)]
+
+
+async def test_a_block_that_cannot_be_read_is_stepped_over(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+) -> None:
+    async with RegtestNode(tmp_path / "node") as node:
+        await mine(node, 30)
+        gone = await hash_at(node, 20)
+        await damage_block(node, gone)
+        async with (
+            running(server.url, run, "chain-ingest", **node.env()),
+            running(server.url, run_metrics, "chain-metrics"),
+        ):
+            await synced(connected, 30)
+            assert await story(connected) == [
+                ("headers.loaded", 0), *blocks(1, 19), ("headers.loaded", 20), *blocks(21, 30)
+            ]  # fmt: skip
+            [said] = await told(connected)
+            assert said == (
+                f"block 20 {gone} cannot be had, node main answers getblockstats: Block not found on disk (code -1): "
+                "without statistics, the chain goes on above"
+            )
+
+            async def rows() -> list[int]:
+                raw = await connected.hget(KEYS.chain_views, "blocks")
+                heights = [row.height for row in msgspec.json.decode(raw, type=BlocksView).blocks] if raw else []
+                return heights if heights[:1] == [30] else []
+
+            expected = [height for height in range(30, 0, -1) if height != 20]
+            assert await until(rows, 10, "the last blocks are shown") == expected
+
+
+async def test_blocks_without_undo_data_are_stepped_over_together_the_tip_too(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+) -> None:
+    async with RegtestNode(tmp_path / "node") as node:
+        await mine(node, 12)
+        damage_undo(node)
+        async with running(server.url, run, "chain-ingest", **node.env()):
+            await synced(connected, 12)
+            await mine(node)
+            await synced(connected, 13)
+        assert await story(connected) == [("headers.loaded", 0), ("headers.loaded", 12), ("block.connected", 13)]
+        [said] = await told(connected)
+        assert said.startswith("blocks 1 to 12 cannot be had, node main answers getblockstats: Can't read undo data")
+
+
+async def test_what_one_node_cannot_read_is_asked_from_another(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+) -> None:
+    async with RegtestNode(tmp_path / "node") as node, RegtestNode(tmp_path / "spare") as spare:
+        for block_hash in await mine(node, 10):
+            await spare.rpc("submitblock", await node.rpc("getblock", block_hash, 0))
+        await damage_block(node, await hash_at(node, 5))
+        env = {**node.env(), **spare.env("SPARE"), "NODES": "main,spare"}
+        async with running(server.url, run, "chain-ingest", **env):
+            await synced(connected, 10)
+        assert await story(connected) == [("headers.loaded", 0), *blocks(1, 10)]
+        assert await told(connected) == []
+        nodes = [msgspec.json.decode(fields[b"data"])["node"] for _, fields in await connected.xrange(KEYS.blocks)]
+        assert nodes == ["main"] * 5 + ["spare"] + ["main"] * 5
+
+
+async def test_a_failure_that_passes_costs_nothing(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_block, failures = Node.full_block, 0
+
+    async def failing(self: Node, block_hash: str) -> tuple[Block, BlockStats, bytes]:
+        nonlocal failures
+        if failures < fetch.TRIES - 1:
+            failures += 1
+            raise RpcRefused("getblock", -1, "Block not available (not fully downloaded)")
+        return await full_block(self, block_hash)
+
+    monkeypatch.setattr(Node, "full_block", failing)
+    async with RegtestNode(tmp_path / "node") as node:
+        await mine(node)
+        async with running(server.url, run, "chain-ingest", **node.env()):
+            await synced(connected, 1)
+        assert failures == fetch.TRIES - 1
+        assert await story(connected) == [("headers.loaded", 0), ("block.connected", 1)]
+
+
+async def test_transactions_of_a_block_that_cannot_be_read_leave_the_mempool(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with RegtestNode(tmp_path / "node") as node:
+        [coin] = (await fan_out(node, await mined_coins(node, 1), 1))[:1]
+        async with running(server.url, run, "chain-ingest", **node.env()):
+            height = await node.rpc("getblockcount")
+            await synced(connected, height)
+            [sent] = [build([coin], [coin.value - 500])]
+            await send(node, [sent])
+
+            async def known() -> bool:
+                return bool(await connected.hexists(KEYS.mempool_published, bytes.fromhex(sent.txid)))
+
+            await until(known, 10, "the transaction is published")
+
+            async def lost(self: Node, block_hash: str) -> tuple[Block, BlockStats, bytes]:
+                raise RpcRefused("getblockstats", -1, "Can't read undo data from disk")
+
+            monkeypatch.setattr(Node, "full_block", lost)
+            await mine(node)
+
+            async def gone() -> bool:
+                return not await known()
+
+            await until(gone, 25, "the transaction has left")
+            await synced(connected, height + 1)
+
+
+async def test_the_backfill_gives_up_by_name_and_goes_on(
+    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+) -> None:
+    async with RegtestNode(tmp_path / "node") as node:
+        await mine(node, 60)
+        await damage_block(node, await hash_at(node, 20))
+        history = StandInHistory(connected, node, KEYS)
+        await history.begin(first_header=60)
+        async with running(server.url, run_backfill, "backfill", **node.env(), BACKFILL_LOAD="100"):
+            await history.finish()
+        assert history.unavailable == [(20, 20)]
+        assert sorted(history.measured) == [height for height in range(61) if height != 20]
+
+
+async def test_the_charts_are_whole_but_for_what_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Stack(tmp_path) as stack:
+        await mine(stack.node, 40)
+        await damage_block(stack.node, await hash_at(stack.node, 30))
+        await stack.start(*check.FOLDS, "chain-history")
+        await stack.synced()
+        async with running(stack.valkey.url, run_backfill, "backfill", **stack.node.env(), BACKFILL_LOAD="100"):
+
+            async def complete() -> HistoryView | None:
+                view = await stack.view(HistoryView)
+                return view if view is not None and view.complete else None
+
+            view = await until(complete, 30, "the history is complete")
+        assert view is not None
+        assert (view.height, view.measured, view.unavailable) == (40, 40, 1)
