@@ -1,4 +1,4 @@
-"""A node that loads its mempool, downloads the chain, is whole but quiet, takes no transactions, or has another clock."""
+"""A node that loads its mempool, downloads the chain, is whole but quiet, blocksonly, or has another clock."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ async def test_downloading_is_told_from_quiet(tmp_path: Path, valkey: EmbeddedVa
 # --- its mempool is not the network's ----------------------------------------------------------------------
 
 
-async def test_a_node_that_takes_no_transactions(
-    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client
-) -> None:
+async def test_a_node_that_takes_no_transactions(tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client) -> None:
     async with RegtestNode(tmp_path / "node", extra=["-blocksonly"]) as node:
         await mine(node)
         async with feeding(node, valkey) as feed:
@@ -178,7 +176,7 @@ async def test_entry_times_and_comparisons_are_of_one_clock(
 
             async def counted_by_it() -> bool:
                 last = [data for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"][-1]
-                return abs(last["node_time_ms"] - last["time_ms"] - ahead * 1000) < 5_000
+                return bool(abs(last["node_time_ms"] - last["time_ms"] - ahead * 1000) < 5_000)
 
             await until(counted_by_it, 20, "the comparison tells the node's clock")
             await node.rpc("setmocktime", 0)

@@ -19,6 +19,9 @@ from shared.errors import RpcUnreachable
 from shared.service import HealthReport
 from shared.tasks import together
 
+PULSE_SECONDS: Final = 2.0
+"""Between two looks at the node, which compare what is published with it."""
+
 ANSWER_SECONDS: Final = 4.0
 """Within which a node answers how it is, or is said to be silent."""
 
@@ -60,11 +63,6 @@ class Agreement:
         self._seen: Seen | None = None
         self._told: Claim | None = None  # as the last `mempool.synced` has it
 
-    @property
-    def seen(self) -> Seen | None:
-        """What the node said last."""
-        return self._seen
-
     async def ask(self) -> Seen | None:
         """Ask the node how it is; None where it does not answer just now, which the heartbeat then says.
 
@@ -91,6 +89,13 @@ class Agreement:
         self._network = await self._node.network_info()
 
     # --- chain -----------------------------------------------------------------------------------------
+
+    async def sync_chain(self) -> int:
+        """Publish what the node's chain has more; returns when the node was asked, by our steady clock."""
+        asked_ms = clock.now().steady_ms
+        if await self._chain.sync(self._node):
+            self._health.note(height=self._chain.tip_height)
+        return asked_ms
 
     async def confirm_chain(self, asked_ms: int) -> None:
         """The node's tip was the one that is published, when it was asked at that steady moment."""

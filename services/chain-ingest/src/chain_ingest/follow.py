@@ -7,24 +7,18 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import prometheus_client
-
 from chain_ingest import condition
-from chain_ingest.agreement import Agreement, Seen
+from chain_ingest.agreement import PULSE_SECONDS, Agreement, Seen
 from chain_ingest.beginnings import Beginnings
 from chain_ingest.chain import ChainFollower
-from chain_ingest.fetch import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import MempoolContents, Node
+from chain_ingest.node import Node
 from chain_ingest.patience import Healing
+from chain_ingest.snapshots import POLL, START, Snapshots
+from chain_ingest.state import State
 from shared import clock
-from shared.errors import RpcRefused
-from shared.events.ops import GapDetected, GapRepaired
 from shared.service import Service
-
-PULSE_SECONDS: Final = 2.0
-"""Between two looks at the node, which compare what is published with it."""
 
 COMPARE_SECONDS: Final = 15.0
 """Between two `mempool.synced` while nothing special is to be told, and two looks at what changes seldom."""
@@ -48,14 +42,8 @@ BATCH: Final = 1_000
 RUN_SECONDS: Final = 0.2
 """How long removals wait for the message that explains them; the `C` of a full block comes late behind its `R`s."""
 
-START: Final = "start"
-POLL: Final = "poll"
-"""Causes of a snapshot that are nothing to announce."""
-
 Better = Callable[[], Awaitable[bool]]
 """Whether a node that is preferred to the present one can be followed again."""
-
-SNAPSHOTS = prometheus_client.Counter("dashboard_mempool_snapshots_total", "Snapshots of the mempool", ["cause"])
 
 
 class Follower:
@@ -70,13 +58,14 @@ class Follower:
         self._mempool = mempool
         self._healing = healing
         self._hints = Hints(node.rpc.node.zmq_urls)
+        self._state = State(service.health, chain, mempool, healing)
         self._agreement = Agreement(service.health, node, chain, mempool)
+        self._snapshots = Snapshots(service, node, chain, mempool, healing, self._agreement, self._state)
         self._beginnings = Beginnings(service, node, chain, mempool, healing)
         self._warning = ""
         self._cause = START  # why the mempool must be read anew; hints say nothing meanwhile
         self._due = 0.0  # the next look at the node
         self._around_due = 0.0  # the next look at what changes seldom
-        self._beside_due = 0.0
         self._awaited = ""  # a tip that the node has and no hint has told yet
 
     def close(self) -> None:
@@ -111,8 +100,8 @@ class Follower:
     def _miss(self, cause: str) -> None:
         """Something may be missing: read the mempool anew, as soon as patience allows."""
         self._hints.gap = ""
-        self._cause = cause
-        self._due = 0.0
+        if not self._cause:
+            self._cause, self._due = cause, 0.0
 
     async def _subscribe(self) -> None:
         prefix = self._node.rpc.node.prefix
@@ -147,10 +136,10 @@ class Follower:
                 continue
             await self._handle(run)
             run = []
-            await self._sync_chain()
+            await self._agreement.sync_chain()
             self._hints.forget_raw()
         await self._handle(run)
-        self._service.health.note(**self._details())
+        self._state.note()
         if self._mempool.run_is_open and not self._hints.pending:
             await self._hints.wait(RUN_SECONDS)
         if self._mempool.run_is_open and not self._hints.pending:
@@ -163,13 +152,6 @@ class Follower:
             if accepted:
                 self._agreement.clock.accepted(accepted, clock.now().steady_ms)
 
-    async def _sync_chain(self) -> int:
-        """Publish what the node's chain has more; returns when the node was asked, by our steady clock."""
-        asked_ms = clock.now().steady_ms
-        if await self._chain.sync(self._node):
-            self._service.health.note(height=self._chain.tip_height)
-        return asked_ms
-
     # --- the look at the node --------------------------------------------------------------------------
 
     async def _pulse(self) -> None:
@@ -178,12 +160,12 @@ class Follower:
             return
         if words := condition.not_whole(self._node.name, seen.chain):
             self._cause = self._cause or START
-            self._service.health.degraded(words, progress=f"{seen.chain.blocks:,} of {seen.chain.headers:,} blocks")
+            self._state.hold(words, f"{seen.chain.blocks:,} of {seen.chain.headers:,} blocks")
             return
         await self._follow_chain(seen)
         if words := condition.not_loaded(self._node.name, seen.mempool):
             self._cause = self._cause or START  # what is not loaded yet would be told as removed
-            self._service.health.degraded(words, **self._details(f"{seen.mempool.size:,} transactions loaded"))
+            self._state.hold(words, f"{seen.mempool.size:,} transactions loaded")
             return
         if await self._beginnings.requested():
             self._cause = self._cause or START
@@ -201,7 +183,7 @@ class Follower:
             if self._hinted and not self._cause and self._awaited != best:
                 self._awaited = best
                 return
-            asked_ms = await self._sync_chain()
+            asked_ms = await self._agreement.sync_chain()
         await self._agreement.confirm_chain(asked_ms)
 
     async def _compare(self, seen: Seen) -> None:
@@ -243,84 +225,21 @@ class Follower:
         if await self._beginnings.lost():
             self._miss(START)
 
-    # --- what is missing -------------------------------------------------------------------------------
-
     async def _repair(self) -> None:
         """Read chain and mempool from the node and publish what differs."""
         cause, self._cause = self._cause, START  # it stands until it is done
         self._hints.gap = ""
         self._hints.clear()
-        began = time.monotonic()
-        told = cause not in {START, POLL}
-        if told and self._healing.repair(cause):
-            await self._service.say(GapDetected, cause)
         if cause == START:
-            await self._agreement.look_around()
-            await self._beginnings.lost()
-        await self._catch_up()
-        self._agreement.doubt()
-        asked_ms, contents = await self._contents()
-        info = await self._node.mempool_info()
-        different = await self._mempool.snapshot(self._node, contents, self._beside)
+            await self._look_around()
+        await self._snapshots.take(cause)
         self._cause = ""
-        await self._agreement.seek(asked_ms, info, 0)
-        SNAPSHOTS.labels("gap" if told else cause).inc()
-        self._service.log.info(
-            "mempool_snapshot",
-            cause=cause,
-            different=different,
-            count=self._mempool.published.totals[0],
-            seconds=round(time.monotonic() - began, 3),
-        )
-        if told and different:
-            await self._service.say(GapRepaired, f"{different} transactions differed after: {cause}")
         if await self._agreement.confirm_mempool():
             self._report()
         elif self._hinted:
             self._due = 0.0
 
-    async def _catch_up(self) -> None:
-        """Give the mempool the block that was published right before a failure kept it from hearing of it."""
-        tip = self._chain.tip_hash
-        if not tip or self._mempool.published.block in {"", tip}:
-            return
-        try:
-            block = await self._node.block(tip)
-        except RpcRefused:
-            return  # the node does not know the block (any more): the snapshot tells what is gone
-        await self._mempool.apply_block(self._node, AppliedBlock(block.hash, block.tx, frozenset()))
-
-    async def _contents(self) -> tuple[int, MempoolContents]:
-        """The node's mempool as of the tip that is published, so that no block hides in the difference; when asked."""
-        for _ in range(SETTLE_TIMES):
-            await self._sync_chain()
-            asked_ms = clock.now().steady_ms
-            contents = await self._node.mempool()
-            if await self._node.best_hash() == self._chain.tip_hash:
-                break
-        return asked_ms, contents
-
-    async def _beside(self, done: int, total: int) -> None:
-        """While a large mempool is published: say how far it is, and that the chain is what it was."""
-        self._service.health.note(**self._details(f"mempool: {done:,} of {total:,} transactions"))
-        if time.monotonic() >= self._beside_due:
-            self._beside_due = time.monotonic() + PULSE_SECONDS
-            asked_ms = clock.now().steady_ms
-            if await self._node.best_hash() == self._chain.tip_hash:
-                await self._agreement.confirm_chain(asked_ms)
-
     # --- words -----------------------------------------------------------------------------------------
-
-    def _details(self, progress: str | None = None) -> dict[str, str | int | None]:
-        count, vsize, _ = self._mempool.published.totals
-        return {
-            "height": self._chain.tip_height,
-            "mempool_count": count,
-            "mempool_vsize": vsize,
-            "progress": progress,
-            "repairs": self._healing.repairs,
-            "repeats": self._healing.snapshots.repeats,
-        }
 
     def _report(self, trouble: str = "") -> None:
         """Say in the heartbeat how it stands."""
@@ -328,8 +247,4 @@ class Follower:
         if not warning and not self._hints.connected:
             silent = ", ".join(self._hints.silent)
             warning = f"ZMQ does not answer at {silent}: the node is asked every {PULSE_SECONDS:g} s instead"
-        words = [part for part in (trouble, *self._agreement.remarks(), warning) if part]
-        if words:
-            self._service.health.degraded("; ".join(words), **self._details())
-        else:
-            self._service.health.ok(**self._details())
+        self._state.say([trouble, *self._agreement.remarks(), warning])
