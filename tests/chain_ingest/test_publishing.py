@@ -281,16 +281,20 @@ async def test_a_transaction_that_leaves_and_comes_back_in_one_breath_is_there(
     follower = MempoolFollower(
         connected, KEYS, Producer(connected, lease, KEYS.txs, KEYS.mempool_producer, KEYS.confirmed("mempool"))
     )
+
+    async def beside(done: int, total: int) -> None:
+        assert done <= total
+
     async with RpcClient(node.settings()) as rpc:
         reader = Node(rpc)
         await follower.load()
         contents = await reader.mempool()
-        await follower.snapshot(reader, contents)
+        await follower.snapshot(reader, contents, beside)
         sequence = contents.mempool_sequence
         batch = [Hint("R", built.txid, sequence), Hint("A", built.txid, sequence + 1)]
         with contextlib.closing(Hints(())) as hints:
             await follower.handle(reader, hints, batch)
-        assert follower.totals == (await reader.mempool_info()).totals
+        assert follower.published.totals == (await reader.mempool_info()).totals
     found = [kind for _, kind, data in await entries(connected, KEYS.txs) if data.get("txid") == built.txid]
     assert found == ["tx.added", "tx.removed", "tx.added"]
     await spending.mine(node)

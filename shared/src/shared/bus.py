@@ -38,9 +38,10 @@ return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
 _CONFIRM: Final = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')
-local ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('HSET', KEYS[1], 'seq', ARGV[2], 'time_ms', ms, 'node', ARGV[3], 'incomplete', ARGV[4])
-return 1
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local was = string.format('%.0f', now - tonumber(ARGV[5]))
+redis.call('HSET', KEYS[1], 'seq', ARGV[2], 'time_ms', was, 'node', ARGV[3], 'incomplete', ARGV[4])
+return now
 """
 
 
@@ -56,15 +57,22 @@ class Producer:
         self._confirm = client.register_script(_CONFIRM)
         self._strangers: set[str] = set()  # groups that were told about
         self._log: Any = structlog.get_logger()
+        self._before = 0  # entries of the stream, where the cursor that counted them is lost
+        self._ahead: int | None = None  # how far `seq` is ahead of what Redis says was added to the stream
 
     @property
     def seq(self) -> int:
         """Sequence of the last entry published."""
-        return int(self._cursor.value or 0)
+        return int(self._cursor.value or self._before)
 
     async def load(self) -> None:
-        """Continue where the last producer stopped."""
+        """Continue where the last producer stopped; where its cursor is lost, after the stream's last entry."""
         await self._cursor.load()
+        self._before, self._ahead = 0, None
+        if not self._cursor.value:
+            for _, fields in await self._client.xrevrange(self.stream, count=1):
+                seq = fields.get(b"seq", b"")
+                self._before = int(seq) if seq.isdigit() else 0
 
     async def publish(self, events: Sequence[Event], commands: Commands | None = None) -> None:
         """Append the events and carry out the commands, all of it once or none.
@@ -80,14 +88,28 @@ class Producer:
             together.add("XADD", self.stream, "*", *entry_fields(event, seq))
         await self._cursor.commit(self._lease.key, self._lease.token, str(seq), together)
 
-    async def confirm(self, node: str, incomplete: str = "") -> None:
-        """Say that what is published up to now is what the node has, at this moment by Redis' clock.
+    async def confirm(self, node: str, incomplete: str = "", *, ago_ms: int = 0) -> int:
+        """Say that what is published up to now is what the node had `ago_ms` before this moment, by Redis' clock.
 
         `incomplete` says why that is not what its figures are called, in words for a person. Without the lease nothing
-        is written.
+        is written. Returns Redis' clock, Unix milliseconds; 0 without the lease.
         """
         keys = [self._confirmed_key, self._lease.key]
-        await self._confirm(keys=keys, args=[self._lease.token, self.seq, node, incomplete])
+        now: int = await self._confirm(keys=keys, args=[self._lease.token, self.seq, node, incomplete, ago_ms])
+        return now
+
+    async def lost(self) -> str:
+        """What is gone of the stream that nobody cut, in words; empty where it is whole."""
+        try:
+            added = int((await self._client.xinfo_stream(self.stream))["entries-added"])
+        except ResponseError:  # no such stream
+            added = 0
+        ahead, before = self.seq - added, self._ahead
+        self._ahead = ahead
+        if self.seq and (not added or (before is not None and ahead > before)):
+            self._ahead = None
+            return f"the stream {self.stream} was deleted"
+        return ""
 
     async def trim(self, keep: int, cap: int) -> int:
         """Cut what every fold has acknowledged, but keep the newest `keep`; returns unread entries cut (0 is healthy).

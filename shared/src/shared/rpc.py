@@ -85,6 +85,7 @@ class RpcClient:
 
     def __init__(self, node: NodeSettings) -> None:
         self.node = node
+        self.date = ""  # the node's own clock as its HTTP server told it last, to the second
         self._session: aiohttp.ClientSession | None = None
         self._authorization = ""
         self._answered = False  # any call, ever: so calls from here are allowed
@@ -181,6 +182,7 @@ class RpcClient:
         headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
         try:
             async with self._session.post(self.node.rpc_url, data=body, headers=headers) as response:
+                self.date = response.headers.get("Date", "")
                 return response.status, await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RpcUnreachable(self._unreachable(error)) from None

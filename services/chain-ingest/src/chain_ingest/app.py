@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 from typing import Final
 
+from chain_ingest import condition
 from chain_ingest.chain import ChainFollower
 from chain_ingest.fetch import Fetcher
 from chain_ingest.follow import Follower
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeBehind, NodeUnfit
+from chain_ingest.patience import Healing
 from chain_ingest.pools import Pools
 from chain_ingest.progress import Progress
 from shared import clock, redis
@@ -69,6 +71,7 @@ class Ingest:
         )
         self._patience_ms = NETWORKS[service.settings.network].patience_seconds * 1_000
         self._still: dict[str, tuple[str, int]] = {}  # of nodes that are behind: tip, and since when it has not moved
+        self._healing = Healing()
         self._loaded = False
         self._current = ""
         self._redis_trouble = RedisTrouble(service)
@@ -207,11 +210,26 @@ class Ingest:
                 self._current = detail
                 await self._service.say(NodeChanged, detail)
             self._service.health.note(node=config.name, node_version=info.subversion, passed_over=passed_over or None)
-            follower = Follower(self._service, node, self._chain, self._mempool)
+            follower = Follower(self._service, node, self._chain, self._mempool, self._healing)
             try:
-                await follower.run(better=self._better_than(config))
+                await follower.run(better=lambda: self._is_back(self._better_than(config)))
             finally:
                 follower.close()
 
     def _better_than(self, config: NodeSettings) -> tuple[NodeSettings, ...]:
         return self._nodes[: self._nodes.index(config)]
+
+    async def _is_back(self, nodes: tuple[NodeSettings, ...]) -> bool:
+        """Whether one of these can be followed: it answers, is fit, whole, and not behind."""
+        for config in nodes:
+            try:
+                async with RpcClient(config) as rpc:
+                    node = Node(rpc)
+                    await node.check(NETWORKS[self._service.settings.network].rpc_chain)
+                    await self._chain.measure(node)
+                    unready = condition.not_whole(node.name, await node.chain_info())
+                    if not unready and not condition.not_loaded(node.name, await node.mempool_info()):
+                        return True
+            except (RpcError, NodeUnfit, NodeBehind):
+                continue
+        return False

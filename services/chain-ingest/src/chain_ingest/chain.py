@@ -87,6 +87,13 @@ class ChainFollower:
         work: bytes | None = await self._redis.hget(self._keys.chain_producer, "work")
         self._work = int(work, 16) if work and self._published else 0
 
+    async def lost(self) -> str:
+        """What is gone of what was published, in words; empty where all is there."""
+        there, expected = int(await self._redis.hlen(self._keys.chain_published)), len(self._published)
+        if there != expected:
+            return f"{self._keys.chain_published} holds {there} blocks of {expected}"
+        return await self.producer.lost()
+
     # --- where the node is -----------------------------------------------------------------------------
 
     async def measure(self, node: Node) -> None:

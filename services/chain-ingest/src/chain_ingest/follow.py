@@ -1,30 +1,27 @@
-"""Following one node: hints in, comparisons every 15 s, a new snapshot whenever something may be missing."""
+"""Following one node: hints in, a look at it every 2 s, a new snapshot whenever something may be missing."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-import prometheus_client
-
+from chain_ingest import condition
+from chain_ingest.agreement import PULSE_SECONDS, Agreement, Seen
+from chain_ingest.beginnings import Beginnings
 from chain_ingest.chain import ChainFollower
-from chain_ingest.fetch import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import MempoolContents, Node, NodeBehind, NodeUnfit
-from shared.errors import RpcError, RpcRefused
-from shared.events.ops import GapDetected, GapRepaired
-from shared.networks import NETWORKS
-from shared.rpc import RpcClient
+from chain_ingest.node import Node
+from chain_ingest.patience import Healing
+from chain_ingest.snapshots import POLL, START, Snapshots
+from chain_ingest.state import State
+from shared import clock
 from shared.service import Service
-from shared.settings import NodeSettings
 
 COMPARE_SECONDS: Final = 15.0
-"""Between two comparisons with the node."""
-
-POLL_SECONDS: Final = 2.0
-"""The same where ZMQ is missing or silent."""
+"""Between two `mempool.synced` while nothing special is to be told, and two looks at what changes seldom."""
 
 CONNECT_SECONDS: Final = 1.0
 """How long the first snapshot waits for ZMQ to connect."""
@@ -33,84 +30,89 @@ SETTLE_SECONDS: Final = 0.05
 """Pause before a difference is looked at again: ZMQ may be a little behind RPC."""
 
 SETTLE_TIMES: Final = 20
+COMPARING_SECONDS: Final = 3.0
+"""How long a comparison waits for its moment while hints keep coming; they are looked through afterwards, too."""
+
+DOUBT_MS: Final = 30_000
+"""Busy or not: a mempool that did not agree for so long is read anew."""
+
 BATCH: Final = 1_000
 """Hints handled together."""
 
 RUN_SECONDS: Final = 0.2
 """How long removals wait for the message that explains them; the `C` of a full block comes late behind its `R`s."""
 
-LAST_COMPARED = prometheus_client.Gauge(
-    "dashboard_mempool_compared_timestamp_seconds", "When mempool and node were last seen to be equal"
-)
-REPAIRS = prometheus_client.Counter("dashboard_mempool_snapshots_total", "Snapshots of the mempool", ["cause"])
+Better = Callable[[], Awaitable[bool]]
+"""Whether a node that is preferred to the present one can be followed again."""
 
 
 class Follower:
     """Follows one node until it fails, a better one is back, or the service stops."""
 
-    def __init__(self, service: Service, node: Node, chain: ChainFollower, mempool: MempoolFollower) -> None:
+    def __init__(
+        self, service: Service, node: Node, chain: ChainFollower, mempool: MempoolFollower, healing: Healing
+    ) -> None:
         self._service = service
         self._node = node
         self._chain = chain
         self._mempool = mempool
+        self._healing = healing
         self._hints = Hints(node.rpc.node.zmq_urls)
+        self._state = State(service.health, chain, mempool, healing)
+        self._agreement = Agreement(service.health, node, chain, mempool)
+        self._snapshots = Snapshots(service, node, chain, mempool, healing, self._agreement, self._state)
+        self._beginnings = Beginnings(service, node, chain, mempool, healing)
         self._warning = ""
+        self._cause = START  # why the mempool must be read anew; hints say nothing meanwhile
+        self._due = 0.0  # the next look at the node
+        self._around_due = 0.0  # the next look at what changes seldom
+        self._awaited = ""  # a tip that the node has and no hint has told yet
 
     def close(self) -> None:
         """Close the subscriptions."""
         self._hints.close()
 
-    async def run(self, better: tuple[NodeSettings, ...]) -> None:
-        """Follow; returns when a node of `better` answers again, or the service is to stop."""
-        await self._wait_for_download()
+    async def run(self, better: Better) -> None:
+        """Follow; returns when a better node is back, or the service is to stop."""
         await self._subscribe()
         self._hints.gap = ""
-        cause = "start"
-        due = 0.0
         while not self._service.stopping.is_set():
             if self._hints.gap:
-                cause = self._hints.gap
-            if cause:
-                await self._repair(cause)
-                cause = ""
-                due = 0.0
-            if time.monotonic() >= due and not self._hints.gap:
-                cause = await self._compare()
-                due = time.monotonic() + self._interval()
-                if not cause and better and await self._answers(better):
-                    return
-            elif not self._hints.gap:
-                await self._hints.wait(min(due - time.monotonic(), 1.0))
+                self._miss(self._hints.gap)
+            if time.monotonic() < self._due:
+                await self._hints.wait(min(self._due - time.monotonic(), 1.0))
                 await self._take_hints()
+                if await self._agreement.confirm_mempool():
+                    self._report()
+                continue
+            self._due = time.monotonic() + min(PULSE_SECONDS, COMPARE_SECONDS)
+            await self._pulse()
+            if not self._cause and time.monotonic() >= self._around_due:
+                await self._look_around()
+                if await better():
+                    return
 
-    def _interval(self) -> float:
-        return COMPARE_SECONDS if self._hints.connected and not self._warning else POLL_SECONDS
+    @property
+    def _hinted(self) -> bool:
+        """Whether ZMQ tells what happens, so that a difference is not just what came since the last look."""
+        return self._hints.connected and not self._warning
 
-    # --- start -----------------------------------------------------------------------------------------
-
-    async def _wait_for_download(self) -> None:
-        """Publish nothing while the node downloads the chain: its events would be a flood of the past."""
-        while not self._service.stopping.is_set():
-            info = await self._node.chain_info()
-            if not info.initialblockdownload:
-                return
-            self._service.health.degraded(
-                f"node {self._node.name} is downloading the chain: {info.blocks} of {info.headers} blocks, "
-                f"{info.verificationprogress:.1%} verified",
-                height=info.blocks,
-            )
-            await asyncio.sleep(1)
+    def _miss(self, cause: str) -> None:
+        """Something may be missing: read the mempool anew, as soon as patience allows."""
+        self._hints.gap = ""
+        if not self._cause:
+            self._cause, self._due = cause, 0.0
 
     async def _subscribe(self) -> None:
         prefix = self._node.rpc.node.prefix
         if not self._hints.urls:
-            self._warning = f"{prefix}_ZMQ_URLS is not set: the node is asked every {POLL_SECONDS:g} s instead"
+            self._warning = f"{prefix}_ZMQ_URLS is not set: the node is asked every {PULSE_SECONDS:g} s instead"
             return
         published = await self._node.notifications()
         if published is not None and not any(item.type == "pubsequence" for item in published):
             self._warning = (
                 f"node {self._node.name} publishes no `sequence` over ZMQ (bitcoind -zmqpubsequence): "
-                f"it is asked every {POLL_SECONDS:g} s instead"
+                f"it is asked every {PULSE_SECONDS:g} s instead"
             )
         self._hints.open()
         deadline = time.monotonic() + CONNECT_SECONDS
@@ -121,6 +123,9 @@ class Follower:
     # --- hints -----------------------------------------------------------------------------------------
 
     async def _take_hints(self) -> None:
+        if self._cause:
+            self._hints.clear()  # the snapshot to come is newer than all of them
+            return
         batch = self._hints.take(BATCH)
         if not batch:
             return
@@ -131,10 +136,10 @@ class Follower:
                 continue
             await self._handle(run)
             run = []
-            await self._sync_chain()
+            await self._agreement.sync_chain()
             self._hints.forget_raw()
         await self._handle(run)
-        self._service.health.note(**self._details())
+        self._state.note()
         if self._mempool.run_is_open and not self._hints.pending:
             await self._hints.wait(RUN_SECONDS)
         if self._mempool.run_is_open and not self._hints.pending:
@@ -143,115 +148,103 @@ class Follower:
 
     async def _handle(self, run: list[Hint]) -> None:
         if run:
-            await self._mempool.handle(self._node, self._hints, run)
+            accepted = await self._mempool.handle(self._node, self._hints, run)
+            if accepted:
+                self._agreement.clock.accepted(accepted, clock.now().steady_ms)
 
-    async def _sync_chain(self) -> None:
-        if await self._chain.sync(self._node):
-            self._service.health.note(height=self._chain.tip_height)
+    # --- the look at the node --------------------------------------------------------------------------
 
-    async def _catch_up(self) -> None:
-        """Give the mempool the block that was published right before a failure kept it from hearing of it."""
-        tip = self._chain.tip_hash
-        if not tip or self._mempool.block in {"", tip}:
+    async def _pulse(self) -> None:
+        seen = await self._agreement.ask()
+        if seen is None:
             return
-        try:
-            block = await self._node.block(tip)
-        except RpcRefused:
-            return  # the node does not know the block (any more): the snapshot tells what is gone
-        await self._mempool.apply_block(self._node, AppliedBlock(block.hash, block.tx, frozenset()))
+        if words := condition.not_whole(self._node.name, seen.chain):
+            self._cause = self._cause or START
+            self._state.hold(words, f"{seen.chain.blocks:,} of {seen.chain.headers:,} blocks")
+            return
+        await self._follow_chain(seen)
+        if words := condition.not_loaded(self._node.name, seen.mempool):
+            self._cause = self._cause or START  # what is not loaded yet would be told as removed
+            self._state.hold(words, f"{seen.mempool.size:,} transactions loaded")
+            return
+        if await self._beginnings.requested():
+            self._cause = self._cause or START
+        if not self._cause:
+            await self._compare(seen)
+        elif self._cause not in {START, POLL} and self._healing.snapshots.wait_ms:
+            self._report(f"{self._cause}; to be read anew in {self._healing.snapshots.wait_ms / 1000:.0f} s")
+        else:
+            await self._repair()
 
-    async def _contents(self) -> MempoolContents:
-        """The node's mempool as of the tip that is published, so that no block hides in the difference."""
-        for _ in range(SETTLE_TIMES):
-            await self._sync_chain()
-            contents = await self._node.mempool()
-            if await self._node.best_hash() == self._chain.tip_hash:
-                break
-        return contents
+    async def _follow_chain(self, seen: Seen) -> None:
+        """Confirm the tip; one that nothing told of until now is left to the hints until the next look."""
+        asked_ms, best = seen.asked_ms, seen.chain.bestblockhash
+        if best != self._chain.tip_hash:
+            if self._hinted and not self._cause and self._awaited != best:
+                self._awaited = best
+                return
+            asked_ms = await self._agreement.sync_chain()
+        await self._agreement.confirm_chain(asked_ms)
 
-    # --- truth -----------------------------------------------------------------------------------------
-
-    async def _repair(self, cause: str) -> None:
-        """Read chain and mempool from the node and publish what differs."""
-        self._hints.gap = ""
-        self._hints.clear()  # the snapshot is newer than all of them
-        began = time.monotonic()
-        if cause != "start":
-            await self._service.say(GapDetected, cause)
-        await self._catch_up()
-        different = await self._mempool.snapshot(self._node, await self._contents())
-        REPAIRS.labels("start" if cause == "start" else "gap").inc()
-        self._service.log.info(
-            "mempool_snapshot",
-            cause=cause,
-            different=different,
-            count=self._mempool.totals[0],
-            seconds=round(time.monotonic() - began, 3),
-        )
-        if cause != "start" and different:
-            await self._service.say(GapRepaired, f"{different} transactions differed after: {cause}")
-
-    async def _compare(self) -> str:
-        """Compare with the node; returns why a snapshot is needed, or nothing."""
-        await self._serve_requests()
-        await self._sync_chain()
-        ours = theirs = (0, 0, 0)
-        for _ in range(SETTLE_TIMES):
+    async def _compare(self, seen: Seen) -> None:
+        """Look for the node's answer in the events, as they come; where it cannot be found, something is missing."""
+        asked_ms, info = seen.asked_ms, seen.mempool
+        every_ms = int((COMPARE_SECONDS if self._hinted else PULSE_SECONDS) * 1000)
+        until = time.monotonic() + COMPARING_SECONDS
+        if not (self._mempool.published.seeking and self._hints.pending):
+            await self._agreement.seek(asked_ms, info, every_ms)
+        misses = 0
+        while time.monotonic() < until and misses < SETTLE_TIMES:
             await self._take_hints()
-            info = await self._node.mempool_info()
-            await asyncio.sleep(0)  # what ZMQ has brought meanwhile is read here
             if self._hints.gap:
-                return self._hints.gap
-            if self._hints.pending:
-                continue
-            ours, theirs = self._mempool.totals, info.totals
-            if ours == theirs:
-                await self._mempool.synced(info)
-                LAST_COMPARED.set_to_current_time()
+                return
+            if await self._agreement.confirm_mempool():
                 self._report()
-                return ""
-            if not self._hints.connected or self._warning:
-                break
-            await asyncio.sleep(SETTLE_SECONDS)
-        if self._hints.pending:
-            return ""  # too busy to compare: the frame counters watch meanwhile
-        return f"the mempool differs: {ours} here, {theirs} at the node (transactions, vB, sat)"
+                return
+            if not self._hinted:
+                self._miss(POLL)
+                return
+            if self._hints.pending or await self._something_comes():
+                continue
+            misses += 1
+            asked_ms = clock.now().steady_ms
+            info = await self._node.mempool_info()
+            await self._agreement.seek(asked_ms, info, every_ms)
+        if misses == SETTLE_TIMES or clock.now().steady_ms - self._agreement.agreed_ms > DOUBT_MS:
+            ours = self._mempool.published.totals
+            self._miss(f"the mempool differs: {ours} here, {info.totals} at the node (transactions, vB, sat)")
 
-    def _details(self) -> dict[str, int]:
-        count, vsize, _ = self._mempool.totals
-        return {"height": self._chain.tip_height, "mempool_count": count, "mempool_vsize": vsize}
+    async def _something_comes(self) -> bool:
+        await self._hints.wait(SETTLE_SECONDS)
+        return self._hints.pending
 
-    def _report(self) -> None:
+    async def _look_around(self) -> None:
+        """Look at what changes seldom."""
+        self._around_due = time.monotonic() + COMPARE_SECONDS
+        await self._agreement.look_around()
+        if await self._beginnings.lost():
+            self._miss(START)
+
+    async def _repair(self) -> None:
+        """Read chain and mempool from the node and publish what differs."""
+        cause, self._cause = self._cause, START  # it stands until it is done
+        self._hints.gap = ""
+        self._hints.clear()
+        if cause == START:
+            await self._look_around()
+        await self._snapshots.take(cause)
+        self._cause = ""
+        if await self._agreement.confirm_mempool():
+            self._report()
+        elif self._hinted:
+            self._due = 0.0
+
+    # --- words -----------------------------------------------------------------------------------------
+
+    def _report(self, trouble: str = "") -> None:
+        """Say in the heartbeat how it stands."""
         warning = self._warning
         if not warning and not self._hints.connected:
-            warning = f"ZMQ does not answer at {', '.join(self._hints.silent)}: the node is asked every 2 s instead"
-        if warning:
-            self._service.health.degraded(warning, **self._details())
-        else:
-            self._service.health.ok(**self._details())
-
-    async def _serve_requests(self) -> None:
-        """Publish anew for folds that lost entries, or for the command that rebuilds everything.
-
-        A request stands until the commit that fulfils it: a failure on the way must not lose it.
-        """
-        keys, client = self._service.keys, self._service.redis
-        if await client.get(keys.chain_resync):
-            await self._chain.begin_anew(self._node)
-        if cause := await client.get(keys.mempool_resync):
-            await self._mempool.reset(self._node, cause.decode())
-            await self._mempool.snapshot(self._node, await self._contents())
-
-    async def _answers(self, nodes: tuple[NodeSettings, ...]) -> bool:
-        """Whether a preferred node is back, fit, and not behind."""
-        for config in nodes:
-            try:
-                async with RpcClient(config) as rpc:
-                    node = Node(rpc)
-                    await node.check(NETWORKS[self._service.settings.network].rpc_chain)
-                    await self._chain.measure(node)
-                    if not (await node.chain_info()).initialblockdownload:
-                        return True
-            except (RpcError, NodeUnfit, NodeBehind):
-                continue
-        return False
+            silent = ", ".join(self._hints.silent)
+            warning = f"ZMQ does not answer at {silent}: the node is asked every {PULSE_SECONDS:g} s instead"
+        self._state.say([trouble, *self._agreement.remarks(), warning])

@@ -47,6 +47,8 @@ class ChainInfo(msgspec.Struct):
     bestblockhash: str
     initialblockdownload: bool
     verificationprogress: float
+    mediantime: int = 0
+    time: int = 0  # of the newest block; nodes before 23.0 do not tell it
     pruned: bool = False
     pruneheight: int = 0  # lowest block that is there; 0 where the node has pruned nothing yet
 
@@ -56,6 +58,9 @@ class NetworkInfo(msgspec.Struct):
 
     version: int
     subversion: str
+    localrelay: bool = True  # False: transactions of others are not taken (-blocksonly)
+    networkactive: bool = True
+    connections: int = 0
 
 
 class Header(msgspec.Struct):
@@ -136,6 +141,7 @@ class MempoolInfo(msgspec.Struct):
     maxmempool: int
     mempoolminfee: Decimal
     minrelaytxfee: Decimal
+    loaded: bool = True  # False: what it kept on disk is not read in full yet
 
     @property
     def totals(self) -> tuple[int, int, int]:
@@ -188,7 +194,7 @@ class Node:
             raise NodeUnfit(
                 f"node {self.name} is on network {chain.chain!r}: BITCOIN_NETWORK expects {expected_chain!r}"
             )
-        info: NetworkInfo = await self.rpc.call("getnetworkinfo", kind=NetworkInfo)
+        info = await self.network_info()
         if info.version < OLDEST_VERSION:
             raise NodeUnfit(
                 f"node {self.name} is version {info.version} {info.subversion}: expected {OLDEST_VERSION} "
@@ -199,6 +205,11 @@ class Node:
     async def chain_info(self) -> ChainInfo:
         """State of the chain and of the initial block download."""
         info: ChainInfo = await self.rpc.call("getblockchaininfo", kind=ChainInfo)
+        return info
+
+    async def network_info(self) -> NetworkInfo:
+        """Version, and how the node takes part in the network."""
+        info: NetworkInfo = await self.rpc.call("getnetworkinfo", kind=NetworkInfo)
         return info
 
     async def notifications(self) -> list[Notification] | None:

@@ -9,6 +9,7 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from chain_ingest.backfill.history import History
+from chain_ingest.condition import not_whole
 from chain_ingest.node import Node
 from shared.keys import FOLDS
 from shared.service import Service
@@ -54,8 +55,8 @@ class LivePath:
             return "chain-history has begun anew"
         info = await self._node.chain_info()
         self.pruned_below = info.pruneheight if info.pruned else 0
-        if info.initialblockdownload:
-            return f"node {self._node.name} is downloading the chain: {info.blocks} of {info.headers} blocks"
+        if words := not_whole(self._node.name, info):
+            return words
         if info.blocks > view.height + HEIGHT_LAG:
             return f"the series end at block {view.height}, node {self._node.name} is at {info.blocks}"
         keys = self._service.keys

@@ -1,0 +1,182 @@
+"""A node that loads its mempool, downloads the chain, is whole but quiet, blocksonly, or has another clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from chain_ingest.nodeclock import NodeClock
+from local_run.node import RegtestNode
+from local_run.valkey import EmbeddedValkey
+from shared import redis
+from shared.rpc import RpcClient
+from support.feed import KEYS, feeding, mempool, tip
+from support.spending import chain, fan_out, mine, mined_coins, send
+from support.stack import until
+
+DAY = 86_400
+
+
+# --- loading its mempool -----------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def full_node(tmp_path: Path) -> AsyncIterator[RegtestNode]:
+    """Some 4,000 transactions wait, and the next start reads them slowly: it checks the whole mempool at each."""
+    async with RegtestNode(tmp_path / "node") as it:
+        coins = await fan_out(it, await mined_coins(it, 1), 200)
+        await send(it, [built for coin in coins for built in chain(coin, 20, [3, 20, 7])])
+        it.extra = ("-checkmempool=1",)
+        yield it
+
+
+async def test_a_node_that_restarts_leaves_what_was_published(
+    full_node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client
+) -> None:
+    async with feeding(full_node, valkey) as feed:
+        await feed.agrees()
+        before = len(await feed.entries(KEYS.txs))
+        expected = mempool(await feed.entries(KEYS.txs))
+        assert len(expected) == 4_000
+        await full_node.restart()
+        await feed.says("node main is loading its mempool: ")
+        assert "transactions loaded" in str(feed.health.details["progress"])
+        was = await feed.confirmed("mempool")
+        while not (await full_node.rpc("getmempoolinfo"))["loaded"]:  # it answers slowly meanwhile
+            assert len(await feed.entries(KEYS.txs)) == before
+            assert await feed.confirmed("mempool") == was
+        await feed.agrees()
+        since = await feed.kinds(KEYS.txs, before)
+        assert set(since) == {"mempool.synced"}
+        assert mempool(await feed.entries(KEYS.txs)) == expected
+        assert feed.health.state == "ok"
+        assert feed.health.details["progress"] is None
+
+
+async def test_a_first_start_publishes_no_half_mempool(
+    full_node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client
+) -> None:
+    await full_node.restart()
+    assert not (await full_node.rpc("getmempoolinfo"))["loaded"]
+    async with feeding(full_node, valkey) as feed:
+        await feed.says("node main is loading its mempool: ")
+        await feed.agrees("chain")
+        assert await feed.entries(KEYS.txs) == []
+        await feed.agrees(limit=60)
+        synced = [data["tx_count"] for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"]
+        assert synced[0] == 4_000
+
+
+# --- its chain ---------------------------------------------------------------------------------------------
+
+
+async def test_downloading_is_told_from_quiet(tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client) -> None:
+    """Both call themselves `initialblockdownload`: one lacks blocks that it has the headers of, the other nothing."""
+    past = int(time.time()) - 90 * DAY
+    async with RegtestNode(tmp_path / "old", mocktime=past) as source, RegtestNode(tmp_path / "new") as node:
+        hashes = await mine(source, 20)
+        for block_hash in hashes:
+            await node.rpc("submitheader", await source.rpc("getblockheader", block_hash, False))
+        blocks = [await source.rpc("getblock", block_hash, 0) for block_hash in hashes]
+        async with feeding(node, valkey) as feed:
+            await feed.says("node main is downloading the chain: 0 of 20 blocks")
+            for block in blocks[:12]:
+                await node.rpc("submitblock", block)
+            await feed.says("node main is downloading the chain: 12 of 20 blocks")
+            assert feed.health.details["progress"] == "12 of 20 blocks"
+            for stream in (KEYS.blocks, KEYS.txs):
+                assert await feed.entries(stream) == []
+            assert (await feed.confirmed("chain"), await feed.confirmed("mempool")) == ((0, 0, ""), (0, 0, ""))
+            for block in blocks[12:]:
+                await node.rpc("submitblock", block)
+            await feed.agrees()
+            assert (await node.rpc("getblockchaininfo"))["initialblockdownload"]
+            assert tip(await feed.entries(KEYS.blocks)) == hashes[-1]
+            await feed.says("days: node main knows of none above 20")
+            assert feed.health.reason.startswith("no block for ")
+            await mine(node)
+            await feed.agrees()
+            assert feed.health.state == "ok"
+
+
+# --- its mempool is not the network's ----------------------------------------------------------------------
+
+
+async def test_a_node_that_takes_no_transactions(tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client) -> None:
+    async with RegtestNode(tmp_path / "node", extra=["-blocksonly"]) as node:
+        await mine(node)
+        async with feeding(node, valkey) as feed:
+            await feed.agrees()
+            words = "node main takes no transactions from others (-blocksonly)"
+            await feed.says(words)
+            assert words in (await feed.confirmed("mempool"))[2]
+            assert (await feed.confirmed("chain"))[2] == ""
+
+
+async def test_a_node_whose_network_is_off_is_named(
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chain_ingest.follow.COMPARE_SECONDS", 0.5)
+    async with RegtestNode(tmp_path / "node") as node:
+        await mine(node)
+        async with feeding(node, valkey) as feed:
+            await feed.agrees()
+            assert feed.health.state == "ok"  # no peers: as usual on regtest
+            await node.rpc("setnetworkactive", False)
+            await feed.says("node main has its network switched off")
+            assert (await feed.confirmed("mempool"))[2] == ""
+            await node.rpc("setnetworkactive", True)
+            await feed.agrees()
+
+            async def well() -> bool:
+                return feed.health.state == "ok"
+
+            await until(well, 10, "nothing is left to say")
+
+
+# --- its clock ---------------------------------------------------------------------------------------------
+
+
+async def test_the_node_tells_its_clock(tmp_path: Path) -> None:
+    """By the date of its answers: nearer than a second, from nothing but what is asked anyway."""
+    async with RegtestNode(tmp_path / "node") as node, RpcClient(node.settings()) as rpc:
+        clock = NodeClock()
+        assert clock.now_ms(0) is None
+
+        async def near() -> bool:
+            await rpc.call("uptime")
+            steady, wall = time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000
+            clock.dated(rpc.date, steady)
+            return -300 < (clock.now_ms(steady) or 0) - wall <= 1
+
+        await until(near, 10, "the node's clock is known to 0.3 s")
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+async def test_entry_times_and_comparisons_are_of_one_clock(
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, hours: int
+) -> None:
+    """`setmocktime` shifts the clock that transactions are dated by, and not the date of the node's answers."""
+    async with RegtestNode(tmp_path / "node") as node:
+        coins = await fan_out(node, await mined_coins(node, 1), 2)
+        async with feeding(node, valkey) as feed:
+            await feed.agrees()
+            [synced] = [data for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"]
+            assert abs(synced["node_time_ms"] - synced["time_ms"]) < 2_000
+            ahead = hours * 3_600
+            await node.rpc("setmocktime", int(time.time()) + ahead)
+            await send(node, chain(coins[0], 3, [5]))
+            how = "ahead of" if hours > 0 else "behind"
+            await feed.says("the clock of node main is ")
+            assert f"{how} Redis' clock" in feed.health.reason
+
+            async def counted_by_it() -> bool:
+                last = [data for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"][-1]
+                return bool(abs(last["node_time_ms"] - last["time_ms"] - ahead * 1000) < 5_000)
+
+            await until(counted_by_it, 20, "the comparison tells the node's clock")
+            await node.rpc("setmocktime", 0)
