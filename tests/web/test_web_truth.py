@@ -317,6 +317,20 @@ async def test_decimals_where_a_person_sees_them_and_integers_where_the_original
         assert "The next block will not be full: the minimum is enough" in shown
 
 
+async def test_repairs_and_resyncs_are_counted_on_the_status_page(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    """Whatever a heartbeat counts stands there, with its name as a label."""
+    await writer.health(health("chain-ingest", repairs=3, resyncs_served=1_204), health("mempool", resyncs=17))
+    await until(lambda: site.site.state.snapshot.active("mempool").details.get("resyncs") == 17)
+    shown = words(await text(http, "/status"))
+    for expected in ("Repairs 3", "Resyncs served 1,204", "Resyncs 17"):
+        assert expected in shown
+    async with http.get("/api/v1/status") as response:
+        details = {one["service"]: one["details"] for one in (await response.json())["services"]}
+    assert details["mempool"]["resyncs"] == 17
+
+
 async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) -> None:
     """What Redis refuses at one key is that key's trouble: each part says its own, the rest goes on."""
     await writer.chain()

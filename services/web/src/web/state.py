@@ -195,7 +195,7 @@ class State:
 
     async def _read_views(self, due: set[Part], changed: set[Part]) -> set[Part]:
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.execute_command("TIME")
+        pipeline.execute_command("TIME")  # not `time`: a cluster's pipeline refuses that
         for domain in DOMAINS:
             pipeline.hgetall(self._keys.confirmed(domain))
         for part, key in self._keys_of_views.items():
