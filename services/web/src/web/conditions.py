@@ -72,8 +72,7 @@ def notices(snapshot: Snapshot, now: float) -> tuple[Notice, ...]:
 
 def aged(snapshot: Snapshot, now: float) -> tuple[Domain, ...]:
     """Domains whose figures are there, but older than expected."""
-    there: dict[Domain, object] = {"chain": snapshot.tip, "mempool": snapshot.mempool}
-    return tuple(domain for domain in DOMAINS if there[domain] is not None and snapshot.truth[domain].stale(now))
+    return tuple(domain for domain in snapshot.shown if snapshot.truth[domain].stale(now))
 
 
 def _aged(snapshot: Snapshot, now: float) -> list[Notice]:

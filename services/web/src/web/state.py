@@ -64,8 +64,9 @@ class State:
         return self.clock.now_ms / 1000
 
     def age(self, domains: Iterable[Domain]) -> float | None:
-        """Seconds since all of these domains' figures were last known to be true; None where that is not known."""
-        ages = [self.snapshot.truth[domain].age(self.now) for domain in domains]
+        """Seconds since what there is of these domains was last known to be true; None where that is not known."""
+        shown = self.snapshot.shown
+        ages = [self.snapshot.truth[domain].age(self.now) for domain in domains if domain in shown]
         known = [age for age in ages if age is not None]
         return max(known, default=None) if len(known) == len(ages) else None
 
