@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.slow_link import SlowLink
 
 from local_run.node import RegtestNode
 from shared.views import HistoryView, MempoolView
 from support import check
+from support.slow_link import SlowLink
 from support.spending import OTHER_SCRIPT, Built, chain, fan_out, mine, mined_coins, send
 from support.stack import Stack, until
 from support.states import Look, Table, wrong
