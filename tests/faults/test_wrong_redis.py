@@ -88,11 +88,11 @@ async def noperm(client: redis.Client, folder: Path) -> AsyncIterator[None]:
 
 
 REFUSALS: dict[str, tuple[Refusal, str]] = {
-    "MISCONF": (misconf, "disk"),
-    "NOREPLICAS": (configured("min-replicas-to-write", "1", "0"), "replica"),
-    "OOM": (configured("maxmemory", "1mb", "0"), "memory"),
-    "READONLY": (readonly, "replica"),
-    "NOPERM": (noperm, "permi"),
+    "MISCONF": (misconf, "cannot save to its disk"),
+    "NOREPLICAS": (configured("min-replicas-to-write", "1", "0"), "fewer replicas follow it"),
+    "OOM": (configured("maxmemory", "1mb", "0"), "has no memory left"),
+    "READONLY": (readonly, "takes no writes"),
+    "NOPERM": (noperm, "too few permissions"),
 }
 
 
@@ -101,15 +101,15 @@ async def test_redis_refuses_writes(stack: Stack, tmp_path: Path, states: Table,
     """For a minute: every service waits, says why, and goes on where it was."""
     await moving(stack)
     before = pids(stack)
-    refusal, _ = REFUSALS[reason]
+    refusal, words = REFUSALS[reason]
     async with wrong(stack, states, f"Redis refuses writes: {reason}") as state:
         async with refusal(stack.redis, stack.valkey.folder):
             await mine(stack.node)
             await state.shows(lambda seen: seen.ready == 503 and seen.page == 200, 60, "not ready, but shown")
             if full:
                 await asyncio.sleep(45)  # to be refused for long is what is tested
-            for name in ("chain-ingest",):
-                assert reason in stack.log(name), f"{name} does not name {reason}"
+            for name in check.FOLDS:
+                assert words in stack.log(name), f"{name} does not say that Redis {words}"
         await state.well(60)
     assert pids(stack) == before
     await check.equals_node(stack)

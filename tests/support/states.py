@@ -26,7 +26,7 @@ HEAD = ("state", "/readyz", "`as_of`", "fees/recommended", "fees/precise", "over
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What web answers at one moment; a status of 0 says that there was no answer within two seconds."""
+    """What web answers at one moment; a status of 0 says that there was no answer within five seconds."""
 
     ready: int
     reasons: str
@@ -66,7 +66,7 @@ class Table:
 
 async def look(stack: Stack) -> Look:
     """Ask web everything at once."""
-    limit = aiohttp.ClientTimeout(total=2)
+    limit = aiohttp.ClientTimeout(total=5)
     async with aiohttp.ClientSession(stack.url, timeout=limit) as session:
 
         async def ask(path: str) -> tuple[int, Any, dict[str, str]]:
@@ -158,6 +158,11 @@ class Wrong:
 async def wrong(stack: Stack, table: Table, name: str) -> AsyncIterator[Wrong]:
     """Watch web from outside while the body breaks and mends something; the pages must answer all the time."""
     state = Wrong(stack, name)
+
+    async def answers() -> bool:
+        return (await look(stack)).page == 200
+
+    await until(answers, 20, "web answers")
     watching = asyncio.create_task(state.watch(), name="watch")
     try:
         yield state

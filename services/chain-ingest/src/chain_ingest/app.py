@@ -35,6 +35,9 @@ TRIM_SECONDS: Final = 15.0
 STOP_SECONDS: Final = 3.0
 """How long what goes on may take to end by itself when the service is to stop; then it is cut off, wherever it is."""
 
+LOOK_SECONDS: Final = 2.0
+"""How long a look at a preferred node may hold up the one that is followed."""
+
 RETRY_SECONDS: Final = 1.0
 """Pause before a node that failed is tried again."""
 
@@ -221,16 +224,29 @@ class Ingest:
         return self._nodes[: self._nodes.index(config)]
 
     async def _is_back(self, nodes: tuple[NodeSettings, ...]) -> bool:
-        """Whether one of these can be followed: it answers, is fit, whole, and not behind."""
+        """Whether one of these can be followed; else the heartbeat tells why not."""
+        reasons = []
         for config in nodes:
-            try:
-                async with RpcClient(config) as rpc:
-                    node = Node(rpc)
-                    await node.check(NETWORKS[self._service.settings.network].rpc_chain)
-                    await self._chain.measure(node)
-                    unready = condition.not_whole(node.name, await node.chain_info())
-                    if not unready and not condition.not_loaded(node.name, await node.mempool_info()):
-                        return True
-            except (RpcError, NodeUnfit, NodeBehind):
-                continue
+            reason = await self._why_not(config)
+            if not reason:
+                return True
+            reasons.append(reason)
+        if reasons:
+            self._service.health.note(passed_over="; ".join(reasons))
         return False
+
+    async def _why_not(self, config: NodeSettings) -> str:
+        """Why this node cannot be followed now; empty where it answers, is fit, whole and not behind."""
+        try:
+            async with asyncio.timeout(LOOK_SECONDS), RpcClient(config) as rpc:
+                node = Node(rpc)
+                await node.check(NETWORKS[self._service.settings.network].rpc_chain)
+                await self._chain.measure(node)
+                unready = condition.not_whole(node.name, await node.chain_info())
+                return unready or condition.not_loaded(node.name, await node.mempool_info())
+        except TimeoutError:
+            return f"node {config.name}: no answer within {LOOK_SECONDS:g} s"
+        except NodeBehind as error:
+            return str(error)
+        except (RpcError, NodeUnfit) as error:
+            return f"node {config.name}: {chain(error)}"
