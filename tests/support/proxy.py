@@ -1,4 +1,4 @@
-"""A TCP proxy that loses replies: it hands a request on, and cuts the connection instead of answering. Or rewrites them.
+"""A TCP proxy that loses replies or rewrites them. To lose one, it hands the request on and cuts the connection.
 
 To be used against Redis, whose clients here send one request at a time on a connection.
 """
