@@ -23,7 +23,7 @@ from shared.events.base import Event
 from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
 from shared.keys import Keys
 from shared.lease import Lease
-from shared.series import Series, read
+from shared.series import Series, read, segments_of
 from shared.service import Service
 from shared.views import FeesView, MempoolView
 from support.ledger import running
@@ -122,10 +122,14 @@ async def view(client: redis.Client) -> tuple[MempoolView, FeesView] | None:
     return msgspec.json.decode(raw[b"mempool"], type=MempoolView), msgspec.json.decode(raw[b"fees"], type=FeesView)
 
 
-async def records(client: redis.Client, series: Series[R], first: int, last: int) -> dict[int, R]:
+async def records(client: redis.Client, series: Series[R], first: int = 0, last: int = 2**40) -> dict[int, R]:
     """Records by the start of their span, between two moments."""
-    found = await read(client, KEYS, series, series.index(first), series.index(last))
-    return {index * series.step: record for index, record in found}
+    found: dict[int, R] = {}
+    for segment in sorted((await segments_of(client, KEYS, series.domain)).get(series.name, ())):
+        start = segment * series.segment
+        low, high = max(start, series.index(first)), min(start + series.segment - 1, series.index(last))
+        found |= {index * series.step: one for index, one in await read(client, KEYS, series, low, high)}
+    return found
 
 
 def serving(url: str) -> Any:

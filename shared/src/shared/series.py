@@ -247,6 +247,10 @@ class SeriesWriter(Generic[R]):
         """What is stored is in doubt: the next flush writes everything anew. For mirrored series."""
         self._known, self._pending = set(), {}
 
+    def expected(self) -> dict[str, int]:
+        """The keys that are stored by our account, with their lengths."""
+        return {self._key(segment): self.series.segment * self.series.layout.width for segment in self._known}
+
     def flush(self, commands: Commands) -> bool:
         """Commands for what was put since the last call; returns whether there is any.
 

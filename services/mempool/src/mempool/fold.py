@@ -90,6 +90,15 @@ class MempoolFold:
                 self._picture.add(txid, tx, parents, ())
         self._picture.relink()
 
+    def past(self) -> dict[str, int]:
+        """The keys of the series that are stored by our account, with their lengths."""
+        return {**self._flow.expected(), **self._congestion.expected()}
+
+    def doubt_past(self) -> None:
+        """Some of them is lost: all of it is written anew with the next flush."""
+        self._flow.rewrite()
+        self._congestion.reset()
+
     def apply(self, event: Event) -> None:
         """Fold one event; raises StreamGap where the sum of the events is not what the node says."""
         if type(event) is TxAdded:

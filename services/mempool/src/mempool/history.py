@@ -72,8 +72,16 @@ class FlowRecorder:
         self._sums, self._anew = {}, self._flushed != Mark()
         self._newest, self._since = self._flushed
         self._departed.rewrite()
+        self.rewrite()
+
+    def rewrite(self) -> None:
+        """The series in Redis are in doubt: the next flush writes them anew."""
         for writer in self._writers:
             writer.rewrite()
+
+    def expected(self) -> dict[str, int]:
+        """The keys that are stored by our account, with their lengths."""
+        return {key: length for writer in self._writers for key, length in writer.expected().items()}
 
     def begin_anew(self) -> None:
         """The whole mempool will be told again."""
@@ -144,6 +152,10 @@ class CongestionRecorder:
         """The state in Redis is gone, or cannot be read. What was flushed is written anew, with the next flush."""
         for writer in self._writers:
             writer.rewrite()
+
+    def expected(self) -> dict[str, int]:
+        """The keys that are stored by our account, with their lengths."""
+        return {key: length for writer in self._writers for key, length in writer.expected().items()}
 
     def look(self, now_ms: int, summary: MempoolView, bands: Sequence[FeeBand]) -> None:
         """One look, at a mempool that is complete."""

@@ -26,10 +26,13 @@ class Moments:
     def __init__(self) -> None:
         self._ahead_ms: int | None = None  # that clock less our steady one
         self._doubted_ms: int | None = None  # the same, as said by one comparison that nothing confirms yet
+        self._heard_ms = 0  # when that comparison says it was made: an entry that is read again confirms nothing
 
     def heard(self, synced: MempoolSynced, now: Moment) -> None:
         """The newest comparison, which was made just now."""
-        ahead_ms = synced.time_ms - now.steady_ms
+        if self._doubted_ms is not None and synced.time_ms == self._heard_ms:
+            return
+        ahead_ms, self._heard_ms = synced.time_ms - now.steady_ms, synced.time_ms
         if self._ahead_ms is None:
             believed = _agree(synced.time_ms, now.wall_ms) or _agree(ahead_ms, self._doubted_ms)
         else:
