@@ -177,7 +177,8 @@ class Keys:
 
     @property
     def mempool_producer(self) -> str:
-        """Hash of chain-ingest: `cursor` (sequence of the last entry), `block` (last block whose transactions left)."""
+        """Hash of chain-ingest: `cursor` (sequence of the last entry), `block` (last block whose transactions left),
+        `count` (how many `mempool_published` must hold)."""
         return self._key("mempool", "producer")
 
     @property
