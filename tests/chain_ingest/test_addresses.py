@@ -138,8 +138,7 @@ async def test_a_name_is_tried_as_ipv4_and_as_ipv6(monkeypatch: pytest.MonkeyPat
                     publisher.set(zmq.LINGER, 0)
                     publisher.bind(url)
                     await until(lambda: heard(hints, True), 10, "it is connected")
-                    publisher.send_multipart([b"sequence", bytes(32) + b"C", bytes(4)])
-                    await until(lambda: come(hints), 5, "a message has come")
+                    await until(lambda: come(hints, publisher), 5, "a message has come")
                     hints.clear()
                     publisher.unbind(url)
                 await until(lambda: heard(hints, False), 10, "the loss is noticed")
@@ -158,6 +157,7 @@ async def heard(hints: Hints, expected: bool) -> bool:
     return hints.connected is expected
 
 
-async def come(hints: Hints) -> bool:
+async def come(hints: Hints, publisher: zmq.Socket[bytes]) -> bool:
+    publisher.send_multipart([b"sequence", bytes(32) + b"C", bytes(4)])  # lost where the subscription is on its way
     await hints.wait(0.05)
     return hints.pending

@@ -77,6 +77,10 @@ async def synced_again(client: redis.Client, times: int = 3) -> None:
     await until(more, 15, "the node is compared with further on")
 
 
+def detail(it: Service, name: str) -> Any:
+    return it.health.details[name]
+
+
 def uses(it: Service, name: str) -> Any:
     async def so() -> bool:
         return it.health.details.get("node") == name and it.health.state == "ok"
@@ -98,16 +102,16 @@ async def test_a_preferred_node_that_comes_back_behind_is_used_once_it_caught_up
             await published(connected, 15)
             await main.start()
             await synced_again(connected)
-            assert it.health.details["node"] == "spare"
+            assert detail(it, "node") == "spare"
             assert "block.disconnected" not in await kinds(connected, KEYS.blocks)
         async with running(server.url, run, "chain-ingest", **env) as it:  # behind when the service starts, too
             await until(uses(it, "spare"), 15, "the other node is used")
-            assert it.health.details["passed_over"] == (
+            assert detail(it, "passed_over") == (
                 "node main is 5 blocks behind what was published (it is at 10, published is 15)"
             )
             await give(missed, spare, main)
             await until(uses(it, "main"), 15, "the preferred node is used again")
-            assert it.health.details["passed_over"] is None
+            assert detail(it, "passed_over") is None
             await give(await mine(main), main, spare)
             await published(connected, 16)
         assert "block.disconnected" not in await kinds(connected, KEYS.blocks)

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from chain_ingest import fetch
 from chain_ingest.app import run
-from chain_ingest.fetch import Fetcher
+from chain_ingest.fetch import Fetcher, Unavailable
 from chain_ingest.node import Block, BlockStats, Header, Node
 from chain_ingest.pools import Pools
 from local_run.node import RegtestNode
@@ -73,7 +73,7 @@ async def test_blocks_advance_although_each_takes_longer_than_silence_may_last(
 
         async def arrived() -> bool:
             seen.add(str(it.health.details.get("progress")))
-            return await newest(connected) == best
+            return await newest(connected) == int(best)
 
         await until(arrived, 40, "every block is published")
         seconds = time.monotonic() - began
@@ -130,8 +130,9 @@ async def path(node: RegtestNode, rpc: RpcClient, count: int) -> list[Header]:
 
 async def all_of(fetcher: Fetcher, node: Node, headers: list[Header], published: list[str] | None = None) -> list[str]:
     published = [] if published is None else published
-    async for event, _ in fetcher.blocks(node, headers):
-        published.append(event.hash)
+    async for fetched in fetcher.blocks(node, headers):
+        assert not isinstance(fetched, Unavailable)
+        published.append(fetched[0].hash)
     return published
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -226,3 +227,36 @@ async def test_the_charts_are_whole_but_for_what_cannot_be_had(tmp_path: Path, m
             view = await until(complete, 30, "the history is complete")
         assert view is not None
         assert (view.height, view.measured, view.unavailable) == (40, 40, 1)
+
+
+async def test_what_was_pruned_while_we_were_away_holds_nothing_up(tmp_path: Path) -> None:
+    """The stream begins anew, and what lies between is given up by name."""
+    # -fastprune makes files of 64 KiB, so that there is one to delete; -prune=1 leaves pruning to the call.
+    node = RegtestNode(tmp_path / "node", extra=["-fastprune", "-prune=1"])
+    async with Stack(tmp_path, node=node) as stack:
+        await mine(node, 20)
+        await stack.start(*check.FOLDS, "chain-history")
+        await stack.synced()
+        for name in (*check.FOLDS, "chain-history"):
+            await stack.stop(name)
+        await mine(node, 980)
+        await node.rpc("pruneblockchain", 600)
+        lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
+        assert 20 < lowest < 1_000
+        began = time.monotonic()
+        await stack.start(*check.FOLDS, "chain-history")
+        await check.equals_node(stack)
+        print(f"equal to the node after {time.monotonic() - began:.1f} s")
+        async with running(stack.valkey.url, run_backfill, "backfill", **node.env(), BACKFILL_LOAD="100"):
+
+            async def complete() -> HistoryView | None:
+                view = await stack.view(HistoryView)
+                return view if view is not None and view.complete else None
+
+            view = await until(complete, 60, "the history is complete")
+        print(f"history complete after {time.monotonic() - began:.1f} s")
+        assert view is not None
+        assert view.height == 1_000
+        kept = 20  # measured before, and kept
+        assert view.measured == kept + 1_000 - lowest + 1
+        assert view.unavailable == 1 + lowest - 1 - kept  # the genesis block's bytes are gone, too

@@ -271,8 +271,11 @@ async def test_the_status_page_shows_every_service(stack: Stack) -> None:
     await stack.synced()
 
     async def complete() -> bool:
-        async with aiohttp.ClientSession() as session, session.get(f"{stack.url}/api/v1/status") as response:
-            text = json.dumps(await response.json())
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{stack.url}/api/v1/status") as response:
+                text = json.dumps(await response.json())
+        except aiohttp.ClientError:  # web is not up yet
+            return False
         return all(f'"{name}"' in text for name in ("chain-ingest", "chain-metrics", "mempool", "web"))
 
     await until(complete, 10, "/api/v1/status names every service")

@@ -195,7 +195,8 @@ class Ingest:
             return
         if done:
             await self._service.say(
-                ChainRolledBack, f"{done}: it has not moved for {waited / 1_000:.0f} s, and no other node has more"
+                ChainRolledBack,
+                f"{done}: it has not moved for {waited / 1_000:.0f} s, and no other node that answers has more",
             )
 
     async def _follow_node(self, config: NodeSettings, passed_over: str) -> None:
