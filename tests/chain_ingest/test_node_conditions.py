@@ -10,9 +10,12 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
+from chain_ingest import condition
+from chain_ingest.node import ChainInfo, NetworkInfo
 from chain_ingest.nodeclock import NodeClock
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
@@ -209,3 +212,51 @@ async def test_entry_times_and_comparisons_are_of_one_clock(
 
             await until(counted_by_it, 20, "the comparison tells the node's clock")
             await node.rpc("setmocktime", 0)
+
+
+# --- words -------------------------------------------------------------------------------------------------
+
+
+def chain_info(**changes: object) -> ChainInfo:
+    told = {
+        "chain": "main", "blocks": 800_000, "headers": 800_000, "bestblockhash": "00" * 32,
+        "initialblockdownload": False, "verificationprogress": 1.0, "time": 1_700_000_000,
+    }  # fmt: skip
+    return msgspec.convert(told | changes, ChainInfo)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"initialblockdownload": True}, ""),  # whole, and quiet
+        ({"initialblockdownload": True, "blocks": 799_999}, "is downloading the chain: 799999 of 800000 blocks"),
+        ({"initialblockdownload": True, "blocks": 0, "headers": 0}, "is downloading the chain: 0 of 0 blocks"),
+        ({"initialblockdownload": True, "verificationprogress": 0.5}, "50.0% verified"),
+        ({"blocks": 799_999}, ""),  # the newest is on its way
+        ({"blocks": 799_000}, "is catching up: 799000 of 800000 blocks"),
+    ],
+)
+def test_which_node_is_whole(changes: dict[str, object], words: str) -> None:
+    found = condition.not_whole("main", chain_info(**changes))
+    assert (words in found) if words else not found
+
+
+@pytest.mark.parametrize(
+    ("chain_changes", "network", "later", "words"),
+    [
+        ({}, NetworkInfo(1, ""), 600, ["node main has no peers"]),
+        ({"chain": "regtest"}, NetworkInfo(1, ""), 600, []),
+        ({}, NetworkInfo(1, "", connections=8), 3 * DAY + 60, ["no block for 3 days"]),
+        ({}, NetworkInfo(1, "", connections=8), -3 * 3_600, ["block 800000 is dated 3 hours ahead of Redis' clock"]),
+        ({}, NetworkInfo(1, "", networkactive=False), 600, ["has its network switched off"]),
+        ({"time": 0}, NetworkInfo(1, "", connections=8), 3 * DAY, []),  # a node that does not tell it
+    ],
+)
+def test_what_is_odd_is_said(
+    chain_changes: dict[str, object], network: NetworkInfo, later: int, words: list[str]
+) -> None:
+    now_ms = (1_700_000_000 + later) * 1000
+    found = condition.remarks("main", chain_info(**chain_changes), network, now_ms, now_ms + 30_000)
+    assert len(found) == len(words)
+    assert all(said in text for said, text in zip(words, found, strict=True))
