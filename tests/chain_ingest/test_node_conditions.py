@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
+from chain_ingest import condition
+from chain_ingest.node import ChainInfo, NetworkInfo
 from chain_ingest.nodeclock import NodeClock
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
@@ -26,12 +33,32 @@ DAY = 86_400
 
 @pytest_asyncio.fixture
 async def full_node(tmp_path: Path) -> AsyncIterator[RegtestNode]:
-    """Some 4,000 transactions wait, and the next start reads them slowly: it checks the whole mempool at each."""
+    """4,000 transactions wait, and each start checks the whole mempool again at each that it reads."""
     async with RegtestNode(tmp_path / "node") as it:
         coins = await fan_out(it, await mined_coins(it, 1), 200)
         await send(it, [built for coin in coins for built in chain(coin, 20, [3, 20, 7])])
         it.extra = ("-checkmempool=1",)
         yield it
+
+
+@contextlib.asynccontextmanager
+async def slowly(node: RegtestNode) -> AsyncIterator[None]:
+    """The node gets a fifth of the time only, as on a busy disk."""
+
+    async def alternate() -> None:
+        while True:
+            os.kill(node.pid, signal.SIGSTOP)
+            await asyncio.sleep(0.12)
+            os.kill(node.pid, signal.SIGCONT)
+            await asyncio.sleep(0.03)
+
+    task = asyncio.create_task(alternate())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        os.kill(node.pid, signal.SIGCONT)
 
 
 async def test_a_node_that_restarts_leaves_what_was_published(
@@ -43,12 +70,15 @@ async def test_a_node_that_restarts_leaves_what_was_published(
         expected = mempool(await feed.entries(KEYS.txs))
         assert len(expected) == 4_000
         await full_node.restart()
-        await feed.says("node main is loading its mempool: ")
-        assert "transactions loaded" in str(feed.health.details["progress"])
-        was = await feed.confirmed("mempool")
-        while not (await full_node.rpc("getmempoolinfo"))["loaded"]:  # it answers slowly meanwhile
-            assert len(await feed.entries(KEYS.txs)) == before
-            assert await feed.confirmed("mempool") == was
+        async with slowly(full_node):
+            await feed.says("node main is loading its mempool: ")
+            assert "transactions loaded" in str(feed.health.details["progress"])
+            was = await feed.confirmed("mempool")
+            while True:
+                found, confirmed = len(await feed.entries(KEYS.txs)), await feed.confirmed("mempool")
+                if (await full_node.rpc("getmempoolinfo"))["loaded"]:
+                    break
+                assert (found, confirmed) == (before, was)
         await feed.agrees()
         since = await feed.kinds(KEYS.txs, before)
         assert set(since) == {"mempool.synced"}
@@ -61,11 +91,13 @@ async def test_a_first_start_publishes_no_half_mempool(
     full_node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
     await full_node.restart()
-    assert not (await full_node.rpc("getmempoolinfo"))["loaded"]
-    async with feeding(full_node, valkey) as feed:
+    async with slowly(full_node), feeding(full_node, valkey) as feed:
         await feed.says("node main is loading its mempool: ")
-        await feed.agrees("chain")
-        assert await feed.entries(KEYS.txs) == []
+        while True:
+            found = await feed.entries(KEYS.txs)
+            if (await full_node.rpc("getmempoolinfo"))["loaded"]:
+                break
+            assert found == []
         await feed.agrees(limit=60)
         synced = [data["tx_count"] for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"]
         assert synced[0] == 4_000
@@ -180,3 +212,51 @@ async def test_entry_times_and_comparisons_are_of_one_clock(
 
             await until(counted_by_it, 20, "the comparison tells the node's clock")
             await node.rpc("setmocktime", 0)
+
+
+# --- words -------------------------------------------------------------------------------------------------
+
+
+def chain_info(**changes: object) -> ChainInfo:
+    told = {
+        "chain": "main", "blocks": 800_000, "headers": 800_000, "bestblockhash": "00" * 32,
+        "initialblockdownload": False, "verificationprogress": 1.0, "time": 1_700_000_000,
+    }  # fmt: skip
+    return msgspec.convert(told | changes, ChainInfo)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"initialblockdownload": True}, ""),  # whole, and quiet
+        ({"initialblockdownload": True, "blocks": 799_999}, "is downloading the chain: 799999 of 800000 blocks"),
+        ({"initialblockdownload": True, "blocks": 0, "headers": 0}, "is downloading the chain: 0 of 0 blocks"),
+        ({"initialblockdownload": True, "verificationprogress": 0.5}, "50.0% verified"),
+        ({"blocks": 799_999}, ""),  # the newest is on its way
+        ({"blocks": 799_000}, "is catching up: 799000 of 800000 blocks"),
+    ],
+)
+def test_which_node_is_whole(changes: dict[str, object], words: str) -> None:
+    found = condition.not_whole("main", chain_info(**changes))
+    assert (words in found) if words else not found
+
+
+@pytest.mark.parametrize(
+    ("chain_changes", "network", "later", "words"),
+    [
+        ({}, NetworkInfo(1, ""), 600, ["node main has no peers"]),
+        ({"chain": "regtest"}, NetworkInfo(1, ""), 600, []),
+        ({}, NetworkInfo(1, "", connections=8), 3 * DAY + 60, ["no block for 3 days"]),
+        ({}, NetworkInfo(1, "", connections=8), -3 * 3_600, ["block 800000 is dated 3 hours ahead of Redis' clock"]),
+        ({}, NetworkInfo(1, "", networkactive=False), 600, ["has its network switched off"]),
+        ({"time": 0}, NetworkInfo(1, "", connections=8), 3 * DAY, []),  # a node that does not tell it
+    ],
+)
+def test_what_is_odd_is_said(
+    chain_changes: dict[str, object], network: NetworkInfo, later: int, words: list[str]
+) -> None:
+    now_ms = (1_700_000_000 + later) * 1000
+    found = condition.remarks("main", chain_info(**chain_changes), network, now_ms, now_ms + 30_000)
+    assert len(found) == len(words)
+    assert all(said in text for said, text in zip(words, found, strict=True))

@@ -180,7 +180,8 @@ class Keys:
 
     @property
     def mempool_producer(self) -> str:
-        """Hash of chain-ingest: `cursor`, `commits`, `block` (last block whose transactions left)."""
+        """Hash of chain-ingest: `cursor`, `commits`, `block` (last block whose transactions left), `count` (how many
+        `mempool_published` must hold)."""
         return self._key("mempool", "producer")
 
     @property
