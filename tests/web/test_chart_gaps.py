@@ -68,7 +68,7 @@ async def test_a_block_that_nobody_can_give_is_a_gap(
     client: redis.Client, built: Built, metric: str, name: str, span: str
 ) -> None:
     chart = await draw(client, metric, range=span)
-    assert chart.notice == "1 blocks cannot be had from your node any more, pruned or not readable: they are left out."
+    assert chart.notice == "Your node cannot give 1 block any more, pruned or not readable: there is a gap."
     figure = next(figure for figure in chart.figures if any(line.name == name for line in figure.lines))
     step = {"each block": 1, "each hour": HOUR, "each day": DAY}[figure.resolution]
     gap = BLOCKS_OF_CHAIN[GAP - 1].time // step * step
@@ -93,7 +93,5 @@ async def test_a_lost_series_is_not_an_empty_chart(
     assert (await draw(client, metric, range=span)).metric == metric
     for segment in built.fold.store.writers[series.name].known:
         assert await client.delete(KEYS.series("chain", series.name, segment)) == 1
-    with pytest.raises(
-        ChartUnavailable, match=rf"“{series.name}” was lost in Redis\. chain-history is"
-    ):
+    with pytest.raises(ChartUnavailable, match=rf"“{series.name}” was lost in Redis\. chain-history is"):
         await draw(client, metric, range=span)

@@ -180,7 +180,8 @@ def notice(history: HistoryView, start: int) -> str:
     if history.measured and (history.measured_from is None or lacking < history.measured_from):  # more below the gap
         if not history.complete:
             return f"Statistics of {lacking:,} blocks are not there yet: they are left out, and being fetched: {done}."
-        return f"{lacking:,} blocks cannot be had from your node any more, pruned or not readable: they are left out."
+        blocks = "1 block" if lacking == 1 else f"{lacking:,} blocks"
+        return f"Your node cannot give {blocks} any more, pruned or not readable: there is a gap."
     known = (
         f"Block statistics are known from {day(history.measured_from_time)} on"
         if history.measured_from_time is not None
