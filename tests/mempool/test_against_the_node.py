@@ -59,7 +59,7 @@ async def views(node: RegtestNode) -> tuple[MempoolView, FeesView]:
         usage=info.usage, max_usage=info.maxmempool, time_ms=0,
     )  # fmt: skip
     fold.apply(synced)  # raises where the sum is not the node's
-    summary, fees, _ = fold._picture.views(fold._synced, 1)
+    summary, fees, _ = fold._picture.views(synced, 1)
     return summary, fees
 
 

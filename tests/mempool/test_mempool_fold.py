@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mempool.fold import LOADING_MS, UPDATE_MS, MempoolFold
+from mempool.fold import UPDATE_MS, MempoolFold
 from shared import redis
 from shared.errors import StreamGap
 from shared.events.base import Event
@@ -43,9 +43,8 @@ def synced(count: int, vsize: int, fee: int) -> MempoolSynced:
 
 
 def views(fold: MempoolFold) -> dict[str, Any]:
-    return {
-        type(view).__name__: msgspec.to_builtins(view) for view in fold._picture.views(fold._synced, (NOW + 60) * 1000)
-    }
+    shown = fold._picture.views(fold._synced or synced(0, 0, 0), (NOW + 60) * 1000)
+    return {type(view).__name__: msgspec.to_builtins(view) for view in shown}
 
 
 async def carry_out(client: redis.Client, changes: Changes) -> None:
@@ -136,14 +135,15 @@ def test_views_come_at_most_once_a_second_and_a_last_time_after_the_last_event()
     assert fold.flush(at(later)).events == []
 
 
-def test_views_are_rare_while_a_whole_mempool_comes_in_and_prompt_when_it_is_complete() -> None:
+def test_views_come_as_soon_as_a_mempool_is_complete_and_not_before() -> None:
     fold = MempoolFold(KEYS)
-    fold.apply(added(1))
-    assert len(fold.flush(at(NOW * 1000)).events) == 1
-    fold.apply(added(2))
-    assert fold.flush(at(NOW * 1000 + LOADING_MS - 1)).events == []
-    fold.apply(synced(2, 400, 2_000))
-    assert len(fold.flush(at(NOW * 1000 + LOADING_MS - 1)).events) == 1
+    for number, ms in enumerate([0, 10, 60_000]):
+        fold.apply(added(number))
+        assert fold.due_ms(at(NOW * 1000 + ms)) is None
+        assert fold.flush(at(NOW * 1000 + ms)).events == []
+    fold.apply(synced(3, 600, 3_000))
+    assert fold.due_ms(at(NOW * 1000 + 60_001)) == NOW * 1000 + 60_001
+    assert len(fold.flush(at(NOW * 1000 + 60_001)).events) == 1
 
 
 def test_the_largest_are_right_after_any_change() -> None:

@@ -16,6 +16,8 @@ from mempool.projection import (
     BLOCKS,
     COINBASE_VSIZE,
     esplora_histogram,
+    next_block_full,
+    precise_fees,
     projected_blocks,
     recommended_fees,
 )
@@ -97,6 +99,46 @@ def test_recommended_fees(
     assert (fees.fastestFee, fees.halfHourFee, fees.hourFee, fees.economyFee, fees.minimumFee) == expected
 
 
+@pytest.mark.parametrize(
+    ("blocks", "minimum", "expected", "full"),
+    [
+        pytest.param([], 0.1, (0.1, 0.1, 0.1, 0.1, 0.1), False, id="empty"),
+        pytest.param([block(400_000, 0.5)], 0.1, (0.1, 0.1, 0.1, 0.1, 0.1), False, id="half a block"),
+        pytest.param([block(750_000, 0.5)], 0.1, (0.25, 0.1, 0.1, 0.1, 0.1), True, id="nearly full in proportion"),
+        pytest.param(
+            [block(FULL, 0.4), block(FULL, 0.2), block(FULL, 0.1055)],
+            0.1,
+            (0.4, 0.3, 0.203, 0.2, 0.1),
+            True,
+            id="smoothed with the one before, rounded up",
+        ),
+        pytest.param([block(FULL, 0.05), block(9_000, 0.05)], 0.1, (0.1,) * 5, True, id="never below the minimum"),
+        pytest.param([block(FULL, 40)], 0.12345, (40.0, 0.124, 0.124, 0.124, 0.124), True, id="the minimum rounded up"),
+        pytest.param([block(FULL, 3)], 0.0, (3.0, 0.0, 0.0, 0.0, 0.0), True, id="a node that takes everything"),
+    ],
+)
+def test_precise_fees(blocks: list[ProjectedBlock], minimum: float, expected: tuple[float, ...], full: bool) -> None:
+    fees = precise_fees(blocks, minimum)
+    assert (fees.fastestFee, fees.halfHourFee, fees.hourFee, fees.economyFee, fees.minimumFee) == expected
+    assert next_block_full(blocks) == full
+    if not full:
+        assert fees.fastestFee == fees.minimumFee
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, BLOCK_VSIZE), st.floats(0, 300)), max_size=8),
+    st.floats(0, 20),
+)
+def test_precise_fees_agree_with_the_whole_ones(sizes: list[tuple[int, float]], minimum: float) -> None:
+    """By the same rules: where each is above the other's minimum they differ by less than rounding can make."""
+    blocks = [block(vsize, rate) for vsize, rate in sorted(sizes, key=lambda one: -one[1])]
+    precise, whole = precise_fees(blocks, minimum), recommended_fees(blocks, minimum)
+    for name in precise.__struct_fields__:
+        exact, rounded = getattr(precise, name), getattr(whole, name)
+        assert exact >= minimum - 1e-9
+        assert abs(exact - rounded) <= 2 if exact >= 1 else rounded <= 2
+
+
 @given(st.lists(st.tuples(st.floats(0.1, 500), st.integers(100, 90_000)), max_size=300))
 def test_esploras_histogram_sums_up(sizes: list[tuple[float, int]]) -> None:
     txs = sorted_txs(sizes)
@@ -121,7 +163,7 @@ def test_a_transaction_is_counted_in_one_band_only() -> None:
     assert list(FEERATE_BOUNDS) == sorted(FEERATE_BOUNDS)
 
 
-def test_flow_counts_the_last_minute_by_the_nodes_clock() -> None:
+def test_flow_counts_the_last_minute() -> None:
     flow = Flow()
     now = 1_700_000_000
     for age, vsize in [(1, 600), (59, 600), (60, 600), (61, 10_000), (3_600, 10_000)]:

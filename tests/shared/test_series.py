@@ -373,7 +373,9 @@ async def test_any_history_leaves_what_a_dictionary_would(client: redis.Client, 
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
+U128 = st.integers(0, 2**128 - 1)
 SOME32 = st.integers(1, 2**32 - 1)
+SOME64 = st.integers(1, 2**64 - 1)
 RATE = st.floats(0, 1e9, allow_nan=False)
 
 
@@ -397,8 +399,8 @@ RECORDS: dict[str, tuple[Layout[Any], st.SearchStrategy[Any]]] = {
             several(U64, VALUES),
         ),
     ),
-    "flow": (records.FLOW, st.builds(Flow, SOME32, U64, U64, U64)),
-    "congestion": (records.CONGESTION, st.builds(Congestion, SOME32, U64, U64, RATE, several(U64, RATES))),
+    "flow": (records.FLOW, st.builds(Flow, SOME64, U64, U128, U128)),
+    "congestion": (records.CONGESTION, st.builds(Congestion, SOME32, U64, U128, RATE, several(U64, RATES))),
 }  # fmt: skip
 
 
@@ -418,6 +420,24 @@ def test_a_record_is_unpacked_as_it_was_packed(name: str, chosen: st.DataObject,
 def test_zeros_are_no_record(name: str) -> None:
     layout, _ = RECORDS[name]
     assert layout.unpack(bytes(layout.width), 0) is None
+
+
+def test_sums_of_anything_valid_fit() -> None:
+    """A day in which every transaction moves and pays all coins that will ever be, and twelve hours of looks at it."""
+    coins, many = 21 * 10**14, 10**9
+    flow = Flow(many, many * 4_000_000, many * coins, many * coins)
+    assert records.FLOW.unpack(records.FLOW.pack(flow), 0) == flow
+    lanes = records.FLOW_LANES.unpack(records.FLOW.pack(flow), 0)
+    assert lanes is not None
+    assert records.flow_sum(lanes * 24) == Flow._make(24 * sum_ for sum_ in flow)
+    looks = 3_600
+    waiting = Congestion(looks, looks * many, looks * many * coins, 1.0, (looks * 10**12,) * RATES)
+    assert records.CONGESTION.unpack(records.CONGESTION.pack(waiting), 0) == waiting
+    lanes = records.CONGESTION_LANES.unpack(records.CONGESTION.pack(waiting), 0)
+    assert lanes is not None
+    found = records.congestion_sum(lanes * 12)
+    assert found[:4] == (12 * looks, 12 * looks * many, 12 * looks * many * coins, 0.0)
+    assert found.bands == (12 * looks * 10**12,) * RATES
 
 
 # --- the series that there are -----------------------------------------------------------------------------

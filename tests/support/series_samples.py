@@ -283,6 +283,7 @@ def segments(series: Series[Any], keys: Keys, first: int, raw: Iterable[bytes]) 
 async def write(client: Any, keys: Keys, series: Series[Any], first: int, raw: Iterable[bytes]) -> None:
     """Write packed records from index `first` on, whole segments at once."""
     pipeline = client.pipeline(transaction=False)
+    pipeline.hset(keys.series_layouts(series.domain), series.name, series.layout.version)
     for key, segment, held in segments(series, keys, first, raw):
         pipeline.set(key, held)
         pipeline.sadd(keys.series_index(series.domain), f"{series.name}:{segment}")

@@ -280,6 +280,25 @@ async def test_while_redis_is_silent_the_last_chart_stays(
         assert (response.status, await response.text()) == (503, "Service Unavailable")
 
 
+async def test_records_of_another_layout_are_not_read(
+    api: aiohttp.ClientSession, writer: Any, history: tuple[Running, Chain]
+) -> None:
+    layouts = writer.keys.series_layouts("chain")
+    known = await writer.redis.hgetall(layouts)
+    await writer.redis.hset(layouts, mapping=dict.fromkeys(known, "9"))
+    try:
+        history[0].site.state.changes["history"] += 1
+        async with api.get("/api/v1/charts/hashrate?range=1w") as response:
+            assert response.status == 503
+            message = (await response.json())["error"]["message"]
+        assert "is stored in layout 9, this version of the software knows those up to 1" in message
+    finally:
+        await writer.redis.hset(layouts, mapping=known)
+    history[0].site.state.changes["history"] += 1
+    async with api.get("/api/v1/charts/hashrate?range=1w") as response:
+        assert response.status == 200
+
+
 # --- the largest transactions -----------------------------------------------------------------------------
 
 

@@ -385,13 +385,14 @@ async def test_what_waits_in_the_mempool(draw: Draw, name: str, step: int, looks
     chart = await draw("tx-fees", "signet", range=name)
     figure = chart.figures[2]
     assert all(line.style == "stack" and line.unit == "vB" for line in figure.lines)
-    assert figure.lines[0].name == "vsize_from_100", "the highest lies at the bottom"
+    assert figure.lines[0].name == "vsize_from_50", "the highest lies at the bottom"
+    assert [line.name for line in figure.lines[-3:]] == ["vsize_1_to_2", "vsize_0_5_to_1", "vsize_below_0_5"]
     fine = min(step, HOUR)
     groups: dict[int, list[Any]] = defaultdict(list)
     for index in range(max(-(-chart.start // step) * step // fine, NOW // fine - 40 * DAY // fine), NOW // fine + 1):
         groups[index * fine // step * step].append(series_samples.congestion(index, looks))
     assert [moment for moment, _ in figure.lines[0].points] == list(groups)
-    bounds = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, float("inf")]
+    bounds = [0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, float("inf")]
     for line, low, high in zip(figure.lines, bounds[-2::-1], bounds[:0:-1], strict=True):
         bands = [place for place, bound in enumerate(FEERATE_BOUNDS) if low <= bound < high]
         for moment, value in line.points[::29]:

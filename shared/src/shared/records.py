@@ -8,7 +8,7 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
+from shared.bands import COARSER, FEERATE_BOUNDS, VALUE_BOUNDS
 
 R = TypeVar("R")
 
@@ -110,9 +110,9 @@ _header = Struct("<II8s")
 _block = Struct(f"<6I2Q5I2I{_VALUES}I")
 _bucket = Struct(f"<2I2Q2d10Q5QQ{_VALUES}Q")
 _rates = Struct(f"<I20x2d{_bucket.size - 40}x")
-_flow = Struct("<2I3Q")
-_congestion = Struct(f"<2I2Qd{_RATES}Q")
-_min_fee = Struct(f"<I20xd{_congestion.size - 32}x")
+_flow = Struct("<6Q")  # amounts in two words each: value of a day of absurd transactions, fees of an hour of looks
+_congestion = Struct(f"<2I3Qd{_RATES}Q")
+_min_fee = Struct(f"<I28xd{_congestion.size - 40}x")
 
 
 def _unpack_header(buffer: bytes | bytearray, at: int) -> Header | None:
@@ -148,25 +148,61 @@ def _unpack_rates(buffer: bytes | bytearray, at: int) -> Rates | None:
     return Rates(*values) if values[0] else None
 
 
+def _pack_flow(record: Flow) -> bytes:
+    count, vsize, value, fee = record
+    return _flow.pack(count, vsize, value & _WORD, value >> 64, fee & _WORD, fee >> 64)
+
+
 def _unpack_flow(buffer: bytes | bytearray, at: int) -> Flow | None:
-    count, _, *rest = _flow.unpack_from(buffer, at)
-    return Flow(count, *rest) if count else None
+    count, vsize, value, value_high, fee, fee_high = _flow.unpack_from(buffer, at)
+    return Flow(count, vsize, value_high << 64 | value, fee_high << 64 | fee) if count else None
+
+
+def _pack_congestion(record: Congestion) -> bytes:
+    samples, count, fee, min_fee_rate, bands = record
+    return _congestion.pack(samples, 0, count, fee & _WORD, fee >> 64, min_fee_rate, *bands)
 
 
 def _unpack_congestion(buffer: bytes | bytearray, at: int) -> Congestion | None:
-    samples, _, count, fee, min_fee_rate, *bands = _congestion.unpack_from(buffer, at)
-    return Congestion(samples, count, fee, min_fee_rate, tuple(bands)) if samples else None
+    samples, _, count, fee, fee_high, min_fee_rate, *bands = _congestion.unpack_from(buffer, at)
+    return Congestion(samples, count, fee_high << 64 | fee, min_fee_rate, tuple(bands)) if samples else None
 
 
 HEADER: Final[Layout[Header]] = Layout(_header.size, lambda record: _header.pack(*record), _unpack_header)
 BLOCK: Final[Layout[Block]] = Layout(_block.size, _pack_block, _unpack_block)
 BUCKET: Final[Layout[Bucket]] = Layout(_bucket.size, _pack_bucket, _unpack_bucket)
-FLOW: Final[Layout[Flow]] = Layout(_flow.size, lambda record: _flow.pack(record.tx_count, 0, *record[1:]), _unpack_flow)
-CONGESTION: Final[Layout[Congestion]] = Layout(
-    _congestion.size,
-    lambda record: _congestion.pack(record.samples, 0, *record[1:4], *record.bands),
-    _unpack_congestion,
-)
+
+
+def _written_elsewhere(record: object) -> bytes:
+    raise TypeError(f"{record!r} is only ever read")
+
+
+# --- layouts of before, read once to be converted ----------------------------------------------------------
+
+_ADDED: Final = {bound for finer in COARSER.values() for bound in finer[1:]}
+_PLACES_1: Final = tuple(place for place, bound in enumerate(FEERATE_BOUNDS) if bound not in _ADDED)
+_flow_1 = Struct("<2I3Q")
+_congestion_1 = Struct(f"<2I2Qd{len(_PLACES_1)}Q")
+
+
+def _unpack_flow_1(buffer: bytes | bytearray, at: int) -> Flow | None:
+    count, _, *rest = _flow_1.unpack_from(buffer, at)
+    return Flow(count, *rest) if count else None
+
+
+def _unpack_congestion_1(buffer: bytes | bytearray, at: int) -> Congestion | None:
+    samples, _, count, fee, min_fee_rate, *old = _congestion_1.unpack_from(buffer, at)
+    bands = [0] * _RATES
+    for place, vsize in zip(_PLACES_1, old, strict=True):
+        bands[place] = vsize
+    return Congestion(samples, count, fee, min_fee_rate, tuple(bands)) if samples else None
+
+
+_FLOW_1: Final[Layout[Flow]] = Layout(_flow_1.size, _written_elsewhere, _unpack_flow_1)
+_CONGESTION_1: Final[Layout[Congestion]] = Layout(_congestion_1.size, _written_elsewhere, _unpack_congestion_1)
+
+FLOW: Final[Layout[Flow]] = Layout(_flow.size, _pack_flow, _unpack_flow, 2, _FLOW_1)
+CONGESTION: Final[Layout[Congestion]] = Layout(_congestion.size, _pack_congestion, _unpack_congestion, 2, _CONGESTION_1)
 
 # --- the same bytes, read for less: for readers only -------------------------------------------------------
 
@@ -180,7 +216,7 @@ def _flow_lanes(buffer: bytes | bytearray, at: int) -> int | None:
 
 
 def _congestion_lanes(buffer: bytes | bytearray, at: int) -> int | None:
-    return int.from_bytes(buffer[at : at + 24] + buffer[at + 32 : at + _congestion.size], "little") or None
+    return int.from_bytes(buffer[at : at + 32] + buffer[at + 40 : at + _congestion.size], "little") or None
 
 
 def _min_fee_rate(buffer: bytes | bytearray, at: int) -> float | None:
@@ -188,36 +224,32 @@ def _min_fee_rate(buffer: bytes | bytearray, at: int) -> float | None:
     return float(value) if samples else None
 
 
-def _written_elsewhere(record: object) -> bytes:
-    raise TypeError(f"{record!r} is only ever read")
-
-
 HEADER_TIME: Final[Layout[int]] = Layout(_header.size, _written_elsewhere, _time)
 """Of a header, its time."""
 
 RATES: Final[Layout[Rates]] = Layout(_rates.size, _written_elsewhere, _unpack_rates)
 
-FLOW_LANES: Final[Layout[int]] = Layout(_flow.size, _written_elsewhere, _flow_lanes)
-CONGESTION_LANES: Final[Layout[int]] = Layout(_congestion.size, _written_elsewhere, _congestion_lanes)
-"""A record as one whole number in lanes of 64 bits, so that adding two of them adds all that they hold at once; the
-feerate, which is no whole number, is left out. Years of hours add up in milliseconds."""
+FLOW_LANES: Final[Layout[int]] = Layout(_flow.size, _written_elsewhere, _flow_lanes, FLOW.version)
+CONGESTION_LANES: Final[Layout[int]] = Layout(
+    _congestion.size, _written_elsewhere, _congestion_lanes, CONGESTION.version
+)
+"""A record as one whole number in lanes of 64 or 128 bits, so that adding two of them adds all that they hold at once;
+the feerate, which is no whole number, is left out. Years of hours add up in milliseconds."""
 
 
-MIN_FEE_RATE: Final[Layout[float]] = Layout(_min_fee.size, _written_elsewhere, _min_fee_rate)
+MIN_FEE_RATE: Final[Layout[float]] = Layout(_min_fee.size, _written_elsewhere, _min_fee_rate, CONGESTION.version)
 """Of a congestion, its feerate."""
 
 
 def flow_sum(lanes: int) -> Flow:
     """What a sum of FLOW_LANES says."""
-    raw = lanes.to_bytes(_flow.size, "little")
-    return Flow(int.from_bytes(raw[:8], "little"), *_flow.unpack(raw)[2:])
+    return _unpack_flow(lanes.to_bytes(_flow.size, "little"), 0) or NO_FLOW
 
 
 def congestion_sum(lanes: int) -> Congestion:
     """What a sum of CONGESTION_LANES says; its feerate is 0."""
     raw = lanes.to_bytes(_congestion.size - 8, "little")
-    samples, _, count, fee, _, *bands = _congestion.unpack(raw[:24] + bytes(8) + raw[24:])
-    return Congestion(samples, count, fee, 0.0, tuple(bands))
+    return _unpack_congestion(raw[:32] + bytes(8) + raw[32:], 0) or NO_CONGESTION
 
 
 NO_BUCKET: Final = Bucket(0, 0, 0, 0.0, 0.0, *(0,) * 10, (0,) * 5, 0, (0,) * _VALUES)

@@ -6,7 +6,7 @@ writer (`SeriesWriter`) and any number of readers (`read`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -35,6 +35,7 @@ class Series(Generic[R]):
     segment: int  # records in one segment
     step: int = 0
     keep: int = 0  # newest records that are kept; 0: all
+    observed: bool = False  # indices are from a clock, which may be wrong: what is kept is counted in segments
 
     def index(self, time: int) -> int:
         """The index of the span that a moment (Unix seconds) lies in."""
@@ -43,6 +44,18 @@ class Series(Generic[R]):
     def oldest(self, newest: int) -> int:
         """The lowest index that is kept when `newest` is the highest: segments go as a whole."""
         return max(0, (newest - self.keep + 1) // self.segment * self.segment) if self.keep else 0
+
+    def outlived(self, segments: Collection[int], newest: int) -> set[int]:
+        """Of the segments that there are, those that are not kept when `newest` is the highest index.
+
+        Where a clock says the index, one look from a far future would make all others old. So the newest segments
+        are kept whatever time they are of, and such a look costs one of them at most.
+        """
+        if self.keep and self.observed:
+            kept = -(-self.keep // self.segment) + 2  # at least `keep` records however they lie, and one to lose
+            return set(sorted(segments)[:-kept])
+        oldest = self.oldest(newest)
+        return {segment for segment in segments if (segment + 1) * self.segment <= oldest}
 
 
 HEADERS: Final = Series("headers", "chain", records.HEADER, k.SEGMENT_BLOCKS)
@@ -55,11 +68,19 @@ DAYS: Final = Series("days", "chain", records.BUCKET, k.DAY_SEGMENT, DAY)
 WEEKS: Final = Series("weeks", "chain", records.BUCKET, k.WEEK_SEGMENT, WEEK)
 """Weeks begin on Thursdays, as Unix time does."""
 
-FLOW_10S: Final = Series("flow-10s", "mempool", records.FLOW, k.FLOW_10S_SEGMENT, 10, k.FLOW_10S_KEEP)
-FLOW_MINUTES: Final = Series("flow-minutes", "mempool", records.FLOW, k.FLOW_MINUTE_SEGMENT, MINUTE, k.FLOW_MINUTE_KEEP)
+FLOW_10S: Final = Series("flow-10s", "mempool", records.FLOW, k.FLOW_10S_SEGMENT, 10, k.FLOW_10S_KEEP, True)
+FLOW_MINUTES: Final = Series(
+    "flow-minutes", "mempool", records.FLOW, k.FLOW_MINUTE_SEGMENT, MINUTE, k.FLOW_MINUTE_KEEP, True
+)
 FLOW_HOURS: Final = Series("flow-hours", "mempool", records.FLOW, k.MEMPOOL_HOUR_SEGMENT, HOUR)
 CONGESTION_MINUTES: Final = Series(
-    "congestion-minutes", "mempool", records.CONGESTION, k.CONGESTION_MINUTE_SEGMENT, MINUTE, k.CONGESTION_MINUTE_KEEP
+    "congestion-minutes",
+    "mempool",
+    records.CONGESTION,
+    k.CONGESTION_MINUTE_SEGMENT,
+    MINUTE,
+    k.CONGESTION_MINUTE_KEEP,
+    True,
 )
 CONGESTION_HOURS: Final = Series("congestion-hours", "mempool", records.CONGESTION, k.MEMPOOL_HOUR_SEGMENT, HOUR)
 
@@ -199,9 +220,9 @@ class SeriesWriter(Generic[R]):
         return -1
 
     def put(self, index: int, record: R | None) -> None:
-        """Write a record, None to remove it. One that is too old to be kept is dropped."""
+        """Write a record, None to remove it. One that is too old to be kept is dropped, now or with the next flush."""
         series = self.series
-        if index < 0 or (series.keep and index < series.oldest(self._newest)):
+        if index < 0 or (not series.observed and index < series.oldest(self._newest)):
             return
         raw = bytes(series.layout.width) if record is None else series.layout.pack(record)
         self._pending[index] = raw
@@ -238,6 +259,10 @@ class SeriesWriter(Generic[R]):
         """What is stored is in doubt: the next flush writes everything anew. For mirrored series."""
         self._known, self._pending = set(), {}
 
+    def expected(self) -> dict[str, int]:
+        """The keys that are stored by our account, with their lengths."""
+        return {self._key(segment): self.series.segment * self.series.layout.width for segment in self._known}
+
     def flush(self, commands: Commands) -> bool:
         """Commands for what was put since the last call; returns whether there is any.
 
@@ -247,8 +272,8 @@ class SeriesWriter(Generic[R]):
         self._delete(self._dropped, commands)
         self._dropped = set()
         width, size = self.series.layout.width, self.series.segment
-        oldest = self.series.oldest(self._newest)
-        gone = {segment for segment in self._known | self._segments.keys() if (segment + 1) * size <= oldest}
+        there = self._known | self._segments.keys() | {index // size for index in self._pending}
+        gone = self.series.outlived(there, self._newest)
         for segment in gone:
             self._segments.pop(segment, None)
         self._delete(gone & self._known, commands)
@@ -257,7 +282,7 @@ class SeriesWriter(Generic[R]):
         for segment in sorted(self._segments.keys() - self._known):
             self._create(segment, bytes(self._segments[segment]), commands)
             self._pending = {index: raw for index, raw in self._pending.items() if index // size != segment}
-        for run in _runs([index for index in sorted(self._pending) if index >= oldest], size):
+        for run in _runs([index for index in sorted(self._pending) if index // size not in gone], size):
             segment, place = divmod(run[0], size)
             raw = b"".join(self._pending[index] for index in run)
             if segment in self._known:

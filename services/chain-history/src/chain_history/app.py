@@ -37,7 +37,7 @@ def source(keys: Keys) -> Source:
 async def run(service: Service) -> None:
     """Fold until the service is told to stop."""
     fold = HistoryFold(service.keys)
-    with contextlib.suppress(*redis.LOST):  # the fold's loop waits for Redis, and says so
+    with contextlib.suppress(*redis.TROUBLE):  # the fold's loop waits for Redis, and says so
         await fold.store.adopt(service.redis)
     folding = asyncio.create_task(Consumer(service, source(service.keys), fold).run(), name="fold")
     telling = asyncio.create_task(Progress(service, fold.store).tell(), name="progress")

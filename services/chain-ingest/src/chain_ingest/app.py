@@ -25,6 +25,7 @@ from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
 from shared.tasks import end
+from shared.trouble import RedisTrouble
 
 TRIM_SECONDS: Final = 15.0
 """Between two times that the streams are cut, whatever else goes on."""
@@ -70,7 +71,7 @@ class Ingest:
         self._still: dict[str, tuple[str, int]] = {}  # of nodes that are behind: tip, and since when it has not moved
         self._loaded = False
         self._current = ""
-        self._redis_trouble = Trouble(service.log, "redis")
+        self._redis_trouble = RedisTrouble(service)
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
 
     async def run(self) -> None:
@@ -96,13 +97,11 @@ class Ingest:
                 except Fenced as error:
                     self._loaded = False
                     self._service.log.warning("producer_fenced", error=str(error))
-                except redis.LOST as error:
+                except redis.TROUBLE as error:
                     self._loaded = False
-                    self._redis_trouble.failed(error)
-                    self._service.health.degraded(f"Redis does not answer: {error}")
-                    await self._pause(0.3)
+                    await self._redis_trouble.wait_out(error)
         finally:
-            with contextlib.suppress(*redis.LOST):
+            with contextlib.suppress(*redis.TROUBLE):
                 await self._lease.release()
                 await self._mempool_lease.release()
 

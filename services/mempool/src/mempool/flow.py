@@ -12,19 +12,18 @@ class Flow:
     """Sums by second, for the newest seconds only."""
 
     def __init__(self) -> None:
-        self._seconds: dict[int, tuple[int, int]] = {}
-        self._newest = 0
+        self._seconds: dict[int, list[int]] = {}
 
     def add(self, time: int, vsize: int) -> None:
         """One transaction, accepted at Unix second `time`."""
-        if time > self._newest:
-            self._newest = time
-            if len(self._seconds) > 2 * WINDOW:
-                self._seconds = {second: sums for second, sums in self._seconds.items() if second > time - WINDOW}
-        elif time <= self._newest - WINDOW:
-            return  # too old to be of interest: part of a snapshot
-        count, total = self._seconds.get(time, (0, 0))
-        self._seconds[time] = (count + 1, total + vsize)
+        sums = self._seconds.get(time)
+        if sums is None:
+            if len(self._seconds) >= 4 * WINDOW:
+                # by number, not by age: a clock that was ahead for a while must not make all others old
+                self._seconds = {second: self._seconds[second] for second in sorted(self._seconds)[-2 * WINDOW :]}
+            sums = self._seconds[time] = [0, 0]
+        sums[0] += 1
+        sums[1] += vsize
 
     def rates(self, now: int) -> tuple[float, float]:
         """Transactions and virtual bytes a second over the WINDOW seconds before `now`."""
@@ -33,4 +32,4 @@ class Flow:
 
     def busy(self, now: int) -> bool:
         """Whether the rates will fall by themselves as time passes."""
-        return now - self._newest <= WINDOW + 1
+        return any(now - WINDOW - 1 <= second < now for second in self._seconds)

@@ -9,9 +9,10 @@ import msgspec
 
 from mempool.graph import Tx
 from mempool.history import DOMAIN, CongestionRecorder, FlowRecorder
+from mempool.moments import Moments, node_ahead
 from mempool.picture import Picture
 from mempool.records import pack, unpack
-from shared import redis
+from shared import layouts, redis
 from shared.clock import Moment
 from shared.commit import Argument
 from shared.errors import StreamGap
@@ -25,27 +26,36 @@ from shared.series import segments_of
 UPDATE_MS: Final = 1_000
 """Views are written at most once in this time, less often where they take long."""
 
-LOADING_MS: Final = 4_000
-"""The same before the first comparison with the node, while a whole mempool comes in."""
+SLOWEST_MS: Final = 4_000
+"""But at least once in this time."""
 
 DUTY: Final = 5
-"""Making views takes at most about one part in this many of the time, but they are never older than LOADING_MS."""
+"""Making views takes at most about one part in this many of the time, as far as SLOWEST_MS allows."""
+
+STATE_LAYOUT: Final = 1
+"""Goes up by one with every change of mempool.records or of what the checkpoint holds (shared.layouts)."""
 
 _SCAN: Final = 5_000
 
 
 class MempoolFold:
-    """The mempool as the stream tells it."""
+    """The mempool as the stream tells it.
+
+    While it was not compared with the node yet - at first, and after every `mempool.reset` - nothing is shown: part of
+    a mempool is no figure, and what was shown before stays as it was.
+    """
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._flow = FlowRecorder(keys)
         self._congestion = CongestionRecorder(keys)
+        self._moments = Moments()
+        self._node_ahead = 0  # seconds
         self._empty()
 
     def _empty(self) -> None:
         """An empty mempool: every field but those of the past."""
-        self._picture = Picture()
+        self._picture = Picture(self._node_ahead)
         self._synced: MempoolSynced | None = None
         self._written: set[bytes] = set()
         self._removed: set[bytes] = set()
@@ -63,10 +73,15 @@ class MempoolFold:
 
     async def restore(self, client: redis.Client) -> None:
         """Read the state that was committed last."""
+        await layouts.of_state(client, self._keys.mempool_checkpoint, STATE_LAYOUT)
         self._empty()
         segments = await segments_of(client, self._keys, DOMAIN)  # the past first: it outlives a state that is damaged
         await self._flow.load(client, segments)
         await self._congestion.load(client, segments)
+        synced: bytes | None = await client.hget(self._keys.mempool_checkpoint, "synced")
+        if synced is not None:
+            self._synced = msgspec.json.decode(synced, type=MempoolSynced)
+            self._tell_node_ahead(self._synced)
         seen: set[bytes] = set()
         async for txid, record in client.hscan_iter(self._keys.mempool_state, count=_SCAN):
             if txid not in seen:  # a scan may return a field twice
@@ -74,9 +89,15 @@ class MempoolFold:
                 tx, parents = unpack(record)
                 self._picture.add(txid, tx, parents, ())
         self._picture.relink()
-        synced: bytes | None = await client.hget(self._keys.mempool_checkpoint, "synced")
-        if synced is not None:
-            self._synced = msgspec.json.decode(synced, type=MempoolSynced)
+
+    def past(self) -> dict[str, int]:
+        """The keys of the series that are stored by our account, with their lengths."""
+        return {**self._flow.expected(), **self._congestion.expected()}
+
+    def doubt_past(self) -> None:
+        """Some of them is lost: all of it is written anew with the next flush."""
+        self._flow.rewrite()
+        self._congestion.reset()
 
     def apply(self, event: Event) -> None:
         """Fold one event; raises StreamGap where the sum of the events is not what the node says."""
@@ -115,21 +136,32 @@ class MempoolFold:
         theirs = (event.tx_count, event.vsize, event.total_fee)
         if ours != theirs:
             raise StreamGap(f"the mempool adds up to {ours}, the node says {theirs} (transactions, vB, sat)")
-        if self._synced is None:
-            self._interval_ms = UPDATE_MS
         self._synced, self._synced_changed = event, True
-        self._flow.synced(event.time_ms)
+        self._tell_node_ahead(event)
+        self._flow.synced(event)
+
+    def _tell_node_ahead(self, event: MempoolSynced) -> None:
+        self._node_ahead = self._picture.node_ahead = node_ahead(event, self._node_ahead)
+        self._flow.clock(self._node_ahead)
 
     def due_ms(self, now: Moment) -> int | None:
         """When views should be written again: rates fall by themselves while nothing comes in."""
-        if self._dirty or self._picture.flow.busy(now.wall_ms // 1000):
+        if self._synced is None:
+            return None
+        if self._dirty or self._picture.flow.busy(self._shown_ms(now) // 1000):
             return now.steady_ms if self._updated_ms is None else self._updated_ms + self._interval_ms
         return None
+
+    def _shown_ms(self, now: Moment) -> int:
+        """The moment as views name it: our own clock's where there is no better."""
+        return self._moments.now_ms(now) or now.wall_ms
 
     def flush(self, now: Moment) -> Changes:
         """State that changed, and views where they are due."""
         changes = Changes()
         commands, keys = changes.commands, self._keys
+        if self._synced_changed and self._synced is not None:
+            self._moments.heard(self._synced, now)
         if self._began_anew:
             commands.add("DEL", keys.mempool_state)
             commands.add("HDEL", keys.mempool_checkpoint, "synced")
@@ -142,34 +174,38 @@ class MempoolFold:
             commands.spread("HSET", keys.mempool_state, written)
         if self._synced_changed and self._synced is not None:
             commands.add("HSET", keys.mempool_checkpoint, "synced", msgspec.json.encode(self._synced))
+        if commands:
+            layouts.mark_state(commands, keys.mempool_checkpoint, STATE_LAYOUT)
         self._written, self._removed = set(), set()
         self._began_anew = self._synced_changed = False
         due = self.due_ms(now)
-        if due is not None and now.steady_ms >= due:
-            self._show(changes, now)
-        self._flow.flush(commands, now.wall_ms)
+        if self._synced is not None and due is not None and now.steady_ms >= due:
+            self._show(changes, self._synced, now)
+        self._flow.flush(commands, self._moments.now_ms(now))
         self._congestion.flush(commands)
         return changes
 
-    def _show(self, changes: Changes, now: Moment) -> None:
+    def _show(self, changes: Changes, synced: MempoolSynced, now: Moment) -> None:
         began = time.perf_counter()
-        summary, fees, largest = self._picture.views(self._synced, now.wall_ms)
+        kept_ms = self._moments.now_ms(now)
+        summary, fees, largest = self._picture.views(synced, self._shown_ms(now), trusted=kept_ms is not None)
         for name, view in (("mempool", summary), ("fees", fees), ("largest", largest)):
             changes.commands.add("HSET", self._keys.mempool_views, name, msgspec.json.encode(view))
         changes.views = self._keys.mempool_views
-        if self._synced is not None:
-            self._congestion.look(now.wall_ms, summary, fees.histogram)
+        if kept_ms is not None:
+            self._congestion.look(kept_ms, summary, fees.histogram)
         event = MempoolUpdated(
             count=summary.count,
             vsize=summary.vsize,
             total_fee=summary.total_fee,
             min_fee_rate=summary.min_fee_rate,
             recommended=fees.recommended,
+            precise=fees.precise,
+            next_block_full=fees.next_block_full,
             projected_blocks=fees.projected_blocks,
             histogram=fees.histogram,
         )
         changes.events.append(event)
         took_ms = (time.perf_counter() - began) * 1000
         self._dirty, self._updated_ms = False, now.steady_ms
-        paced = LOADING_MS if self._synced is None else int(took_ms * DUTY)
-        self._interval_ms = min(max(UPDATE_MS, paced), LOADING_MS)
+        self._interval_ms = min(max(UPDATE_MS, int(took_ms * DUTY)), SLOWEST_MS)

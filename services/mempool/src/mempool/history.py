@@ -15,7 +15,7 @@ import msgspec
 from mempool.departed import Departed
 from shared import redis
 from shared.commit import Commands
-from shared.events.mempool import TxAdded
+from shared.events.mempool import MempoolSynced, TxAdded
 from shared.keys import Keys
 from shared.records import NO_CONGESTION, NO_FLOW, Congestion, Flow
 from shared.series import CONGESTION_HOURS, CONGESTION_MINUTES, FLOW_10S, FLOW_HOURS, FLOW_MINUTES, SeriesWriter
@@ -23,16 +23,12 @@ from shared.views import FeeBand, MempoolView
 
 DOMAIN: Final = FLOW_10S.domain
 
-AHEAD: Final = 7_200
-"""Seconds that the node's clock may be ahead of ours (Bitcoin's own limit for blocks). A transaction accepted later
-than that is not counted: its bucket would push out those that are kept."""
-
 _FIELD: Final = "flow_until"
 _STEP: Final = FLOW_10S.step
 
 
 class Mark(NamedTuple):
-    """Which transactions were counted, so that what is told again is not. Unix seconds."""
+    """Which transactions were counted, so that what is told again is not. Unix seconds by the node's clock."""
 
     newest: int = 0  # the newest acceptance heard of
     since: int | None = None  # what was accepted before is not counted; None: nothing is, yet
@@ -40,6 +36,10 @@ class Mark(NamedTuple):
 
 class FlowRecorder:
     """Counts each transaction that enters once, by the time at which the node accepted it.
+
+    Which of them count is decided by the node's clock alone; the series are by that of the comparisons, of which the
+    node's is `node_ahead` seconds ahead. What seems to come from the future all the same (the node's clock has just
+    stepped) came now. Where it steps back, what enters until the next comparison is taken for old.
 
     The first snapshot is not flow: those transactions were there before us. After a `mempool.reset` everything is told
     again, and only what is newer than all before counts. At each comparison with the node everything accepted until
@@ -54,6 +54,7 @@ class FlowRecorder:
         self._sums: dict[int, list[int]] = {}  # since the last flush: count, vsize, value, fee by 10 s
         self._newest, self._since = Mark()
         self._flushed = Mark()
+        self._ahead = 0  # of the node's clock, seconds
         self._anew = False  # whether Redis may lack what was flushed
 
     async def load(self, client: redis.Client, segments: Mapping[str, set[int]]) -> None:
@@ -71,8 +72,16 @@ class FlowRecorder:
         self._sums, self._anew = {}, self._flushed != Mark()
         self._newest, self._since = self._flushed
         self._departed.rewrite()
+        self.rewrite()
+
+    def rewrite(self) -> None:
+        """The series in Redis are in doubt: the next flush writes them anew."""
         for writer in self._writers:
             writer.rewrite()
+
+    def expected(self) -> dict[str, int]:
+        """The keys that are stored by our account, with their lengths."""
+        return {key: length for writer in self._writers for key, length in writer.expected().items()}
 
     def begin_anew(self) -> None:
         """The whole mempool will be told again."""
@@ -85,7 +94,7 @@ class FlowRecorder:
         self._newest = max(self._newest, time)
         if since is None or time < since or txid in self._departed.txids:
             return
-        place = time // _STEP
+        place = (time - self._ahead) // _STEP
         sums = self._sums.get(place)
         if sums is None:
             sums = self._sums[place] = [0, 0, 0, 0]
@@ -98,14 +107,21 @@ class FlowRecorder:
         """A transaction went out."""
         self._departed.add(txid)
 
-    def synced(self, time_ms: int) -> None:
-        """All that the node had accepted at `time_ms` was told. Its clock is trusted as far as ours agrees."""
-        self._since = min(self._newest, time_ms // 1000)
+    def clock(self, node_ahead: int) -> None:
+        """The node's clock is so many seconds ahead."""
+        self._ahead = node_ahead
 
-    def flush(self, commands: Commands, now_ms: int) -> None:
-        """Commands for what came in since the last call."""
-        limit = now_ms // 1000 + AHEAD
-        buckets = [(place * _STEP, sums) for place, sums in self._sums.items() if place * _STEP <= limit]
+    def synced(self, event: MempoolSynced) -> None:
+        """All that the node had accepted until then was told."""
+        node_ms = event.time_ms if event.node_time_ms is None else event.node_time_ms
+        self._since = min(self._newest, node_ms // 1000)
+
+    def flush(self, commands: Commands, now_ms: int | None) -> None:
+        """Commands for what came in since the last call; `now_ms` None: nobody knows what the future is."""
+        buckets = [
+            (place * _STEP if now_ms is None else min(place * _STEP, now_ms // 1000), sums)
+            for place, sums in self._sums.items()
+        ]
         self._sums = {}
         for writer in self._writers:
             for time, (tx_count, vsize, value, fee) in buckets:
@@ -122,7 +138,7 @@ class FlowRecorder:
 
 
 class CongestionRecorder:
-    """Adds up what each look at the mempool finds, by minute and hour of our own clock."""
+    """Adds up what each look at the mempool finds, by minute and hour of the clock of the comparisons."""
 
     def __init__(self, keys: Keys) -> None:
         self._writers = [SeriesWriter(series, keys, mirrored=True) for series in (CONGESTION_MINUTES, CONGESTION_HOURS)]
@@ -136,6 +152,10 @@ class CongestionRecorder:
         """The state in Redis is gone, or cannot be read. What was flushed is written anew, with the next flush."""
         for writer in self._writers:
             writer.rewrite()
+
+    def expected(self) -> dict[str, int]:
+        """The keys that are stored by our account, with their lengths."""
+        return {key: length for writer in self._writers for key, length in writer.expected().items()}
 
     def look(self, now_ms: int, summary: MempoolView, bands: Sequence[FeeBand]) -> None:
         """One look, at a mempool that is complete."""

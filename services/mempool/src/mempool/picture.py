@@ -9,7 +9,13 @@ from typing import Final
 from mempool.flow import Flow
 from mempool.graph import Graph, Tx
 from mempool.histogram import Histogram
-from mempool.projection import esplora_histogram, projected_blocks, recommended_fees
+from mempool.projection import (
+    esplora_histogram,
+    next_block_full,
+    precise_fees,
+    projected_blocks,
+    recommended_fees,
+)
 from shared.events.mempool import MempoolSynced
 from shared.views import FeesView, LargestView, LargeTx, MempoolView
 
@@ -22,8 +28,9 @@ DOUBT_MS: Final = 60_000
 class Picture:
     """Transactions, their totals, bands, rates and the largest of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, node_ahead: int = 0) -> None:
         self.flow = Flow()
+        self.node_ahead = node_ahead  # seconds that the node's clock is ahead of the one that all else is counted by
         self._graph = Graph()
         self._histogram = Histogram()
         self._vsize = 0
@@ -52,7 +59,7 @@ class Picture:
         self._weight += tx.weight
         self._fee += tx.fee
         self._histogram.place(tx)
-        self.flow.add(tx.time, tx.vsize)
+        self.flow.add(tx.time - self.node_ahead, tx.vsize)
         if tx.value >= self._largest_floor:
             self._largest_stale = True
         return self._graph.add(txid, tx, parents, children)
@@ -79,29 +86,32 @@ class Picture:
         for tx in self._graph.settle():
             self._histogram.place(tx)
 
-    def views(self, synced: MempoolSynced | None, now_ms: int) -> tuple[MempoolView, FeesView, LargestView]:
-        """Totals, fees and the largest transactions as they are now."""
+    def views(
+        self, synced: MempoolSynced, now_ms: int, *, trusted: bool = True
+    ) -> tuple[MempoolView, FeesView, LargestView]:
+        """Totals, fees and the largest transactions as they are now, where there is no doubt about the clock."""
         self._settle()
         chunks = self._graph.chunks()
         blocks = projected_blocks(chunks)
-        min_fee_rate = synced.min_fee_rate if synced else 0.0
         txs_per_second, vsize_per_second = self.flow.rates(now_ms // 1000)
         summary = MempoolView(
             count=len(self._graph.txs),
             vsize=self._vsize,
             weight=self._weight,
             total_fee=self._fee,
-            min_fee_rate=min_fee_rate,
-            usage=synced.usage if synced else 0,
-            max_usage=synced.max_usage if synced else 0,
+            min_fee_rate=synced.min_fee_rate,
+            usage=synced.usage,
+            max_usage=synced.max_usage,
             vsize_per_second=round(vsize_per_second, 2),
             txs_per_second=round(txs_per_second, 2),
-            exact=synced is not None and now_ms - synced.time_ms < DOUBT_MS,
-            synced_ms=synced.time_ms if synced else None,
+            exact=trusted and now_ms - synced.time_ms < DOUBT_MS,
+            synced_ms=synced.time_ms,
             as_of_ms=now_ms,
         )
         fees = FeesView(
-            recommended=recommended_fees(blocks, min_fee_rate),
+            recommended=recommended_fees(blocks, synced.min_fee_rate),
+            precise=precise_fees(blocks, synced.min_fee_rate),
+            next_block_full=next_block_full(blocks),
             projected_blocks=blocks,
             histogram=self._histogram.bands(),
             fee_histogram=esplora_histogram(chunks),

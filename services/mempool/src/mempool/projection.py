@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from mempool.graph import Chunk, Tx
-from shared.views import ProjectedBlock, RecommendedFees
+from shared.views import PreciseFees, ProjectedBlock, RecommendedFees
 
 BLOCK_VSIZE: Final = 1_000_000
 """Virtual bytes that a block holds (4,000,000 weight units)."""
+
+_HALF: Final = BLOCK_VSIZE // 2
+"""A block is not counted on to be full before so much waits for it."""
 
 COINBASE_VSIZE: Final = 1_000
 """Room that miners leave for header and coinbase (`-blockreservedweight`, 8,000 WU in Core 29, 4,000 before)."""
 
 BLOCKS: Final = 8
 """Blocks projected; the last one holds all that is left."""
+
+_PRECISE: Final = 1_000
+"""Steps of precise feerates in 1 sat/vB."""
 
 _QUANTILES: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _ESPLORA_BUCKET: Final = 50_000
@@ -92,37 +98,53 @@ def esplora_histogram(chunks: Sequence[Tx | Chunk]) -> list[tuple[float, int]]:
     return pairs
 
 
+def next_block_full(blocks: Sequence[ProjectedBlock]) -> bool:
+    """Whether what waits fills more than half of the next block; else the minimum is enough."""
+    return len(blocks) > 1 or (bool(blocks) and blocks[0].vsize > _HALF)
+
+
 def recommended_fees(blocks: Sequence[ProjectedBlock], min_fee_rate: float) -> RecommendedFees:
-    """Feerates for the next block, half an hour, an hour, and in no hurry; semantics as mempool.space gives them.
+    """Feerates for the next block, half an hour, an hour, and in no hurry, as mempool.space has them: whole, from 1."""
+    units = _fees(blocks, max(1, _up(min_fee_rate, 1)), 1)
+    return RecommendedFees(**dict(zip(RecommendedFees.__struct_fields__, units, strict=True)))
+
+
+def precise_fees(blocks: Sequence[ProjectedBlock], min_fee_rate: float) -> PreciseFees:
+    """The same by the same rules, in steps of 1 / _PRECISE and from what the node really accepts."""
+    units = _fees(blocks, _up(min_fee_rate, _PRECISE), _PRECISE)
+    return PreciseFees(**{name: one / _PRECISE for name, one in zip(PreciseFees.__struct_fields__, units, strict=True)})
+
+
+def _up(rate: float, parts: int) -> int:
+    """A feerate in `parts` of 1 sat/vB, rounded up; what floating point adds does not count."""
+    return math.ceil(rate * parts - 1e-9)
+
+
+def _fees(blocks: Sequence[ProjectedBlock], minimum: int, parts: int) -> tuple[int, int, int, int, int]:
+    """Fastest, half an hour, an hour, economy and minimum, in `parts` of 1 sat/vB.
 
     Each is the median of the first, second and third projected block, smoothed with the one before. Blocks that will
     not be full cost the minimum; one nearly full costs in proportion.
     """
-    minimum = max(1, math.ceil(min_fee_rate - 1e-9))
     medians: list[int] = []
     for place in range(3):
         if place >= len(blocks):
             medians.append(minimum)
             continue
         follows = place + 1 < len(blocks)
-        medians.append(_median(blocks[place], follows, medians[-1] if medians else None, minimum))
+        medians.append(_median(blocks[place], follows, medians[-1] if medians else None, minimum, parts))
     fastest = max(minimum, medians[0])
     half_hour = min(fastest, max(minimum, medians[1]))
     hour = min(half_hour, max(minimum, medians[2]))
-    return RecommendedFees(
-        fastestFee=fastest,
-        halfHourFee=half_hour,
-        hourFee=hour,
-        economyFee=min(hour, max(minimum, min(2 * minimum, medians[2]))),
-        minimumFee=minimum,
-    )
+    economy = min(hour, max(minimum, min(2 * minimum, medians[2])))
+    return fastest, half_hour, hour, economy, minimum
 
 
-def _median(block: ProjectedBlock, follows: bool, previous: int | None, minimum: int) -> int:
-    rate = block.median_fee_rate if previous is None else (block.median_fee_rate + previous) / 2
-    half = BLOCK_VSIZE // 2
-    if block.vsize <= half or block.median_fee_rate < minimum:
+def _median(block: ProjectedBlock, follows: bool, previous: int | None, minimum: int, parts: int) -> int:
+    median = block.median_fee_rate
+    rate = median if previous is None else (median + previous / parts) / 2
+    if block.vsize <= _HALF or median * parts < minimum:
         return minimum
     if block.vsize <= 0.95 * BLOCK_VSIZE and not follows:
-        return max(minimum, math.floor(rate * (block.vsize - half) / half + 0.5))  # halves go up, as in JavaScript
-    return max(minimum, math.ceil(rate))
+        return max(minimum, math.floor(rate * parts * (block.vsize - _HALF) / _HALF + 0.5))  # halves up, as JavaScript
+    return max(minimum, _up(rate, parts))

@@ -19,7 +19,8 @@ class _Group(NamedTuple):
     bands: slice  # of FEERATE_BOUNDS
 
 
-_BOUNDS: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_BOUNDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+"""As many as a stack has shades, each of them in records of the time before bands below 1 sat/vB were finer, too."""
 _RATES: Final = len(FEERATE_BOUNDS)
 
 
@@ -31,8 +32,12 @@ def _group(place: int) -> _Group:
     high = _BOUNDS[place + 1]
     bands = slice(first, FEERATE_BOUNDS.index(high))
     if not place:
-        return _Group("vsize_below_1", f"Below {high:g} sat/vB", bands)
-    return _Group(f"vsize_{low:g}_to_{high:g}", f"{low:g} to {high:g} sat/vB", bands)
+        return _Group(f"vsize_below_{_name(high)}", f"Below {high:g} sat/vB", bands)
+    return _Group(f"vsize_{_name(low)}_to_{_name(high)}", f"{low:g} to {high:g} sat/vB", bands)
+
+
+def _name(bound: float) -> str:
+    return f"{bound:g}".replace(".", "_")
 
 
 GROUPS: Final = tuple(_group(place) for place in reversed(range(len(_BOUNDS))))
