@@ -133,9 +133,10 @@ async def test_a_beginning_replaces_everything(client: redis.Client) -> None:
     assert len(await client.hgetall(KEYS.chain_state)) == 12  # heights 2 to 12, and the tip
 
 
-async def test_an_empty_state_is_restored_as_nothing(client: redis.Client) -> None:
+async def test_a_state_that_is_gone_is_named(client: redis.Client) -> None:
     it = folded([loaded([]), *chain(3)])
-    await it.restore(client)
+    with pytest.raises(ValueError, match="is gone"):
+        await it.restore(client)
     with pytest.raises(StreamGap):
         it.apply(chain(4)[-1])
 

@@ -123,6 +123,18 @@ async def read(client: redis.Client, keys: Keys, series: Series[R], first: int, 
     return found
 
 
+async def lost(client: redis.Client, keys: Keys, series: Series[Any], segments: Iterable[int]) -> list[int]:
+    """Those of the segments that the index says are there, and are not. One round trip."""
+    asked = list(segments)
+    pipeline = client.pipeline(transaction=False)
+    for segment in asked:
+        pipeline.sismember(keys.series_index(series.domain), f"{series.name}:{segment}")
+        pipeline.exists(keys.series(series.domain, series.name, segment))
+    answers = await pipeline.execute()
+    listed, there = answers[::2], answers[1::2]
+    return [one for one, said, exists in zip(asked, listed, there, strict=True) if said and not exists]
+
+
 def _check_layout(series: Series[Any], stored: bytes | None) -> None:
     """For a reader: what is stored must be just what it knows."""
     what, wanted = f"the series {series.name}", series.layout.version

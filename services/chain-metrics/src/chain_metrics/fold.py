@@ -63,13 +63,16 @@ class ChainFold:
         self.__init__(self._keys)  # type: ignore[misc]  # the one way that cannot forget a field
 
     async def restore(self, client: redis.Client) -> None:
-        """Read the state that was committed last; raises UnknownLayout where later code wrote it."""
+        """Read the state that was committed last.
+
+        Raises UnknownLayout where later code wrote it, ValueError where it is lost.
+        """
         self.reset()
         await layouts.of_state(client, self._keys.chain_checkpoint, LAYOUT)
         stored: dict[bytes, bytes] = await client.hgetall(self._keys.chain_state)
         raw_tip = stored.pop(b"tip", None)
         if raw_tip is None:
-            return
+            raise ValueError("what was recorded of the chain is gone")
         tip = msgspec.msgpack.decode(raw_tip, type=_Tip)
         headers = {int(height): _header.decode(raw) for height, raw in stored.items()}
         last = tip.first + len(headers)
@@ -77,6 +80,16 @@ class ChainFold:
         self._headers.load(tip.first, ordered, int(tip.chainwork, 16))
         self._rows = {height: header.row for height, header in sorted(headers.items()) if header.row is not None}
         self._tip_hash = tip.hash
+
+    @property
+    def size(self) -> int:
+        """Fields that the state has once everything is written; 0 where nothing is known."""
+        return len(self._headers) + 1 if len(self._headers) else 0
+
+    def write_all(self) -> None:
+        """What is stored is in doubt: the next flush writes everything anew."""
+        self._changed.update(range(self._headers.first, self._headers.tip + 1))
+        self._began_anew = self._dirty = True
 
     def apply(self, event: Event) -> None:
         """Fold one event; raises StreamGap where it does not follow from what is known."""

@@ -70,7 +70,7 @@ class BlocksMeasured(Event, frozen=True, kw_only=True, gc=False):
 
 
 class BlocksUnavailable(Event, frozen=True, kw_only=True, gc=False):
-    """No node has these blocks any more: they were pruned."""
+    """No node can give these blocks: they were pruned, or cannot be read."""
 
     TYPE: ClassVar[str] = "blocks.unavailable"
 

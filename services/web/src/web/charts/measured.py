@@ -12,7 +12,7 @@ from shared.records import NO_BUCKET, Block, Bucket, Header
 from shared.series import BLOCKS, DAY, DAYS, HEADERS, HOUR, HOURS, WEEKS, Series
 from shared.views import HistoryView
 from web.charts import span as spans
-from web.charts.reading import SeriesReader
+from web.charts.reading import HEADER_TIMES, SeriesReader
 from web.charts.span import Grain, Span
 
 _SERIES: Final[dict[Grain, Series[Bucket]]] = {"hour": HOURS, "day": DAYS, "week": WEEKS}
@@ -103,22 +103,30 @@ def _dense(grain: Grain, found: dict[int, Bucket], indices: range, lead: int, hi
 
 
 def _trusted(bucket: Bucket) -> Bucket | None:
-    """None where less than half of the blocks is measured."""
+    """None where less than half of the blocks is measured: what is known then is no mean of them all."""
     return None if bucket.blocks * 2 < bucket.headers else bucket
+
+
+def whole(bucket: Bucket | None) -> Bucket | None:
+    """None where any block is not measured: a sum would be too low."""
+    return bucket if bucket is not None and bucket.blocks == bucket.headers else None
 
 
 async def _by_block(reader: SeriesReader, history: HistoryView, span: Span, heights: range) -> Samples:
     lead = min(WINDOWS["block"][0] - 1, heights.start - history.first_header)
-    found = await reader.read(BLOCKS, heights.start - lead, heights.stop - 1)
-    before = [(height, block) for height, block in found if height < heights.start]
-    inside = sorted(
-        ((height, block) for height, block in found if height >= heights.start and span.start <= block.time < span.end),
-        key=lambda item: (item[1].time, item[0]),
-    )
+    found = dict(await reader.read(BLOCKS, heights.start - lead, heights.stop - 1))
+    points = [(block.time, height) for height, block in found.items()]
+    if len(found) < lead + len(heights):  # the others are gaps at their own times
+        known = await reader.read(HEADER_TIMES, heights.start - lead, heights.stop - 1)
+        points += [(time, height) for height, time in known if height not in found]
+    before = sorted((height, time) for time, height in points if height < heights.start)
+    inside = sorted((time, height) for time, height in points if height >= heights.start)
+    shown = [(time, height) for height, time in before]
+    shown += [(time, height) for time, height in inside if span.start <= time < span.end]
     return Samples(
         "block",
-        [block.time for _, block in (*before, *inside)],
-        [as_bucket(height, block, reader.network) for height, block in (*before, *inside)],
+        [time for time, _ in shown],
+        [as_bucket(height, found[height], reader.network) if height in found else None for _, height in shown],
         len(before),
         history.time,
     )
@@ -167,13 +175,20 @@ def notice(history: HistoryView, start: int) -> str:
     if history.measured_from == 0 or (history.measured_from_time is not None and history.measured_from_time <= start):
         return ""
     wanted = max(1, history.height + 1 - history.unavailable)
+    lacking = history.height + 1 - history.measured
+    done = f"{min(99, history.measured * 100 // wanted)} % done"
+    if history.measured and (history.measured_from is None or lacking < history.measured_from):  # more below the gap
+        if not history.complete:
+            return f"Statistics of {lacking:,} blocks are not there yet: they are left out, and being fetched: {done}."
+        blocks = "1 block" if lacking == 1 else f"{lacking:,} blocks"
+        return f"Your node cannot give {blocks} any more, pruned or not readable: there is a gap."
     known = (
         f"Block statistics are known from {day(history.measured_from_time)} on"
         if history.measured_from_time is not None
         else "Block statistics are not known yet"
     )
     if not history.complete:
-        return f"{known}; older ones are being fetched: {min(99, history.measured * 100 // wanted)} % done."
+        return f"{known}; older ones are being fetched: {done}."
     return f"{known}: your node has pruned older blocks." if history.unavailable else ""
 
 

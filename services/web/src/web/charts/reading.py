@@ -61,7 +61,19 @@ class SeriesReader:
 
     async def read(self, wanted: Series[R], first: int, last: int) -> list[tuple[int, R]]:
         """(index, record) from `first` to `last`, ascending."""
-        return await self._within(series.read(self._client, self._keys, wanted, first, last))
+        return await self._within(self._read(wanted, first, last))
+
+    async def _read(self, wanted: Series[R], first: int, last: int) -> list[tuple[int, R]]:
+        found = await series.read(self._client, self._keys, wanted, first, last)
+        if wanted.domain == "chain":  # whose writer makes again what is lost
+            size = wanted.segment
+            empty = set(range(max(first, 0) // size, last // size + 1)) - {index // size for index, _ in found}
+            if empty and await series.lost(self._client, self._keys, wanted, sorted(empty)):
+                raise ChartUnavailable(
+                    f"A part of the series “{wanted.name}” was lost in Redis. chain-history is making it again; "
+                    "this page works as soon as it is there."
+                )
+        return found
 
     async def pools(self, first_day: int, last_day: int) -> tuple[list[bytes], dict[int, str]]:
         """The packed shares of each day that has any, and the pools' names by their id."""

@@ -11,7 +11,7 @@ from web.charts import span as spans
 from web.charts.averages import moving
 from web.charts.chart import Chart, Figure, Line
 from web.charts.congestion import congestion_figure
-from web.charts.measured import SOURCE, Samples, measured, nothing, notice
+from web.charts.measured import SOURCE, Samples, measured, nothing, notice, whole
 from web.charts.reading import CONGESTIONS, SeriesReader
 from web.charts.span import Span
 from web.charts.tx_volume import recorded
@@ -87,8 +87,9 @@ def fees_figure(samples: Samples | None, empty: str) -> Figure:
     if samples:
         times, buckets = samples.times[samples.lead :], samples.buckets[samples.lead :]
         pairs = list(zip(times, buckets, strict=True))
-        subsidy = [(time, None if bucket is None else bucket.subsidy / COIN) for time, bucket in pairs]
-        fees = [(time, None if bucket is None else bucket.fees / COIN) for time, bucket in pairs]
+        sums = [(time, whole(bucket)) for time, bucket in pairs]
+        subsidy = [(time, bucket.subsidy / COIN if bucket else None) for time, bucket in sums]
+        fees = [(time, bucket.fees / COIN if bucket else None) for time, bucket in sums]
         each = samples.resolution
         lines = [
             Line("subsidy", f"Subsidy of {each}", "BTC", subsidy, "stack", colour=1),

@@ -13,7 +13,7 @@ from web import formats
 from web.charts import span as spans
 from web.charts.averages import added, moving
 from web.charts.chart import Chart, Figure, Line
-from web.charts.measured import SOURCE, Samples, measured, nothing, notice
+from web.charts.measured import SOURCE, Samples, measured, nothing, notice, whole
 from web.charts.reading import FLOWS, SeriesReader
 from web.charts.span import MempoolStep, Span
 
@@ -43,7 +43,7 @@ def blocks_figure(samples: Samples | None, history: HistoryView | None, span: Sp
     """What blocks moved, with its mean where a point is longer than a block."""
     lines = []
     if samples and history:
-        sums = [None if bucket is None else bucket.output_value for bucket in samples.buckets]
+        sums = [bucket.output_value if bucket else None for bucket in map(whole, samples.buckets)]
         bars = [
             (time, None if value is None else value / COIN)
             for time, value in zip(samples.times[samples.lead :], sums[samples.lead :], strict=True)
