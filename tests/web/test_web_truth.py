@@ -159,7 +159,7 @@ async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
             assert aged == ("data-aged" in body), body[:300]
         shown = words(html)
         assert "The mempool may be out of date" in shown
-        assert "Last known to be true 2" in shown
+        assert "as of 2" in shown
         assert "Mempool as of just now" not in shown
         assert "Mempool as of 2" in shown
         assert 'data-server="stale"' in html
