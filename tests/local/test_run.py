@@ -116,6 +116,10 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
         assert set(children) == {"bitcoind", "valkey-server", *SERVICES}
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             assert response.status == 200
+        password = (data_dir / "demonstration" / "valkey" / "password").read_text().strip()
+        assert len(password) >= 32
+        for name in ("bitcoind", "bitcoind/regtest/.cookie", "valkey", "valkey/password"):
+            assert (data_dir / "demonstration" / name).stat().st_mode & 0o077 == 0
 
         (refusal,) = await fails(data_dir)
         assert re.search(rf"DATA_DIR=.* in use by another run \(process {run.process.pid}\)", refusal)
@@ -133,10 +137,12 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
 
         await until(all_back, 20, "all children again")
         children = run.children()
+        assert not [pid for pid in children.values() if password in " ".join(psutil.Process(pid).cmdline())]
 
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(run.process.wait(), 25) == 0
     assert "stopping" in run.lines
+    assert not [line for line in run.lines if password in line]
     assert not [pid for pid in children.values() if psutil.pid_exists(pid)]
 
 

@@ -19,7 +19,7 @@ from local_run.demonstration import BANNER, Demonstration
 from local_run.errors import ServerFailed, SetupError
 from local_run.server import Server
 from local_run.supervisor import Console, Program, Supervisor
-from local_run.valkey import EmbeddedValkey
+from local_run.valkey import EmbeddedValkey, kept_password
 from shared import settings
 from shared.errors import DashboardError
 from shared.settings import Settings
@@ -101,7 +101,8 @@ async def _set_up(config: Settings, console: Console, stack: contextlib.AsyncExi
         parts.servers.append(demonstration.node)
         parts.environment |= {**demonstration.node.env(), "NODES": "main", "DASHBOARD_DEMO": "1"}
     if config.redis_url is None:
-        valkey = EmbeddedValkey(own / "valkey", port=numbers["valkey"])
+        password = kept_password(own / "valkey" / "password")
+        valkey = EmbeddedValkey(own / "valkey", port=numbers["valkey"], password=password)
         await stack.enter_async_context(valkey)
         parts.servers.append(valkey)
         parts.environment["REDIS_URL"] = valkey.url
