@@ -14,7 +14,7 @@ from shared.events.base import Event, entry_fields
 from shared.events.blocks import BlockConnected
 from shared.events.derived import MempoolUpdated, MetricsUpdated
 from shared.events.mempool import TxAdded
-from shared.keys import Keys
+from shared.keys import FOLDED_SEQ, Keys
 from shared.networks import COIN, NETWORKS, RETARGET_INTERVAL, TARGET_SPACING, Network
 from shared.views import (
     BlockRow,
@@ -33,6 +33,7 @@ from shared.views import (
     TipView,
     View,
 )
+from web.truth import Domain, Truth
 
 State = Literal["starting", "ok", "degraded", "standby"]
 
@@ -292,6 +293,12 @@ def health(
     )
 
 
+def truths(now: float | None = None, *, age: float = 0, incomplete: str = "") -> dict[Domain, Truth]:
+    """Both domains confirmed `age` seconds ago."""
+    at = int(((now or time.time()) - age) * 1000)
+    return {"chain": Truth(at, "main"), "mempool": Truth(at, "main", incomplete)}
+
+
 NODE: dict[str, Any] = {"node": "main", "node_version": "/Satoshi:29.0.0/", "zmq": "connected"}
 
 
@@ -316,7 +323,7 @@ class Writer:
     async def chain(self, views: dict[str, View] | None = None) -> None:
         """What chain-metrics commits: the views, and an event that names them."""
         views = views or chain(self.network)
-        await self.redis.hset(self.keys.chain_views, mapping={k: msgspec.json.encode(v) for k, v in views.items()})
+        await self._commit("chain", self.keys.chain_views, self.keys.blocks, views)
         tip = views["tip"]
         assert isinstance(tip, TipView)
         await self.add(self.keys.metrics, MetricsUpdated(views=list(views), height=tip.height, hash=tip.hash))
@@ -324,7 +331,7 @@ class Writer:
     async def mempool(self, views: dict[str, View] | None = None) -> None:
         """What the mempool fold commits."""
         views = views or mempool()
-        await self.redis.hset(self.keys.mempool_views, mapping={k: msgspec.json.encode(v) for k, v in views.items()})
+        await self._commit("mempool", self.keys.mempool_views, self.keys.txs, views)
         pool, fees = views["mempool"], views["fees"]
         assert isinstance(pool, MempoolView)
         assert isinstance(fees, FeesView)
@@ -340,6 +347,19 @@ class Writer:
                 histogram=fees.histogram,
             ),
         )
+
+    async def _commit(self, domain: Domain, key: str, stream: str, views: dict[str, View]) -> None:
+        raw: dict[str, bytes | int] = {name: msgspec.json.encode(view) for name, view in views.items()}
+        await self.redis.hset(key, mapping=raw | {FOLDED_SEQ: self.seq.get(stream, 0)})
+        await self.confirm(domain)
+
+    async def confirm(self, domain: Domain, *, age: float = 0, seq: int | None = None, incomplete: str = "") -> None:
+        """What chain-ingest writes while node and stream agree, here `age` seconds ago."""
+        stream = self.keys.blocks if domain == "chain" else self.keys.txs
+        seconds, micros = await self.redis.time()
+        moment = seconds * 1000 + micros // 1000 - int(age * 1000)
+        said = {"seq": self.seq.get(stream, 0) if seq is None else seq, "time_ms": moment, "node": "main"}
+        await self.redis.hset(self.keys.confirmed(domain), mapping={**said, "incomplete": incomplete})
 
     async def health(self, *reports: Health) -> None:
         """Heartbeats."""

@@ -15,7 +15,7 @@ from web.snapshot import Snapshot
 NOW = time.time()  # for the whole module, whenever its tests run
 health = partial(web_samples.health, now=NOW)
 WELL = tuple(health(name) for name in conditions.PRODUCERS)
-EMPTY = Snapshot(NETWORKS["main"], read_at=NOW, services=WELL)
+EMPTY = Snapshot(NETWORKS["main"], read_at=NOW, services=WELL, truth=web_samples.truths(NOW))
 
 
 def full(**changes: Any) -> Snapshot:

@@ -299,6 +299,6 @@ async def test_a_view_that_does_not_decode_is_told_and_the_rest_works(bare: Any,
     await until(lambda: bare.site.state.snapshot.unreadable)
     async with aiohttp.ClientSession(bare.url) as http:
         shown = words(await text(http, "/"))
-    assert "A view cannot be read" in shown
+    assert "Something in Redis cannot be read" in shown
     assert "halving: Expected" in shown
     assert "954,210" in shown

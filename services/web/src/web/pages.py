@@ -19,11 +19,13 @@ from web import conditions, figures, formats
 from web.answers import HTML, PAGE_HEADERS, Answer
 from web.backfill import backfill
 from web.document import MAX_AGE
-from web.snapshot import Part
+from web.snapshot import Part, is_down
 from web.state import State
+from web.truth import DOMAINS
 
 _HERE: Final = Path(__file__).parent
-_TIMES: Final = re.compile(r"(<time [^>]*data-(?:ago|since|until)[^>]*>)[^<]*")
+_MOVES: Final = re.compile(r"(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
+"""What in a card changes with the clock alone: how long ago something was, and what time it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,11 @@ class Page:
 _CHAIN: Final[tuple[Part, ...]] = ("chain", "notices")
 _MEMPOOL: Final[tuple[Part, ...]] = ("mempool", "notices")
 _BOTH: Final[tuple[Part, ...]] = ("chain", "mempool", "notices")
+_TRUTH: Final[tuple[Part, ...]] = (*_BOTH, "truth")
 
 CARDS: Final[dict[str, tuple[Part, ...]]] = {
-    "notices": ("notices", "chain", "mempool"),
-    "foot": _BOTH,
+    "notices": _TRUTH,
+    "foot": _TRUTH,
     "price": (),
     "height": _CHAIN,
     "next_fee": _MEMPOOL,
@@ -120,7 +123,7 @@ class Card:
         """The card, rendered anew where that is due."""
         if self.stale or now - self.rendered_at >= MAX_AGE:
             self.html = Markup(self._render())  # noqa: S704 - what a template of ours made, escaped there
-            self.mark = _TIMES.sub(r"\1", self.html)
+            self.mark = _MOVES.sub("", self.html)
             self.rendered_at = now
             self.stale = False
         return self.html
@@ -133,6 +136,7 @@ class Pages:
         self._state = state
         self._environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
+            extensions=["jinja2.ext.loopcontrols"],
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -151,6 +155,7 @@ class Pages:
             occupied=figures.occupied,
             band_label=figures.band_label,
             price_absence=conditions.PRICE_UNSET,
+            is_down=is_down,
         )
         for name in self._environment.list_templates():  # a broken one is found at the start, and no reader waits
             self._environment.get_template(name)
@@ -159,7 +164,8 @@ class Pages:
 
     def _card(self, name: str, parts: tuple[Part, ...]) -> Card:
         template = self._environment.get_template(f"cards/{name}.html")
-        card = Card(lambda: template.render(self._context()))
+        domains = [domain for domain in DOMAINS if domain in parts]
+        card = Card(lambda: template.render(self._context(), domains=domains))
 
         def changed() -> None:
             card.stale = True
@@ -169,10 +175,15 @@ class Pages:
 
     def _context(self) -> dict[str, Any]:
         snapshot = self._state.snapshot
-        now = time.time()
+        now = self._state.now
+        ahead = time.time() - now  # ages on a page count by our wall clock, as the browser's do
+        moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
         return {
             "s": snapshot,
             "now": now,
+            "ahead": ahead,
+            "as_of": {name: None if ms is None else ms / 1000 + ahead for name, ms in moments.items()},
+            "late": conditions.aged(snapshot, now),
             "notices": self._state.notices,
             "chain_absence": conditions.chain_absence(snapshot, now),
             "mempool_absence": conditions.mempool_absence(snapshot, now),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from shared.clock import SKEW_MS
 from shared.keys import HEALTH_STALE_MS
 from shared.networks import Network
 from shared.views import (
@@ -19,11 +21,15 @@ from shared.views import (
     RetargetView,
     TipView,
 )
+from web.truth import DOMAINS, Domain, Truth
 
-Part: TypeAlias = Literal["chain", "history", "mempool", "notices", "status"]
-"""What can change on its own; pages and documents name the parts that they show."""
+Part: TypeAlias = Literal["chain", "history", "mempool", "truth", "notices", "status"]
+"""What can change on its own; pages and documents name the parts that they show.
 
-PARTS: Final[tuple[Part, ...]] = ("chain", "history", "mempool", "notices", "status")
+`truth` is when the figures were last known to be true: another every two seconds while all is well.
+"""
+
+PARTS: Final[tuple[Part, ...]] = ("chain", "history", "mempool", "truth", "notices", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class StreamReport:
     last_id: str
     last_ms: int
     groups: tuple[Group, ...]
+    error: str = ""  # why nothing of this is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class RedisReport:
     uptime: int  # seconds
     memory: int  # bytes in use
     memory_limit: int  # bytes, 0: none
+    eviction: str = ""  # what happens at the limit; only `noeviction` loses nothing; empty: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +109,15 @@ class Snapshot:
     mempool: MempoolView | None = None
     fees: FeesView | None = None
     largest: LargestView | None = None
-    unreadable: tuple[str, ...] = ()  # views that are there but do not decode, with the error
+    truth: Mapping[Domain, Truth] = field(default_factory=lambda: dict.fromkeys(DOMAINS, Truth()))
+    unreadable: tuple[str, ...] = ()  # views, heartbeats and keys that are there but cannot be read, with the error
     services: tuple[Health, ...] = ()
     streams: tuple[StreamReport, ...] = ()
-    dead: dict[str, int] = field(default_factory=dict)  # dead letters by domain
+    dead: dict[str, int | None] = field(default_factory=dict)  # dead letters by domain, None: not known
     redis: RedisReport | None = None
     redis_error: str = ""  # why Redis does not answer; empty while it does
-    redis_lost_at: float | None = None  # Unix seconds
-    read_at: float = 0.0  # Unix seconds of the last answer from Redis; 0: none yet
+    redis_lost_at: float | None = None  # Unix seconds, by Redis' clock
+    read_at: float = 0.0  # Unix seconds of the last answer from Redis, by its clock; 0: none yet
 
     def confirmed_largest(self, name: str) -> ConfirmedLargestView | None:
         """The largest transactions in blocks over one of shared.views.LARGEST_RANGES."""
@@ -127,5 +136,6 @@ class Snapshot:
 
 
 def is_down(health: Health, now: float) -> bool:
-    """Whether a heartbeat is so old that the service counts as gone."""
-    return now * 1000 - health.time_ms > HEALTH_STALE_MS
+    """Whether a heartbeat is so old that the service counts as gone; `now` is Redis' clock in Unix seconds."""
+    age_ms = now * 1000 - health.time_ms
+    return not -SKEW_MS <= age_ms <= HEALTH_STALE_MS

@@ -1,27 +1,31 @@
 """Holds what web knows: reads the folds' views when an event says that they changed, and the heartbeats every 2 s.
 
-While Redis does not answer, the last state stays, and says so; once it answers again, everything is read anew.
+While Redis does not answer, the last state stays, and says so; once it answers again, everything is read anew. What
+cannot be read at one key, or of one view, is told, and the rest goes on: nothing that Redis holds ends the reading.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
-from shared.keys import Keys
+from shared.clock import SKEW_MS, RedisClock
+from shared.clock import now as moment
+from shared.keys import FOLDED_SEQ, Keys
 from shared.logging import Trouble
-from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, Health, View
-from web import conditions, survey
+from shared.redis import TROUBLE
+from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, Health, MempoolView, View
+from web import conditions, survey, truth
 from web.cursor import EntryId
 from web.snapshot import PARTS, Notice, Part, Snapshot
 from web.tail import Entry, cancelled
+from web.truth import DOMAINS, Domain, Witness
 
 REFRESH: Final = 2.0
 """Seconds between two readings of the heartbeats, and between attempts while Redis does not answer."""
@@ -38,6 +42,7 @@ _health_decoder: Final = msgspec.json.Decoder(Health)
 _decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     name: msgspec.json.Decoder(view) for views in _VIEWS.values() for name, view in views.items()
 }
+_HEARTBEAT: Final = "heartbeat of "
 _PARTS_OF_STREAM: Final[dict[str, Part]] = {"metrics": "chain", "series": "history", "fees": "mempool"}
 
 
@@ -49,16 +54,31 @@ class State:
         self._keys = keys
         self._redis = redis
         self._log = log
+        self.clock = RedisClock()
         self._trouble = Trouble(log, "state_read")
+        self._fault = Trouble(log, "state")
+        self._faults = 0
         self._keys_of_views = {"chain": keys.chain_views, "history": keys.history_views, "mempool": keys.mempool_views}
         self._views: dict[Part, dict[str, bytes]] = {part: {} for part in _VIEWS}
+        self._mempool: dict[str, View | None] = dict.fromkeys(MEMPOOL_VIEWS)
+        self._folded: dict[Part, int | None] = {}
+        self._witnesses: dict[Domain, Witness] = {domain: Witness() for domain in DOMAINS}
         self._unreadable: dict[str, str] = {}
         self._subscribers: dict[Part, list[Callable[[], None]]] = {part: [] for part in PARTS}
         self._after: list[Callable[[], None]] = []
-        self._notices = conditions.notices(snapshot, time.time())
+        self._notices = conditions.notices(snapshot, self.now)
         self._dirty: set[Part] = {*_VIEWS, "status"}
         self._wake = asyncio.Event()
         self.changes = dict.fromkeys(PARTS, 0)
+
+    @property
+    def now(self) -> float:
+        """Unix seconds by Redis' clock, counted on by the steady clock."""
+        return self.clock.now_ms / 1000
+
+    def pulse(self) -> dict[str, Any]:
+        """What an open page is told regularly: Redis' clock, when each domain was last known to be true, the node."""
+        return conditions.pulse(self.snapshot, self.clock.now_ms)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -108,39 +128,55 @@ class State:
                 pass
 
     async def refresh(self) -> None:
-        """Read the parts that are due, and tell who shows them."""
+        """Read the parts that are due, and tell who shows them. Raises nothing but a cancellation."""
         self._wake.clear()
         due, self._dirty = self._dirty, set()
-        before = self.snapshot
+        before, faults = self.snapshot, self._faults
         changed: set[Part] = set()
         try:
             async with asyncio.timeout(READ_LIMIT):
-                for part in _VIEWS:
-                    if part in due and await self._read_views(part):
-                        changed.add(part)
+                changed |= await self._read_figures(due)
                 if "status" in due:
                     await self._read_status()
                     changed.add("status")
-        except (RedisError, OSError, TimeoutError) as error:
+        except TROUBLE as error:
             self._dirty |= {*_VIEWS, "status"}
             self._lost(error)
             changed.add("status")
+        except Exception as error:  # whatever Redis holds: it is told, and the next reading follows
+            self._dirty |= due
+            self._failed("reading", error)
         else:
             self._trouble.ended()
-            self.snapshot = replace(self.snapshot, redis_error="", redis_lost_at=None, read_at=time.time())
+            self.snapshot = replace(self.snapshot, redis_error="", redis_lost_at=None, read_at=self.now)
             if before.redis_error or not before.read_at:
                 changed |= set(PARTS)
-        self._judge(changed)
+        self._safely("notices", lambda: self._judge(changed))
         self._announce(changed)
+        if self._faults == faults:
+            self._fault.ended()
 
     def _lost(self, error: BaseException) -> None:
         self._trouble.failed(error)
         text = str(error).strip().rstrip(".") or "No answer in time"
-        since = self.snapshot.redis_lost_at or time.time()
+        since = self.snapshot.redis_lost_at or self.now
         self.snapshot = replace(self.snapshot, redis_error=text, redis_lost_at=since)
 
+    def _failed(self, what: str, error: Exception) -> None:
+        self._faults += 1
+        self._fault.failed(error, what=what)
+
+    def _safely(self, what: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # of one who shows it: the others are told all the same
+            self._failed(what, error)
+
     def _judge(self, changed: set[Part]) -> None:
-        notices = conditions.notices(self.snapshot, time.time())
+        unreadable = tuple(self._unreadable.values())
+        if unreadable != self.snapshot.unreadable:
+            self.snapshot = replace(self.snapshot, unreadable=unreadable)
+        notices = conditions.notices(self.snapshot, self.now)
         if notices != self._notices:
             self._notices = notices
             changed.add("notices")
@@ -152,12 +188,60 @@ class State:
                 self.changes[part] += 1
                 callbacks.update(dict.fromkeys(self._subscribers[part]))
         for callback in (*callbacks, *(self._after if changed else ())):
-            callback()
+            self._safely(getattr(callback, "__qualname__", "a page"), callback)
 
-    async def _read_views(self, part: Part) -> bool:
-        raw = {name.decode(): value for name, value in (await self._redis.hgetall(self._keys_of_views[part])).items()}
-        names = _VIEWS[part]
-        known = self._views[part]
+    async def _read_figures(self, due: set[Part]) -> set[Part]:
+        """Views that are due, or that another entry was folded into than we saw, and what was confirmed of them."""
+        changed: set[Part] = set()
+        behind = await self._read_views(due, changed)
+        if behind:  # no event told us
+            await self._read_views(behind, changed)
+        changed.discard("mempool")
+        if self._show_mempool():
+            changed.add("mempool")
+        return changed
+
+    async def _read_views(self, due: set[Part], changed: set[Part]) -> set[Part]:
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.execute_command("TIME")
+        for domain in DOMAINS:
+            pipeline.hgetall(self._keys.confirmed(domain))
+        for part, key in self._keys_of_views.items():
+            if part in due:
+                pipeline.hgetall(key)
+            else:
+                pipeline.hget(key, FOLDED_SEQ)
+        asked = moment().steady_ms
+        (seconds, micros), *replies = await survey.answered(pipeline)
+        self.clock.told(seconds * 1000 + micros // 1000, (asked + moment().steady_ms) // 2)
+        behind: set[Part] = set()
+        for part, reply in zip(_VIEWS, replies[len(DOMAINS) :], strict=True):
+            raw = self._checked(self._keys_of_views[part], reply)
+            if part in due and raw is not None:
+                if self._take_views(part, {name.decode(errors="replace"): value for name, value in raw.items()}):
+                    changed.add(part)
+            elif raw is not None and self._folded_in(part, raw) != self._folded.get(part):
+                behind.add(part)
+        for domain, reply in zip(DOMAINS, replies, strict=False):
+            self._take_confirmed(domain, reply, changed)
+        return behind
+
+    def _checked(self, key: str, reply: Any) -> Any:
+        """The reply, or None where Redis refuses this key."""
+        if isinstance(reply, ResponseError):
+            self._unread(key, reply)
+            return None
+        self._unreadable.pop(key, None)
+        return reply
+
+    def _unread(self, what: str, error: Exception | str) -> None:
+        text = f"{what}: {error}"
+        if self._unreadable.get(what) != text:
+            self._log.error("unreadable", what=what, error=str(error))
+        self._unreadable[what] = text
+
+    def _take_views(self, part: Part, raw: Mapping[str, bytes]) -> bool:
+        known, names = self._views[part], _VIEWS[part]
         updates: dict[str, View | None] = {}
         for name in names:
             if raw.get(name) == known.get(name):
@@ -165,26 +249,80 @@ class State:
             self._unreadable.pop(name, None)
             updates[name] = self._decode(name, raw[name]) if name in raw else None
         self._views[part] = {name: raw[name] for name in names if name in raw}
-        if updates:
-            unreadable = tuple(self._unreadable.values())
-            self.snapshot = replace(self.snapshot, unreadable=unreadable, **updates)  # type: ignore[arg-type]
+        self._folded[part] = self._folded_in(part, raw.get(FOLDED_SEQ))
+        if part == "mempool":
+            self._mempool.update(updates)
+        elif updates:
+            self.snapshot = replace(self.snapshot, **updates)  # type: ignore[arg-type]  # names are of views
         return bool(updates)
+
+    def _show_mempool(self) -> bool:
+        """Put the mempool's views into the snapshot, or none: what was never compared with the node, or what the node
+        does not have whole, is not known.
+        """
+        pool = self._mempool["mempool"]
+        compared = isinstance(pool, MempoolView) and pool.synced_ms is not None
+        known = compared and not self.snapshot.truth["mempool"].incomplete
+        shown = {name: view if known else None for name, view in self._mempool.items()}
+        if all(getattr(self.snapshot, name) is view for name, view in shown.items()):
+            return False
+        self.snapshot = replace(self.snapshot, **shown)  # type: ignore[arg-type]  # names are of views
+        return True
+
+    def _folded_in(self, part: Part, raw: bytes | None) -> int | None:
+        what = f"{self._keys_of_views[part]} {FOLDED_SEQ}"
+        try:
+            found = truth.folded(raw)
+        except ValueError as error:
+            self._unread(what, error)
+            return None
+        self._unreadable.pop(what, None)
+        return found
+
+    def _take_confirmed(self, domain: Domain, reply: Any, changed: set[Part]) -> None:
+        key = self._keys.confirmed(domain)
+        raw = self._checked(key, reply)
+        found = None
+        try:
+            found = truth.confirmed(raw or {}, self.clock.now_ms)
+        except ValueError as error:
+            self._unread(key, error)
+        known = self._witnesses[domain].heard(found, self._folded.get(domain))
+        if known != self.snapshot.truth[domain]:
+            self.snapshot = replace(self.snapshot, truth={**self.snapshot.truth, domain: known})
+            changed.add("truth")
 
     def _decode(self, name: str, raw: bytes) -> View | None:
         try:
             view: View = _decoders[name].decode(raw)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            self._unreadable[name] = f"{name}: {error}"
-            self._log.error("view_unreadable", view=name, error=str(error))
+            self._unread(name, error)
             return None
         return view
 
     async def _read_status(self) -> None:
+        found = await survey.take(self._redis, self._keys)
+        for key in (self._keys.health, "INFO server", "INFO memory"):
+            self._checked(key, found.troubles.get(key))
+        services = self._heartbeats(found.health)
+        self.snapshot = replace(
+            self.snapshot, services=services, redis=found.redis, streams=found.streams, dead=found.dead
+        )
+
+    def _heartbeats(self, raw: Mapping[bytes, bytes]) -> tuple[Health, ...]:
         services = []
-        for field, value in sorted((await self._redis.hgetall(self._keys.health)).items()):
+        wrong = {what for what in self._unreadable if what.startswith(_HEARTBEAT)}
+        for field, value in sorted(raw.items()):
+            what = f"{_HEARTBEAT}{field.decode(errors='replace')[:80]}"
             try:
-                services.append(_health_decoder.decode(value))
+                health = _health_decoder.decode(value)
+                if health.time_ms > self.clock.now_ms + SKEW_MS:
+                    raise msgspec.ValidationError(f"time_ms is {health.time_ms}, which lies ahead of Redis' clock")
             except (msgspec.ValidationError, msgspec.DecodeError) as error:
-                self._log.warning("heartbeat_unreadable", field=field.decode(errors="replace"), error=str(error))
-        redis, streams, dead = await survey.take(self._redis, self._keys)
-        self.snapshot = replace(self.snapshot, services=tuple(services), redis=redis, streams=streams, dead=dead)
+                self._unread(what, error)
+                wrong.discard(what)
+            else:
+                services.append(health)
+        for what in wrong:
+            del self._unreadable[what]
+        return tuple(services)
