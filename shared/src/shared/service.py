@@ -176,7 +176,7 @@ def main(name: str, run: Run) -> int:
         config = settings.load()
         logging.configure(config.log_level, config.log_format)
         if config.metrics_port is not None:
-            _serve_metrics(config.metrics_port)
+            _serve_metrics(config.admin_host, config.metrics_port)
         uvloop.run(_serve(name, config, run))
     except ConfigError as error:
         sys.stderr.write(f"{name}: {error}\n")
@@ -187,12 +187,13 @@ def main(name: str, run: Run) -> int:
     return 0
 
 
-def _serve_metrics(port: int) -> None:
+def _serve_metrics(host: str, port: int) -> None:
     try:
-        prometheus_client.start_http_server(port)
+        prometheus_client.start_http_server(port, addr=host)
     except OSError as error:
         raise ConfigError(
-            f"METRICS_PORT={port}: cannot listen there ({error.strerror}); expected a free port"
+            f"METRICS_PORT={port}: cannot listen there, at ADMIN_HOST={host} ({error.strerror}); "
+            "expected a free port, and an address of this machine"
         ) from error
 
 

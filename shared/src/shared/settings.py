@@ -133,9 +133,9 @@ class Reader:
         return listening_host(name, self.text(name, "127.0.0.1"))
 
     def hosts(self, name: str) -> tuple[str, ...]:
-        """Names that browsers may ask for: `name`, `*.name` for all below it, `*` for any."""
+        """Names that browsers may ask for: `name`, `*.name` for all below it."""
         for word in self.words(name):
-            if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9_.-]+", word):
+            if not re.fullmatch(r"(\*\.)?[A-Za-z0-9_.-]+", word):
                 raise ConfigError(f"{name}={word!r}: expected names without http:// and port, comma-separated")
         return tuple(word.lower() for word in self.words(name))
 
