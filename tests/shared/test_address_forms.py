@@ -1,22 +1,29 @@
-"""Every form of address that REDIS_URL may have, to a server that listens there."""
+"""Every form of address that a variable may have, to a server that listens there."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import psutil
 import pytest
 
 from local_run import child
 from local_run.errors import SetupError
+from local_run.node import RegtestNode
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.addresses import web_url
+from shared.rpc import RpcClient
 from shared.settings import load
 from support.servers import binary
+from support.stack import until
 
 
 def has_ipv6() -> bool:
@@ -85,10 +92,10 @@ async def test_a_password_is_taken_as_it_was_escaped(tmp_path: Path, no_env: Pat
         await answers(server.url, no_env)
 
 
-async def certificate(folder: Path, run: Callable[..., Any] = child.start) -> tuple[Path, Path]:
+async def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for loopback and its key."""
     key, made = folder / "key.pem", folder / "cert.pem"
-    process = await run(
+    process = await child.start(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-keyout", key, "-out", made, "-subj", "/CN=loopback", "-addext", "subjectAltName=IP:127.0.0.1,IP:::1"]
     )  # fmt: skip
@@ -109,3 +116,45 @@ async def test_redis_answers_over_tls(host: str, tmp_path: Path, no_env: Path) -
     extra += ["--bind", "127.0.0.1", "::1"] if has_ipv6() else []
     async with EmbeddedValkey(tmp_path / "data", binary=program, extra=extra):
         await answers(f"rediss://{host}:{port}/0?ssl_ca_certs={made}", no_env)
+
+
+async def test_the_node_answers_at_every_form_of_address(tmp_path: Path, no_env: Path) -> None:
+    six = ["-rpcbind=::1", "-rpcallowip=::1"] if has_ipv6() else []
+    async with RegtestNode(tmp_path / "node", extra=six) as node:
+        for host in ("127.0.0.1", "localhost", *(["[::1]"] if has_ipv6() else [])):
+            url = f"http://{host}:{node.rpc_port}"
+            env = {"MAIN_RPC_URL": url, "MAIN_RPC_COOKIE_FILE": str(node.cookie_file)}
+            async with RpcClient(load(env, no_env).nodes[0]) as rpc:
+                assert await rpc.call("getblockcount") == 0, url
+
+
+@pytest.mark.parametrize("host", ["", pytest.param("::1", marks=needs_ipv6)])
+async def test_figures_for_prometheus_are_served_to_this_machine_alone(host: str, tmp_path: Path) -> None:
+    port = pick()[0]
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    env = {"REDIS_URL": "redis://127.0.0.1:1", "ENV_DIR": str(tmp_path / "none"), "METRICS_PORT": str(port)}
+    process = await child.start([sys.executable, "-m", "mempool"], env={**kept, **env, "ADMIN_HOST": host})
+
+    async def listening() -> set[str]:
+        found = psutil.Process(process.pid).net_connections()
+        return {each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN and each.laddr.port == port}
+
+    try:
+        assert await until(listening, 20, "it listens") == {host or "127.0.0.1"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{web_url(host or '127.0.0.1', port)}/metrics") as response,
+        ):
+            assert "dashboard_service_ok" in await response.text()
+    finally:
+        await child.kill(process)
+
+
+async def test_an_address_for_figures_that_is_not_here_is_named(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    env = {"REDIS_URL": "redis://127.0.0.1:1", "ENV_DIR": str(tmp_path)}
+    env |= {"METRICS_PORT": "9100", "ADMIN_HOST": "192.0.2.1"}
+    process = await child.start([sys.executable, "-m", "mempool"], env={**kept, **env}, output=asyncio.subprocess.PIPE)
+    output, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 2
+    assert output.decode().startswith("mempool: METRICS_PORT=9100: cannot listen there, at ADMIN_HOST=192.0.2.1 (")

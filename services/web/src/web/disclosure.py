@@ -6,7 +6,9 @@ The operator's listener, and pages that only this machine reaches, show everythi
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,20 +24,29 @@ PRIVATE_STREAMS: Final = ("ops",)
 _PROGRESS: Final = ("progress", "paused", "node")
 """Words among a heartbeat's details that help a visitor; figures do anyway."""
 
-_MASKS: Final = tuple(
-    (re.compile(pattern), instead)
-    for pattern, instead in (
-        (r"\b([A-Z][A-Z0-9_]+=)('[^']*'|\"[^\"]*\"|\S+)", r"\1…"),  # a variable's value
-        (r"\b[a-z][a-z0-9+.-]*:/[^\s'\",;)]*[^\s'\",;:.)]", "[address]"),  # also unix:/path, as redis-py writes it
-        (r"(['\"])/.*?\1", "[path]"),
-        (r"(?<![\w/.])/[^\s'\",;:)]+", "[path]"),
-        (r"\{[\w-]+:[\w-]+\}:[\w:.-]+", "[key]"),
-        (r"(?<=[\w-])@[\w.-]+", ""),  # SERVICE@MACHINE
-        (r"\[?(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]*[0-9A-Fa-f](?![\w:])(?:%\w+)?\]?(?::\d+)?", "[address]"),
-        (r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)(?::\d+)?", "[address]"),
-        (r"(?<![\w.-])(?=[\w.-]*[A-Za-z])[\w-]+(?:\.[\w-]+)*:\d{2,5}(?![\w:])", "[address]"),
-        (r"(?i)\b(host|connecting to|resolve) (?!\[)[\w.-]+", r"\1 [address]"),
-    )
+
+def _address_if_ipv6(found: re.Match[str]) -> str:
+    try:
+        ipaddress.IPv6Address(found[1])
+    except ValueError:  # a time of day, for example
+        return found[0]
+    return "[address]"
+
+
+_MASKS: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
+    (re.compile(r"\b([A-Z][A-Z0-9_]+=)('[^']*'|\"[^\"]*\"|\S+)"), r"\1…"),  # a variable's value
+    (re.compile(r"\b[a-z][a-z0-9+.-]*:/[^\s'\",;)]*[^\s'\",;:.)]"), "[address]"),  # also unix:/path, of redis-py
+    (re.compile(r"(['\"])/.*?\1"), "[path]"),
+    (re.compile(r"(?<![\w/.])/[^\s'\",;:)]+"), "[path]"),
+    (re.compile(r"\{[\w-]+:[\w-]+\}:[\w:.-]*\w"), "[key]"),
+    (re.compile(r"(?<=[\w-])@[\w.-]+"), ""),  # SERVICE@MACHINE
+    (
+        re.compile(r"(?<![\w:.])\[?([0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:[0-9A-Fa-f]|::)(?:\.\d+)*)(?:%\w+)?(?:\](?::\d+)?)?"),
+        _address_if_ipv6,
+    ),
+    (re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)(?::\d+)?"), "[address]"),
+    (re.compile(r"(?<![\w.-])(?=[\w.-]*[A-Za-z])[\w-]+(?:\.[\w-]+)*:\d{2,5}(?![\w:])"), "[address]"),  # NAME:PORT
+    (re.compile(r"(?i)\b(host|connecting to|resolve) (?!\[)[\w.-]+"), r"\1 [address]"),
 )
 
 
