@@ -141,11 +141,13 @@ async def test_figures_for_prometheus_are_served_to_this_machine_alone(host: str
 
     try:
         assert await until(listening, 20, "it listens") == {host or "127.0.0.1"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"{web_url(host or '127.0.0.1', port)}/metrics") as response,
-        ):
-            assert "dashboard_service_ok" in await response.text()
+        url = f"{web_url(host or '127.0.0.1', port)}/metrics"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(url) as response:
+                assert "dashboard_service_ok" in await response.text()
+            async with session.get(url, headers={"Host": "evil.example"}) as response:
+                assert response.status == 421
+                assert "ALLOWED_HOSTS=evil.example" in await response.text()
     finally:
         await child.kill(process)
 

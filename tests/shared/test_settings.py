@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -279,6 +280,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (folder / ".env.main").write_bytes(b"WEB_HOST=\xff\xfe\n")
     with pytest.raises(ConfigError, match=r"\.env\.main"):
         load({}, folder)
+
+
+def test_every_line_of_the_examples_is_a_setting(tmp_path: Path) -> None:
+    """As soon as its comment sign is gone."""
+    examples = Path(__file__).parents[2] / "env"
+    names = set()
+    for example in examples.glob(".env.*.example"):
+        text = re.sub(r"^#(?=[A-Z_]+=)", "", example.read_text(), flags=re.MULTILINE)
+        names |= set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+        write(tmp_path / "env", **{example.suffixes[0][1:]: text})
+    config = load({"NODES": "main"}, tmp_path / "env")
+    assert config.configured_nodes
+    assert {"REDIS_URL", "ADMIN_PORT", "TRUSTED_PROXIES"} <= names
+    assert config.admin_port is not None
 
 
 def test_a_missing_folder_is_no_error(tmp_path: Path) -> None:

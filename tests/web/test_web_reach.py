@@ -254,7 +254,7 @@ async def test_another_websites_name_is_not_answered(bare: Running, listener: st
             code, words, shared = await status(f"{url}{path}", Host=name)
             assert (code, shared) == (421, ""), (path, name)
             asked = name.partition(":")[0].removesuffix(".")
-            assert words.endswith(f"If it should, set ALLOWED_HOSTS={asked} for web.\n")
+            assert words.endswith(f"If it should, set ALLOWED_HOSTS={asked} for it.\n")
 
 
 @pytest.mark.parametrize(

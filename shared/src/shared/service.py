@@ -19,7 +19,7 @@ import prometheus_client
 import structlog
 import uvloop
 
-from shared import logging, redis, settings
+from shared import logging, metrics, redis, settings
 from shared.bus import Announcer
 from shared.errors import ConfigError, DashboardError
 from shared.events.ops import OpsEvent, ServiceDegraded, ServiceRecovered, ServiceStarted
@@ -176,7 +176,7 @@ def main(name: str, run: Run) -> int:
         config = settings.load()
         logging.configure(config.log_level, config.log_format)
         if config.metrics_port is not None:
-            _serve_metrics(config.admin_host, config.metrics_port)
+            metrics.serve(config.admin_host, config.metrics_port, config.allowed_hosts)
         uvloop.run(_serve(name, config, run))
     except ConfigError as error:
         sys.stderr.write(f"{name}: {error}\n")
@@ -185,16 +185,6 @@ def main(name: str, run: Run) -> int:
         structlog.get_logger().error("service_failed", service=name, error=logging.chain(error), exc_info=True)
         return 1
     return 0
-
-
-def _serve_metrics(host: str, port: int) -> None:
-    try:
-        prometheus_client.start_http_server(port, addr=host)
-    except OSError as error:
-        raise ConfigError(
-            f"METRICS_PORT={port}: cannot listen there, at ADMIN_HOST={host} ({error.strerror}); "
-            "expected a free port, and an address of this machine"
-        ) from error
 
 
 async def _serve(name: str, config: settings.Settings, run: Run) -> None:
