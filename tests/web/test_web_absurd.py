@@ -180,7 +180,7 @@ async def test_numbers_beyond_64_bits_are_a_view_that_cannot_be_read(
 async def test_an_absurd_heartbeat_ends_neither_the_page_nor_the_process(
     site: Any, writer: Any, http: aiohttp.ClientSession
 ) -> None:
-    async with http.get("/live/status") as live:
+    async with http.get("/live?pages=status") as live:
         await live.content.readuntil(b"\n\n")
         good = health("mempool")
         for instance, changes in (

@@ -323,7 +323,7 @@ async def test_all_connections_end_soon_after_the_stop(valkey: str, writer: Any)
         async with (
             Events.connect(running.url, "blocks,txs") as events,
             aiohttp.ClientSession(running.url) as http,
-            http.get("/live/overview") as live,
+            http.get("/live?pages=overview") as live,
         ):
             await until(lambda: running.site.push_clients == 2)
             start = time.perf_counter()

@@ -75,7 +75,7 @@ async def told_to_start_over(sock: socket.socket) -> bool:
 
 
 async def test_idle_clients_of_a_live_page_hold_nothing(valkey: str, writer: Any) -> None:
-    path = "/live/overview"
+    path = "/live?pages=overview"
     loop = asyncio.get_running_loop()
     async with web(valkey, writer) as (port, pid), AsyncExitStack() as stack:
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}{path}") as live:

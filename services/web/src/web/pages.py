@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,8 +26,8 @@ from web.state import State
 from web.truth import DOMAINS, Domain
 
 _HERE: Final = Path(__file__).parent
-_MOVES: Final = re.compile(r"(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
-"""What in a card changes with the clock alone: how long ago something was, and what time it is."""
+_MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
+"""What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class Pages:
         domains = [domain for domain in DOMAINS if domain in parts]
         instead = self._environment.get_template("broken.html").render(name=name, title=formats.label(name))
         card = Card(
-            lambda: template.render(self._context(), domains=domains),
+            lambda: template.render(self._context(domains), domains=domains),
             instead,
             Trouble(self._log.bind(card=name), "card"),
         )
@@ -211,17 +211,19 @@ class Pages:
         self._state.subscribe(parts, changed)
         return card
 
-    def _context(self) -> dict[str, Any]:
+    def _context(self, domains: Iterable[Domain] = ()) -> dict[str, Any]:
         snapshot = self._state.snapshot
         now = self._state.now
         ahead = time.time() - now  # ages on a page count by our wall clock, as the browser's do
         moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
+        as_of = {domain: None if ms is None else ms / 1000 + ahead for domain, ms in moments.items()}
+        late = conditions.aged(snapshot, now)
         return {
             "s": snapshot,
             "now": now,
             "ahead": ahead,
-            "as_of": {name: None if ms is None else ms / 1000 + ahead for name, ms in moments.items()},
-            "late": conditions.aged(snapshot, now),
+            "as_of": as_of,
+            "aged": [as_of[domain] for domain in domains if domain in late],
             "notices": self._state.notices,
             "chain_absence": conditions.chain_absence(snapshot, now),
             "mempool_absence": conditions.mempool_absence(snapshot, now),
@@ -229,10 +231,10 @@ class Pages:
             "backfill": backfill(snapshot),
         }
 
-    def cards(self, page: Page) -> dict[str, Card]:
-        """The page's cards, up to date."""
+    def cards(self, names: Iterable[str]) -> dict[str, Card]:
+        """These cards, up to date."""
         now = time.monotonic()
-        cards = {name: self._cards[name] for name in page.cards}
+        cards = {name: self._cards[name] for name in names}
         for card in cards.values():
             card.current(now)
         return cards
@@ -251,7 +253,7 @@ class Pages:
 
     def render(self, template: str, page: Page, **more: Any) -> Answer:
         """A template with the page's cards and whatever else it shows."""
-        cards = {name: card.html for name, card in self.cards(page).items()}
+        cards = {name: card.html for name, card in self.cards(page.cards).items()}
         context = self._context() | {"page": page, "cards": cards} | more
         return Answer(self._environment.get_template(template).render(context).encode(), HTML, headers=PAGE_HEADERS)
 

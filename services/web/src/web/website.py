@@ -23,7 +23,7 @@ from web.charts.store import Charts
 from web.document import MAX_AGE, Document
 from web.events import Events
 from web.hub import Hub
-from web.live import live_pages
+from web.live import Live
 from web.pages import CHARTS, PAGES, Page, Pages
 from web.snapshot import PARTS, Part, Snapshot
 from web.state import State
@@ -68,7 +68,7 @@ class Site:
         self._chart_api = ChartApi(self.state, self.charts, reader)
         self.chart_pages = ChartPages(self._pages, self.charts.asked)
         self.documents = self._documents()
-        self._live = live_pages(self._pages, self.state, PAGES)
+        self._live = Live(self._pages, self.state, PAGES, self.state.pulse)
         self._telemetry = Telemetry(self.documents, self._chart_api, self._audiences, self.state)
 
     # --- addresses -----------------------------------------------------------------------------------
@@ -125,8 +125,7 @@ class Site:
             router.add_get(path, self._guarded(handle))
         router.add_get("/charts", self._guarded(self.chart_pages.index))
         router.add_get("/charts/{metric}", self._guarded(self.chart_pages.page))
-        for name, live in self._live.items():
-            router.add_get(f"/live/{name}", self._guarded(live.handle), allow_head=False)
+        router.add_get("/live", self._guarded(self._live.handle), allow_head=False)
         router.add_get("/static/{name}", self._guarded(self._assets.handle))
         router.add_get("/api/v1/events", self._guarded(self._events.handle))
         router.add_get("/healthz", self._answering(lambda: _ALIVE))
@@ -164,8 +163,8 @@ class Site:
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         allowed = {"GET", "HEAD"}
-        known = request.path in self.documents or request.path.startswith(("/charts", "/live/", "/static/", *PREFIXES))
-        known = known or request.path in ("/api/v1/events", "/healthz", "/readyz", "/metrics")
+        known = request.path in self.documents or request.path.startswith(("/charts", "/static/", *PREFIXES))
+        known = known or request.path in ("/api/v1/events", "/live", "/healthz", "/readyz", "/metrics")
         if known and request.method not in allowed:
             answer = self._refusal(request, 405, "method_not_allowed", "Not that way", "This address only answers GET.")
             response = answer.response(request)
@@ -198,6 +197,7 @@ class Site:
             self.hub.tails[name].add(self.state)
         self._spawn(self.state.follow(), "state")
         self._spawn(audience.keep_alive(lambda: [a for _, a in self._audiences()], self._heartbeat), "keep-alive")
+        self._spawn(self._live.beat(), "pulse")
 
     def _spawn(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
@@ -211,14 +211,13 @@ class Site:
     def _audiences(self) -> Iterator[tuple[str, Audience]]:
         for channel in self.hub.channels():
             yield "events", channel
-        for live in self._live.values():
+        for live in self._live.audiences():
             yield "pages", live
 
     def dismiss(self) -> None:
         """End every push connection and accept no more."""
         self.hub.dismiss()
-        for live in self._live.values():
-            live.dismiss()
+        self._live.dismiss()
 
     @property
     def push_clients(self) -> int:
