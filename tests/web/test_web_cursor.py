@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.cursor import BadCursor, EntryId, decode, encode
+from web.cursor import ALL_KEPT, BEGINNING, BadCursor, EntryId, decode, encode
 
 KNOWN = ("blocks", "txs", "fees", "metrics", "ops")
 IDS = st.builds(EntryId, st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
@@ -44,7 +44,10 @@ def test_a_wrong_cursor_says_what_is_wrong(text: str, streams: tuple[str, ...], 
 
 
 def test_short_forms_and_other_streams() -> None:
-    assert decode("0", ("blocks",), KNOWN) == {"blocks": EntryId(0, 0)}
+    assert decode("0", ("blocks", "fees"), KNOWN) == {"blocks": ALL_KEPT, "fees": ALL_KEPT}
+    assert decode("blocks:0,fees:0-0", ("blocks", "fees"), KNOWN) == {"blocks": ALL_KEPT, "fees": BEGINNING}
+    assert str(ALL_KEPT) == "0"
+    assert ALL_KEPT < BEGINNING
     assert decode("blocks:5-1", ("blocks",), KNOWN) == {"blocks": EntryId(5, 1)}
     assert decode("blocks:5-1,ops:7-0", ("blocks", "fees"), KNOWN) == {"blocks": EntryId(5, 1)}
     assert EntryId(5, 10) > EntryId(5, 9)

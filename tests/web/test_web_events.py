@@ -114,6 +114,46 @@ async def test_since_zero_replays_all_there_is(bare: Any, writer: Any) -> None:
     assert live.data["txid"] == tx_added(9_999).txid
 
 
+@pytest.mark.parametrize("since", ["0", "blocks:0,txs:0"])
+async def test_since_zero_replays_all_that_is_kept_of_trimmed_streams(
+    bare: Any, writer: Any, monkeypatch: pytest.MonkeyPatch, since: str
+) -> None:
+    """What was trimmed is not asked for, and the cap on what is sent after a cursor does not hold."""
+    monkeypatch.setattr(replay, "CAP", 50)
+    await writer.add(writer.keys.txs, *(tx_added(n) for n in range(1_000)))
+    await writer.redis.xtrim(writer.keys.txs, maxlen=700, approximate=False)
+    await writer.add(writer.keys.blocks, *(block_connected(n) for n in range(200)))
+    await writer.redis.xtrim(writer.keys.blocks, maxlen=100, approximate=False)
+    if since == "0":
+        for stream, kept in (("txs", 700), ("blocks", 100)):
+            async with Events.connect(bare.url, stream, since=since) as events:
+                assert events.last_id == "0"
+                assert "reset" not in {m.event for m in await events.take(kept)}
+    async with Events.connect(bare.url, "blocks,txs", since=since) as events:
+        found = await events.take(800)
+        cursor = found[350].id
+        await writer.add(writer.keys.txs, tx_added(9_999))
+        live = await events.next()
+    assert [m.data["height"] for m in found[:100]] == list(range(100, 200))
+    assert [m.data["txid"] for m in found[100:]] == [tx_added(n).txid for n in range(300, 1_000)]
+    assert live.data["txid"] == tx_added(9_999).txid
+    monkeypatch.setattr(replay, "CAP", 20_000)
+    async with Events.connect(bare.url, "blocks,txs", cursor) as events:  # broken off on the way, and resumed
+        assert [m.data["txid"] for m in await events.take(450)] == [
+            tx_added(n).txid for n in (*range(551, 1_000), 9_999)
+        ]
+
+
+async def test_a_client_of_an_empty_stream_hears_that_it_missed_what_was_trimmed(bare: Any, writer: Any) -> None:
+    async with Events.connect(bare.url, "txs") as events:
+        cursor = events.last_id
+    assert cursor == "0-0"
+    await writer.add(writer.keys.txs, *(tx_added(n) for n in range(20)))
+    await writer.redis.xtrim(writer.keys.txs, maxlen=5, approximate=False)
+    async with Events.connect(bare.url, "txs", cursor) as events:
+        assert (await events.next()).event == "reset"
+
+
 async def test_what_is_trimmed_is_a_reset_and_then_goes_on(bare: Any, writer: Any) -> None:
     ids = await writer.add(writer.keys.txs, *(tx_added(n) for n in range(100)))
     await writer.redis.xtrim(writer.keys.txs, maxlen=50, approximate=False)
@@ -261,7 +301,7 @@ async def test_old_http_gets_plain_bytes(bare: Any, writer: Any) -> None:
     assert b"chunked" not in head.lower()
     assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"retry: 1000\nid: 0-0")
     await writer.add(writer.keys.blocks, block_connected(3))
-    assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"event: block.connected\nid: ")
+    assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"event: block.connected\ndata: ")
     out.close()
     await out.wait_closed()
 
@@ -283,7 +323,7 @@ async def test_all_connections_end_soon_after_the_stop(valkey: str, writer: Any)
         async with (
             Events.connect(running.url, "blocks,txs") as events,
             aiohttp.ClientSession(running.url) as http,
-            http.get("/live/overview") as live,
+            http.get("/live?pages=overview") as live,
         ):
             await until(lambda: running.site.push_clients == 2)
             start = time.perf_counter()

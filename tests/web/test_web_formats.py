@@ -8,6 +8,7 @@ import pytest
 from shared.networks import COIN
 from shared.views import FeeBand
 from web import figures, formats
+from web.quantity import Quantity
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_a_time_carries_its_exact_moment() -> None:
 
 
 def test_text_from_outside_is_escaped() -> None:
-    assert "<script>" not in formats.Quantity("<script>", "<b>").__html__()
+    assert "<script>" not in Quantity("<script>", "<b>").__html__()
     assert "<script>" not in figures.sparkline([(0, 1.0), (1, 2.0)], '"><script>')
 
 

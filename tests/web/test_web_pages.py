@@ -204,7 +204,7 @@ async def test_requests_in_one_piece_are_answered_in_order(site: Any) -> None:
 async def test_static_files_are_kept_for_ever_under_their_hash(http: aiohttp.ClientSession) -> None:
     html = await text(http, "/")
     found = set(re.findall(r"/static/[\w.]+", html))
-    assert len(found) == 4
+    assert len(found) == 9
     for path in found:
         assert re.search(r"\.[0-9a-f]{12}\.", path)
         async with http.get(path, headers={"Accept-Encoding": "gzip"}) as response:

@@ -31,8 +31,10 @@ SECRETS = (
 )  # fmt: skip
 """What the heartbeats of `troubled` and Redis tell, and what no visitor needs."""
 
-PUBLIC = ("/", "/mempool", "/blocks", "/charts", "/charts/difficulty", "/status", "/api", "/readyz", "/nowhere",
-          "/api/v1/status", "/api/v1/overview", "/api/v1/charts/difficulty", "/healthz", "/live/status")  # fmt: skip
+PUBLIC = (
+    "/", "/mempool", "/blocks", "/charts", "/charts/difficulty", "/status", "/api", "/readyz", "/nowhere", "/healthz",
+    "/api/v1/status", "/api/v1/overview", "/api/v1/charts/difficulty", "/live?pages=status",
+)  # fmt: skip
 
 OUTSIDE = Reach(host="0.0.0.0")
 BEHIND_A_PROXY = Reach(trusted_proxies=(ip_network("127.0.0.0/8"),), allowed_hosts=("dashboard.example",))
@@ -138,7 +140,7 @@ async def test_the_operator_is_told_everything_and_no_website_is(valkey: str, wr
             ("/", ("http://10.0.0.5:8332", "954,210")),
             ("/api/v1/status", ("chain-ingest@cellar", '"pid":4711', "/home/alice/.bitcoin/.cookie", "{main:chain}:")),
             ("/metrics", ("web_redis_up 1.0", "process_resident_memory_bytes")),
-            ("/live/status", ("chain-ingest@cellar",)),
+            ("/live?pages=status", ("chain-ingest@cellar",)),
             ("/api/v1/overview", ('"height":954210',)),
         ):  # fmt: skip
             text, headers = await read(http, f"{site.admin}{path}")
@@ -245,7 +247,7 @@ async def test_another_websites_name_is_not_answered(bare: Running, listener: st
         "/",
         "/api/v1/status",
         "/api/v1/events?streams=blocks",
-        "/live/status",
+        "/live?pages=status",
         "/healthz",
         "/static/x",
         "/no",

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,49 +17,11 @@ from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.views import Health
 from support.web_harness import Events, serving, until
+from support.web_process import answers, process
 from support.web_samples import Writer, chain, mempool, tx_added
 from web.state import State
 
 ROOT = Path(__file__).parents[2]
-
-
-@asynccontextmanager
-async def process(url: str, port: int, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m web`, killed at the end if it is still there."""
-    started = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "web",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={
-            **os.environ,
-            "REDIS_URL": url,
-            "WEB_PORT": str(port),
-            "ENV_DIR": "/nonexistent",
-            "BITCOIN_NETWORK": "main",
-            **env,
-        },
-    )
-    try:
-        yield started
-    finally:
-        if started.returncode is None:
-            started.kill()
-        await started.communicate()
-
-
-async def answers(url: str) -> None:
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            async with aiohttp.ClientSession() as http, http.get(url) as response:
-                if response.status == 200:
-                    return
-        except aiohttp.ClientError:
-            pass
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
 
 
 async def test_it_says_how_it_is_and_stops_at_once_with_clients_connected(valkey: str, writer: Any) -> None:

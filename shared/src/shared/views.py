@@ -170,6 +170,16 @@ class RecommendedFees(View, frozen=True, kw_only=True):
     minimumFee: int
 
 
+class PreciseFees(View, frozen=True, kw_only=True):
+    """sat/vB with their decimals, as mempool.space's `/api/v1/fees/precise` names them."""
+
+    fastestFee: float
+    halfHourFee: float
+    hourFee: float
+    economyFee: float
+    minimumFee: float
+
+
 class LargeTx(View, frozen=True, kw_only=True):
     """One of the largest transactions in the mempool."""
 
@@ -204,6 +214,8 @@ class FeesView(View, frozen=True, kw_only=True):
     projected_blocks: list[ProjectedBlock]  # at most 8
     histogram: list[FeeBand]  # every band, lowest first
     fee_histogram: list[tuple[float, int]]  # Esplora's form: (sat/vB, vsize), highest first
+    precise: PreciseFees | None = None
+    next_block_full: bool = True  # False: the next block will not be full, the minimum is enough
 
 
 class LargestView(View, frozen=True, kw_only=True):

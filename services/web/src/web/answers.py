@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import orjson
 from aiohttp import web
 
@@ -45,7 +46,11 @@ class Answer:
 
 def document(value: Any, **headers: str) -> Answer:
     """A JSON document of the API."""
-    return Answer(orjson.dumps(value), JSON, headers={**API_HEADERS, **headers})
+    try:
+        body = orjson.dumps(value)
+    except TypeError:  # a whole number beyond 64 bits: absurd, but JSON has no bound
+        body = msgspec.json.encode(value)
+    return Answer(body, JSON, headers={**API_HEADERS, **headers})
 
 
 def plain(text: str) -> Answer:

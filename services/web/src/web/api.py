@@ -6,6 +6,7 @@ Blockstream/esplora `API.md`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -23,12 +24,17 @@ TESTNET_MAX_SPACING: Final = 1_200
 """Seconds after which testnet allows a block of minimum difficulty (bitcoin/src/pow.cpp)."""
 
 
-def overview(s: Snapshot) -> Answer:
-    """`/api/v1/overview`: what there is, null for what there is not yet, 503 only when there is nothing at all."""
+def overview(s: Snapshot, now: float) -> Answer:
+    """`/api/v1/overview`: what there is, null for what there is not yet, 503 only when there is nothing at all.
+
+    `as_of` is when all of it was last known to be true, null where nobody has confirmed it.
+    """
+    del now
     if s.empty:
         return error(503, "not_available", _why(s), retry_after=RETRY_AFTER)
     nearest = s.halving.upcoming[0] if s.halving and s.halving.upcoming else None
-    as_of = max(s.tip.time if s.tip else 0, s.mempool.as_of_ms // 1000 if s.mempool else 0)
+    moments = [s.truth["chain"].true_ms] * (s.tip is not None) + [s.truth["mempool"].true_ms] * (s.mempool is not None)
+    known = [moment for moment in moments if moment is not None]
     return document(
         {
             "network": s.network.name,
@@ -65,19 +71,28 @@ def overview(s: Snapshot) -> Answer:
             },
             "fees": s.fees and msgspec.to_builtins(s.fees.recommended),
             "prices": None,
-            "as_of": as_of,
+            "as_of": min(known) // 1000 if len(known) == len(moments) else None,
         }
     )
 
 
-def fees_recommended(s: Snapshot) -> Answer:
-    """`/api/v1/fees/recommended` of mempool.space."""
-    return document(msgspec.to_builtins(s.fees.recommended)) if s.fees else _unavailable()
+def fees_recommended(s: Snapshot, now: float) -> Answer:
+    """`/api/v1/fees/recommended` of mempool.space: whole sat/vB."""
+    if s.fees is None or conditions.forsaken(s, now):
+        return _unavailable()
+    return document(msgspec.to_builtins(s.fees.recommended))
 
 
-def fees_mempool_blocks(s: Snapshot) -> Answer:
+def fees_precise(s: Snapshot, now: float) -> Answer:
+    """`/api/v1/fees/precise` of mempool.space: the same with decimals, down to what the node accepts."""
+    if s.fees is None or s.fees.precise is None or conditions.forsaken(s, now):
+        return _unavailable()
+    return document(msgspec.to_builtins(s.fees.precise))
+
+
+def fees_mempool_blocks(s: Snapshot, now: float) -> Answer:
     """`/api/v1/fees/mempool-blocks` of mempool.space."""
-    if s.fees is None:
+    if s.fees is None or conditions.forsaken(s, now):
         return _unavailable()
     return document(
         [
@@ -126,9 +141,9 @@ def difficulty_adjustment(s: Snapshot, now: float) -> Answer:
     )
 
 
-def mempool(s: Snapshot) -> Answer:
+def mempool(s: Snapshot, now: float) -> Answer:
     """`/api/mempool` of Esplora: `fee_histogram` is pairs of sat/vB and vB, highest feerate first."""
-    if s.mempool is None or s.fees is None:
+    if s.mempool is None or s.fees is None or conditions.forsaken(s, now):
         return _unavailable()
     return document(
         {
@@ -140,13 +155,15 @@ def mempool(s: Snapshot) -> Answer:
     )
 
 
-def tip_height(s: Snapshot) -> Answer:
+def tip_height(s: Snapshot, now: float) -> Answer:
     """`/api/blocks/tip/height` of Esplora: plain text."""
+    del now
     return plain(str(s.tip.height)) if s.tip else _unavailable()
 
 
-def tip_hash(s: Snapshot) -> Answer:
+def tip_hash(s: Snapshot, now: float) -> Answer:
     """`/api/blocks/tip/hash` of Esplora: plain text."""
+    del now
     return plain(s.tip.hash) if s.tip else _unavailable()
 
 
@@ -165,6 +182,7 @@ def status(s: Snapshot, notices: tuple[Notice, ...], now: float) -> Answer:
                     "length": stream.length,
                     "entries_added": stream.added,
                     "last_id": stream.last_id or None,
+                    "error": stream.error or None,
                     "groups": [
                         {"name": g.name, "lag": g.lag, "pending": g.pending, "consumers": g.consumers}
                         for g in stream.groups
@@ -180,6 +198,15 @@ def status(s: Snapshot, notices: tuple[Notice, ...], now: float) -> Answer:
                 "software": s.redis.software if s.redis else None,
                 "version": s.redis.version if s.redis else None,
                 "memory": s.redis.memory if s.redis else None,
+                "eviction": (s.redis.eviction or None) if s.redis else None,
+            },
+            "truth": {
+                domain: {
+                    "as_of": None if truth.true_ms is None else truth.true_ms // 1000,
+                    "node": truth.node or None,
+                    "incomplete": truth.incomplete or None,
+                }
+                for domain, truth in s.truth.items()
             },
             "as_of": int(s.read_at),
         }
@@ -213,9 +240,9 @@ def _service(health: Any, now: float, *, public: bool) -> dict[str, Any]:
     return {name: value for name, value in told.items() if not (public and name in ("pid", "version"))}
 
 
-def readiness(s: Snapshot, now: float) -> Answer:
-    """`/readyz`: 200 when the state is present and fresh, else 503 with what is missing."""
-    reasons = conditions.unready(s, now)
+def readiness(s: Snapshot, now: float, broken: Iterable[str]) -> Answer:
+    """`/readyz`: 200 when the state is present, true now and can be shown, else 503 with the reasons."""
+    reasons = [*conditions.unready(s, now), *broken]
     if reasons:
         return error(503, "not_ready", "; ".join(reasons), retry_after=RETRY_AFTER)
     return document({"status": "ready"})

@@ -1,7 +1,8 @@
 """Clients of a push connection, and what they are sent: bytes made once, shared by all, never waited for.
 
 A client whose socket takes no more gets a bounded queue; beyond its bound the client is told to start over (`reset`)
-and let go. Nothing here holds up the others: a push is a plain call that never waits.
+and let go. All queues together are bounded as well: beyond that, those that wait for most are let go. Nothing here
+holds up the others: a push is a plain call that never waits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from aiohttp import HttpVersion11, web
 
 QUEUE_BYTES: Final = 4 * 1024 * 1024
 """Bytes that wait for one client at most; one batch may go beyond it."""
+
+TOTAL_BYTES: Final = 48 * 1024 * 1024
+"""Bytes that wait for all clients together; what waits for several counts once."""
 
 QUEUE_MESSAGES: Final = 10_000
 """Messages that wait for one client at most."""
@@ -38,31 +42,85 @@ HEADERS: Final = {
 
 
 class Batch:
-    """Messages as one piece of bytes, as such and framed as an HTTP chunk."""
+    """Messages, in pieces that other batches may share; put together as an HTTP chunk only to be sent."""
 
-    __slots__ = ("count", "framed", "raw")
+    __slots__ = ("_chunk", "_pieces", "count", "size", "waits")
 
-    def __init__(self, raw: bytes, count: int = 1) -> None:
-        self.raw = raw
-        self.framed = b"%x\r\n%b\r\n" % (len(raw), raw)
+    def __init__(self, *pieces: bytes, count: int = 1) -> None:
+        self._pieces = pieces
+        self._chunk: bytes | None = None
+        self.size = sum(map(len, pieces))
         self.count = count
+        self.waits = 0  # for so many clients
+
+    def keep(self) -> Batch:
+        """Stay put together: more clients are about to be sent this."""
+        self._chunk = self.wire(chunked=True)
+        return self
+
+    def let_go(self) -> None:
+        """Whoever is still sent this puts it together again."""
+        self._chunk = None
+
+    def wire(self, *, chunked: bool) -> bytes:
+        """What goes over the wire."""
+        if not chunked:
+            return b"".join(self._pieces)
+        return self._chunk or b"".join((b"%x\r\n" % self.size, *self._pieces, b"\r\n"))
 
 
-HEARTBEAT: Final = Batch(b": keep-alive\n\n")
+HEARTBEAT: Final = Batch(b": keep-alive\n\n").keep()
+
+
+def content(event: bytes, data: bytes) -> bytes:
+    """Type and data of one Server-Sent Event (html.spec.whatwg.org, 9.2.6), without the line that ends it."""
+    lines = b"\ndata: ".join(data.splitlines()) if b"\n" in data or b"\r" in data else data
+    return b"event: %b\ndata: %b\n" % (event, lines)
+
+
+def closing(cursor: str = "") -> bytes:
+    """The end of a message, with the cursor behind it."""
+    return f"id: {cursor}\n\n".encode() if cursor else b"\n"
 
 
 def message(event: str, data: bytes, cursor: str = "") -> bytes:
-    """One Server-Sent Event (html.spec.whatwg.org, 9.2.6)."""
-    lines = b"\ndata: ".join(data.splitlines()) if b"\n" in data or b"\r" in data else data
-    head = f"event: {event}\nid: {cursor}\n" if cursor else f"event: {event}\n"
-    return b"%bdata: %b\n\n" % (head.encode(), lines)
+    """One whole message."""
+    return content(event.encode(), data) + closing(cursor)
+
+
+class Backlog:
+    """What waits for all clients of this process together."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._behind: set[Client] = set()
+
+    def added(self, client: Client, batch: Batch) -> None:
+        """A batch waits for a client. Lets go of those that wait for most while it is too much."""
+        if batch.waits == 0:
+            self.bytes += batch.size
+        batch.waits += 1
+        self._behind.add(client)
+        while self.bytes > TOTAL_BYTES and self._behind:
+            max(self._behind, key=lambda one: one.waiting).give_up()
+
+    def removed(self, client: Client, batch: Batch) -> None:
+        """It does not wait for that client any more."""
+        batch.waits -= 1
+        if batch.waits == 0:
+            self.bytes -= batch.size
+        if not client.waiting:
+            self._behind.discard(client)
+
+
+BACKLOG: Final = Backlog()
+"""Of this process: memory is one, however many audiences there are."""
 
 
 class Client:
     """One connection. Until `run`, what is pushed waits in the queue, so that older messages can go first."""
 
     __slots__ = (
-        "_bytes",
         "_chunked",
         "_live",
         "_messages",
@@ -72,6 +130,7 @@ class Client:
         "_transport",
         "_wake",
         "slow",
+        "waiting",
     )
 
     def __init__(self, request: web.Request) -> None:
@@ -80,7 +139,7 @@ class Client:
         self._response = web.StreamResponse(headers=HEADERS)
         self._chunked = request.version >= HttpVersion11
         self._queue: deque[Batch] = deque()
-        self._bytes = 0
+        self.waiting = 0  # bytes
         self._messages = 0
         self._live = False
         self._wake: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -108,24 +167,42 @@ class Client:
         direct = self._live and not self._queue
         if direct and transport is not None and transport.get_write_buffer_size() < SOCKET_BYTES:
             if not transport.is_closing():
-                transport.write(batch.framed if self._chunked else batch.raw)
+                transport.write(batch.wire(chunked=self._chunked))
             return
-        if self._bytes > QUEUE_BYTES or self._messages > QUEUE_MESSAGES:
-            self.slow = True
-            self._queue.clear()
-            self._bytes = self._messages = 0
-        else:
-            self._queue.append(batch)
-            self._bytes += len(batch.raw)
-            self._messages += batch.count
+        if self.waiting > QUEUE_BYTES or self._messages > QUEUE_MESSAGES:
+            self.give_up()
+            return
+        self._queue.append(batch)
+        self.waiting += batch.size
+        self._messages += batch.count
         self._awake(True)
+        BACKLOG.added(self, batch)
+
+    def give_up(self) -> None:
+        """Too slow: let go of what waits; the client is told, and let go itself."""
+        self.slow = True
+        self.release()
+        self._awake(True)
+
+    def release(self) -> None:
+        """Let go of what waits."""
+        while self._queue:
+            self._take()
+
+    def _take(self) -> Batch:
+        batch = self._queue.popleft()
+        self.waiting -= batch.size
+        self._messages -= batch.count
+        BACKLOG.removed(self, batch)
+        return batch
 
     async def send(self, batch: Batch) -> None:
         """Send before anything that waits in the queue, as fast as the client takes it."""
         transport = self._transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        transport.write(batch.framed if self._chunked else batch.raw)
+        transport.write(batch.wire(chunked=self._chunked))
+        del batch  # a client that reads slowly must hold nothing but what its socket does
         async with asyncio.timeout(STALLED):
             await self._request.writer.drain()
 
@@ -135,10 +212,7 @@ class Client:
         try:
             while not self.slow:
                 while self._queue:
-                    batch = self._queue.popleft()
-                    self._bytes -= len(batch.raw)
-                    self._messages -= batch.count
-                    await self.send(batch)
+                    await self.send(self._take())
                 if not await self._woken():
                     break
             if self.slow:
@@ -172,7 +246,7 @@ class Client:
         """Leave a last message to a client that does not keep up, and cut it off should it not even take that."""
         transport = self._transport
         if transport is not None and not transport.is_closing():
-            transport.write(last.framed if self._chunked else last.raw)
+            transport.write(last.wire(chunked=self._chunked))
             asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
 
     async def _finish(self) -> None:
@@ -190,8 +264,15 @@ class Audience:
 
     def broadcast(self, batch: Batch) -> None:
         """Push to every client."""
+        batch.keep()
         for client in self.clients:
             client.push(batch)
+        batch.let_go()
+
+    def part(self, client: Client) -> None:
+        """This client is gone."""
+        self.clients.discard(client)
+        client.release()
 
     def dismiss(self) -> None:
         """End every connection."""

@@ -59,9 +59,12 @@ def notices(snapshot: Snapshot, now: float) -> tuple[Notice, ...]:
         text = f"Its eviction policy is {policy}: when memory runs short it drops keys that nobody can make again. "
         found.append(Notice("warning", "Redis may lose what it holds", text + "Set maxmemory-policy to noeviction."))
     unreadable = snapshot.unreadable
-    for error in unreadable[: TOLD if len(unreadable) > TOLD + 1 else None]:
-        found.append(Notice("failed", "Something in Redis cannot be read", _sentence(error)))
-    if len(unreadable) > TOLD + 1:
+    many = len(unreadable) > TOLD + 1
+    found.extend(
+        Notice("failed", "Something in Redis cannot be read", _sentence(error))
+        for error in unreadable[: TOLD if many else None]
+    )
+    if many:
         text = f"{len(unreadable) - TOLD} more keys or fields. The log names them all."
         found.append(Notice("failed", "More in Redis cannot be read", text))
     return tuple(found)

@@ -1,6 +1,7 @@
 """Cursors of `/api/v1/events`: where a client stands in each stream, as text in the `id` of every message.
 
-One stream: the entry's id, `1795380763461-0`. Several: `blocks:1795380763461-0,fees:1795380763999-3`.
+One stream: the entry's id, `1795380763461-0`. Several: `blocks:1795380763461-0,fees:1795380763999-3`. `0` in the place
+of an id, or alone for all streams, asks for all that is kept; `0-0` is where a client of an empty stream stands.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class EntryId(NamedTuple):
     number: int
 
     def __str__(self) -> str:
+        if self.number < 0:
+            return "0"
         return f"{self.ms}-{self.number}"
 
     @classmethod
@@ -30,6 +33,10 @@ class EntryId(NamedTuple):
 
 
 BEGINNING: Final = EntryId(0, 0)
+"""Where a client of a stream without any entry stands: whatever comes is new to it."""
+
+ALL_KEPT: Final = EntryId(0, -1)
+"""Before everything: what is kept is asked for, wherever that begins."""
 
 
 class BadCursor(ValueError):
@@ -45,6 +52,8 @@ def encode(streams: Sequence[str], positions: Mapping[str, EntryId]) -> str:
 
 def decode(text: str, streams: Sequence[str], known: Sequence[str]) -> dict[str, EntryId]:
     """The positions in a cursor, those of streams that are not asked for left out. Raises BadCursor."""
+    if text == "0":
+        return dict.fromkeys(streams, ALL_KEPT)
     if len(streams) == 1 and ":" not in text:
         return {streams[0]: _entry_id(text, text)}
     positions: dict[str, EntryId] = {}
@@ -62,6 +71,8 @@ def _entry_id(value: str, text: str) -> EntryId:
     match = _ID.fullmatch(value.strip())
     if match is None:
         raise BadCursor(f"cursor {text!r}: {value!r} is no entry id; expected MILLISECONDS-NUMBER, as in an event's id")
+    if value.strip() == "0":
+        return ALL_KEPT
     entry = EntryId(int(match[1]), int(match[2] or 0))
     if max(entry) > _MAX:
         raise BadCursor(f"cursor {text!r}: {value!r} is out of range; expected two numbers below 2^64")

@@ -63,7 +63,7 @@ def public(snapshot: Snapshot) -> Snapshot:
         snapshot,
         public=True,
         services=_services(snapshot.services),
-        streams=tuple(replace(stream, key="") for stream in snapshot.streams),
+        streams=tuple(replace(stream, key="", error=masked(stream.error)) for stream in snapshot.streams),
         redis=None,
         redis_error=masked(snapshot.redis_error),
         unreadable=tuple(masked(words) for words in snapshot.unreadable),

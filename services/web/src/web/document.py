@@ -1,8 +1,8 @@
 """Documents: the bytes of one URL, made once for each change of state and sent to everyone who asks.
 
 A request costs a look at two headers and one write: status line, headers and body stand ready as one piece of bytes,
-which is renewed once a second for its `Date`. What is out of the ordinary (HEAD, HTTP/1.0, a connection that closes)
-takes aiohttp's usual way with the same headers and bytes.
+which is renewed once a second for its `Date` and `Age`. What is out of the ordinary (HEAD, HTTP/1.0, a connection that
+closes) takes aiohttp's usual way with the same headers and bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -28,6 +28,10 @@ PACKED: Final = "-gzip"
 
 GZIP_FROM: Final = 512
 """Bytes below which compression does not pay."""
+
+
+Aging: TypeAlias = Callable[[], float | None]
+"""Tells how many seconds ago the figures of a document were last known to be true; None: not known."""
 
 
 class Prepared(web.StreamResponse):
@@ -60,12 +64,20 @@ class Prepared(web.StreamResponse):
 
 
 class Rendition:
-    """One status with one body in one encoding, ready to send; kept with the current date."""
+    """One status with one body in one encoding, ready to send; kept with the current date and age."""
 
-    __slots__ = ("_date", "_head", "_raw", "body", "headers", "status", "unchanged")
+    __slots__ = ("_age", "_date", "_head", "_raw", "body", "headers", "status", "unchanged")
 
-    def __init__(self, status: int, headers: dict[str, str], body: bytes, unchanged: Rendition | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: dict[str, str],
+        body: bytes,
+        age: Aging | None = None,
+        unchanged: Rendition | None = None,
+    ) -> None:
         self.unchanged = unchanged  # what a client that has it already gets
+        self._age = age
         self.status = status
         self.headers = headers
         self.body = body
@@ -80,23 +92,37 @@ class Rendition:
     def response(self, request: web.Request) -> web.StreamResponse:
         """For this request."""
         if request.method != "GET" or request.version != HttpVersion11 or not request.keep_alive:
-            return web.Response(status=self.status, headers=self.headers, body=self.body)
+            return web.Response(status=self.status, headers={**self.headers, **self._aged()}, body=self.body)
         now = int(time.time())
         if now != self._date:
-            self._raw = b"%b\r\nDate: %b\r\n\r\n%b" % (self._head, formatdate(now, usegmt=True).encode(), self.body)
+            moving = {"Date": formatdate(now, usegmt=True), **self._aged()}
+            lines = "".join(f"\r\n{name}: {value}" for name, value in moving.items())
+            self._raw = b"%b%b\r\n\r\n%b" % (self._head, lines.encode(), self.body)
             self._date = now
         return Prepared(self.status, self._raw)
+
+    def _aged(self) -> dict[str, str]:
+        age = None if self._age is None else self._age()
+        return {} if age is None else {"Age": str(int(age))}
 
 
 class Document:
     """One URL. `build` is called when somebody asks and what is kept is out of date; `renders` counts that.
 
-    `effort` is gzip's level, 1 (fast) to 9.
+    `age` tells how old its figures are, for those that have any. `effort` is gzip's level, 1 (fast) to 9.
     """
 
-    def __init__(self, build: Callable[[], Answer], max_age: float = MAX_AGE, *, effort: int = 6) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Answer],
+        max_age: float = MAX_AGE,
+        *,
+        age: Aging | None = None,
+        effort: int = 6,
+    ) -> None:
         self._build = build
         self._max_age = max_age
+        self._age = age
         self._effort = effort
         self._expires = 0.0
         self._etag = ""
@@ -143,16 +169,17 @@ class Document:
     def _rendition(self, answer: Answer, *, packed: bool) -> Rendition:
         # A strong validator names one representation, so the compressed one has its own.
         shared = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding", **answer.headers}
-        unchanged = None
+        unchanged, age = None, None
         if answer.status == HTTPStatus.OK:
+            age = self._age
             shared["ETag"] = f'"{self._etag}{PACKED if packed else ""}"'
-            unchanged = Rendition(HTTPStatus.NOT_MODIFIED, shared, b"")
+            unchanged = Rendition(HTTPStatus.NOT_MODIFIED, shared, b"", age)
         headers = {"Content-Type": answer.content_type, **shared}
         if packed:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(answer.body, compresslevel=self._effort, mtime=0)
-            return Rendition(answer.status, headers, body, unchanged)
-        return Rendition(answer.status, headers, answer.body, unchanged)
+            return Rendition(answer.status, headers, body, age, unchanged)
+        return Rendition(answer.status, headers, answer.body, age, unchanged)
 
 
 def _listed(etag: str, header: str) -> bool:

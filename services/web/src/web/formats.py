@@ -1,7 +1,8 @@
 """How values look: the one place where a number becomes words, with its unit.
 
 A figure is a `Quantity`: on a page its number and unit are marked up apart, as text they read "138.96 T".
-Nothing here rounds a value that the JSON API serves; it only says how a person reads it.
+Nothing here rounds a value that the JSON API serves; it only says how a person reads it. Every function is total: a
+number that no clock, count or amount can be becomes words (web.quantity), never an exception.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from shared.networks import COIN
+from web.quantity import Quantity, marked, measured, plainly
 
 MINUTE: Final = 60
 HOUR: Final = 3_600
@@ -24,27 +26,13 @@ _SI: Final = ("", "k", "M", "G", "T", "P", "E")
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class Quantity(NamedTuple):
-    """A number as text, and its unit."""
-
-    number: str
-    unit: str
-
-    def __str__(self) -> str:
-        return f"{self.number} {self.unit}".rstrip()
-
-    def __html__(self) -> str:
-        """Number and unit with a mark each; a short unit stays on the number's line."""
-        number = f'<span class="n">{escape(self.number)}</span>'
-        space = "&nbsp;" if len(self.unit) <= 8 else " "
-        return f'{number}{space}<span class="u">{escape(self.unit)}</span>' if self.unit else number
-
-
+@measured
 def whole(value: float) -> Quantity:
     """A count: 953,568."""
     return Quantity(f"{value:,.0f}", "")
 
 
+@measured
 def counted(value: float, noun: str, plural: str = "") -> Quantity:
     """A count of something: 1 block, 2,016 blocks."""
     return Quantity(f"{value:,.0f}", noun if value == 1 else plural or f"{noun}s")
@@ -74,6 +62,7 @@ def raised(exponent: int) -> str:
     return str(exponent).translate(_RAISED)
 
 
+@measured
 def scaled(value: float, unit: str, *, digits: int = 3, highest: str = "E", lowest: str = "") -> Quantity:
     """A value with the prefix of thousands that suits it, between `lowest` and `highest`."""
     power = _SI.index(lowest)
@@ -92,38 +81,45 @@ def scaled(value: float, unit: str, *, digits: int = 3, highest: str = "E", lowe
     return Quantity(text, f"{_SI[power]}{unit}")
 
 
+@measured
 def hashrate(value: float) -> Quantity:
     """H/s up to EH/s."""
     return scaled(value, "H/s")
 
 
+@measured
 def difficulty(value: float) -> Quantity:
     """A pure number, with K, M, G or T for its thousands; small ones (regtest) keep their digits."""
     plain = scaled(value, "", digits=5 if value >= 1e6 else 3, highest="T")
     return Quantity(plain.number, plain.unit.upper())
 
 
+@measured
 def vsize(value: float) -> Quantity:
     """Virtual bytes: vB, kvB, MvB."""
     return scaled(value, "vB", highest="M")
 
 
+@measured
 def vsize_rate(value: float) -> Quantity:
     """Virtual bytes a second, whole below a thousand."""
     return Quantity(f"{value:,.0f}", "vB/s") if value < 1000 else scaled(value, "vB/s", highest="M")
 
 
+@measured
 def size(value: float) -> Quantity:
     """Bytes: B, kB, MB, GB (thousands, as Bitcoin Core counts its limits)."""
     return scaled(value, "B", highest="G")
 
 
+@measured
 def btc(satoshi: int, digits: int = 8) -> Quantity:
     """BTC with at most `digits` decimals, trailing zeros left out: 3.125, 20,044,409.38."""
     text = f"{satoshi / COIN:,.{digits}f}"
     return Quantity(text.rstrip("0").rstrip(".") if "." in text else text, "BTC")
 
 
+@measured
 def amount(satoshi: int) -> Quantity:
     """Satoshi below 0.01 BTC, else BTC with the decimals that its size deserves."""
     size = abs(satoshi)
@@ -133,19 +129,24 @@ def amount(satoshi: int) -> Quantity:
     return Quantity(f"{satoshi / COIN:,.{digits}f}", "BTC")
 
 
+@measured
 def feerate(value: float) -> Quantity:
-    """sat/vB with two decimals below ten, one below a hundred; trailing zeros left out."""
+    """sat/vB: two decimals below ten, one below a hundred, three digits below 0.1; trailing zeros left out."""
+    if 0 < value < 0.1:
+        return Quantity(tiny(value), "sat/vB")
     text = f"{value:,.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return Quantity(text, "sat/vB")
 
 
+@measured
 def percent(value: float, digits: int = 1) -> Quantity:
     """A share: 43.1 %."""
     return Quantity(f"{value:.{digits}f}", "%")
 
 
+@marked
 def change(value: float, digits: int = 2) -> Markup:
     """A change in percent with sign and arrow, so that colour is not the only sign of its direction."""
     rounded = round(value, digits)
@@ -156,6 +157,7 @@ def change(value: float, digits: int = 2) -> Markup:
     return Markup(f'<span class="change {kind}">{mark}{number}</span>')  # noqa: S704 - words of ours and digits
 
 
+@plainly
 def duration(seconds: float, parts: int = 2) -> str:
     """A span of time in its largest units: "3 y 45 d", "2 h 5 min", "40 s"."""
     rest = max(0, int(seconds))
@@ -171,6 +173,7 @@ def duration(seconds: float, parts: int = 2) -> str:
     return " ".join(words) or "0 s"
 
 
+@plainly
 def age(seconds: float) -> str:
     """How long ago ("just now", "40 s ago", "1 h 5 min ago"). The script on the page ticks it on by the same rule."""
     if seconds < 1:
@@ -178,6 +181,7 @@ def age(seconds: float) -> str:
     return f"{duration(seconds, 1 if seconds < HOUR else 2)} ago"
 
 
+@plainly
 def long_duration(seconds: float) -> str:
     """A long span in years, days and hours: "17 years 323 days 4 h". The script on the page has the same rule."""
     years, rest = divmod(max(0, int(seconds)), YEAR)
@@ -185,11 +189,13 @@ def long_duration(seconds: float) -> str:
     return f"{years} year{'' if years == 1 else 's'} {days} day{'' if days == 1 else 's'} {rest // HOUR} h"
 
 
+@plainly
 def milliseconds(value: float) -> str:
     """A span given in milliseconds: "9 min 32 s"."""
     return duration(value / 1000)
 
 
+@plainly
 def utc(seconds: float) -> str:
     """The exact time, to the second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -202,16 +208,19 @@ def _time_tag(seconds: float, text: str, ticks: Literal["", "ago", "since", "unt
     return Markup(tag)  # noqa: S704 - words of ours and digits
 
 
+@marked
 def ago(seconds: float) -> Markup:
     """A moment in the past as its age, which the browser ticks on."""
     return _time_tag(seconds, age(time.time() - seconds), "ago")
 
 
+@marked
 def since(seconds: float) -> Markup:
     """The time since a moment in years, days and hours, which the browser ticks on."""
     return _time_tag(seconds, long_duration(time.time() - seconds), "since")
 
 
+@marked
 def clock(seconds: float) -> Markup:
     """The time of the day, with the date where that is another."""
     moment = datetime.fromtimestamp(seconds, UTC)
@@ -219,21 +228,25 @@ def clock(seconds: float) -> Markup:
     return _time_tag(seconds, moment.strftime("%H:%M:%S UTC" if today else "%-d %B, %H:%M UTC"))
 
 
+@marked
 def day(seconds: float) -> Markup:
     """A date, with the exact time in its title."""
     return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%-d %B %Y"))
 
 
+@marked
 def moment(seconds: float) -> Markup:
     """A moment in UTC, to the minute, for columns and captions that name the zone: 3 Jun 2026, 14:20."""
     return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%-d %b %Y, %H:%M"))
 
 
+@marked
 def month(seconds: float) -> Markup:
     """Month and year: as exact as a far estimate deserves."""
     return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%B %Y"))
 
 
+@marked
 def until(seconds: float) -> Markup:
     """A moment to come as the time left, or "due"."""
     left = seconds - time.time()
@@ -245,12 +258,14 @@ def short(value: str, keep: int = 8) -> str:
     return value if len(value) <= 2 * keep + 1 else f"{value[:keep]}…{value[-keep:]}"
 
 
+@plainly
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 11th."""
     suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{suffix}"
 
 
+@plainly
 def detail(value: str | float | None) -> str:
     """A heartbeat's detail: whole numbers with their thousands marked, "none" for nothing."""
     if value is None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from web.audience import Audience, Batch, Client, message
+from web.audience import Audience, Batch, Client, closing, message
 from web.cursor import EntryId, encode
 from web.tail import Entry, Tail
 
@@ -106,7 +106,7 @@ class Channel(Audience):
 
     def part(self, client: Client) -> None:
         """This client is gone."""
-        self.clients.discard(client)
+        super().part(client)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -115,15 +115,15 @@ class Channel(Audience):
                 tail.remove(self)
 
     def entries(self, stream: str, batch: Sequence[Entry]) -> None:
-        """Encode the entries once and push them to all."""
+        """Push the entries to all, each as it was encoded once for every channel, with this channel's cursor."""
         if not self.clients or not batch:
             return
         positions = self.positions
-        raw = []
+        pieces: list[bytes] = []
         for entry in batch:
             positions[stream] = entry.id
-            raw.append(message(entry.kind.decode(errors="replace"), entry.data, encode(self.streams, positions)))
-        self.broadcast(Batch(b"".join(raw), len(raw)))
+            pieces += (entry.content, closing(encode(self.streams, positions)))
+        self.broadcast(Batch(*pieces, count=len(batch)))
 
     def interrupted(self, stream: str, reason: str, position: EntryId) -> None:
         """Tell everybody that entries are missing."""

@@ -15,11 +15,12 @@ from web import api
 from web.answers import CORS, Answer
 from web.document import Document
 from web.events import Events
-from web.live import live_pages
+from web.live import Live
 from web.pages import CHARTS, PAGES, Page, Pages
 from web.snapshot import PARTS
 from web.state import State
 from web.telemetry import Telemetry
+from web.truth import Domain
 
 PRIVATE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 
@@ -34,14 +35,14 @@ class Desk:
         self._pages = pages
         self._events = events
         self._telemetry = telemetry
-        self.live = live_pages(pages, state, PAGES)
+        self.live = Live(pages, state, PAGES, state.pulse)
 
     def routes(self) -> Iterator[tuple[str, Handler]]:
         """Every address and who answers it."""
         for page in PAGES.values():
             if page is not CHARTS:
-                yield page.path, self._document(self._page(page)).handle
-            yield f"/live/{page.name}", self.live[page.name].handle
+                yield page.path, self._document(self._page(page), page.domains).handle
+        yield "/live", self.live.handle
         yield "/api/v1/status", self._document(self._status).handle
         yield "/api/v1/events", self._events.handle
         yield "/metrics", self._metrics
@@ -55,8 +56,8 @@ class Desk:
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         return private(self._telemetry.answer()).response(request)
 
-    def _document(self, build: Callable[[], Answer]) -> Document:
-        made = Document(build)
+    def _document(self, build: Callable[[], Answer], domains: tuple[Domain, ...] = ()) -> Document:
+        made = Document(build, age=(lambda: self._state.age(domains)) if domains else None)
         self._state.subscribe(PARTS, made.invalidate)
         return made
 

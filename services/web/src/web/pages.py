@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from shared.logging import Trouble
 from web import conditions, figures, formats
 from web.answers import HTML, PAGE_HEADERS, Answer
 from web.backfill import backfill
 from web.document import MAX_AGE
 from web.snapshot import Part, is_down
 from web.state import State
-from web.truth import DOMAINS
+from web.truth import DOMAINS, Domain
 
 _HERE: Final = Path(__file__).parent
-_MOVES: Final = re.compile(r"(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
-"""What in a card changes with the clock alone: how long ago something was, and what time it is."""
+_MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
+"""What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Page:
     path: str
     title: str
     cards: tuple[str, ...]
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """Whose figures it shows."""
+        shown = {part for name in self.cards if name not in _COMMON for part in CARDS[name]}
+        return tuple(domain for domain in DOMAINS if domain in shown)
 
 
 _CHAIN: Final[tuple[Part, ...]] = ("chain", "notices")
@@ -108,12 +116,18 @@ PAGES: Final = {
 
 
 class Card:
-    """One card as it was rendered last; `mark` changes only when something other than an age did."""
+    """One card as it was rendered last; `mark` changes only when something other than an age did.
 
-    __slots__ = ("_render", "html", "mark", "rendered_at", "stale")
+    One that cannot be rendered says so in its place (`instead`), and why in `broken`.
+    """
 
-    def __init__(self, render: Callable[[], str]) -> None:
+    __slots__ = ("_instead", "_render", "_trouble", "broken", "html", "mark", "rendered_at", "stale")
+
+    def __init__(self, render: Callable[[], str], instead: str, trouble: Trouble) -> None:
         self._render = render
+        self._instead = instead
+        self._trouble = trouble
+        self.broken = ""
         self.html = Markup("")
         self.mark = ""
         self.rendered_at = 0.0
@@ -122,18 +136,37 @@ class Card:
     def current(self, now: float) -> Markup:
         """The card, rendered anew where that is due."""
         if self.stale or now - self.rendered_at >= MAX_AGE:
-            self.html = Markup(self._render())  # noqa: S704 - what a template of ours made, escaped there
+            self.html = Markup(self._made())  # noqa: S704 - what a template of ours made, escaped there
             self.mark = _MOVES.sub("", self.html)
             self.rendered_at = now
             self.stale = False
         return self.html
 
+    def _made(self) -> str:
+        try:
+            made = self._render()
+        except Exception as error:  # whatever a view holds: the rest of the page stands
+            self.broken = f"{type(error).__name__}: {error}"[:200]
+            self._trouble.failed(error)
+            return self._instead
+        self.broken = ""
+        self._trouble.ended()
+        return made
+
 
 class Pages:
     """Renders pages and cards of one state."""
 
-    def __init__(self, state: State, assets: Mapping[str, str], version: str, streams: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        state: State,
+        assets: Mapping[str, str],
+        version: str,
+        streams: tuple[str, ...],
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
         self._state = state
+        self._log = log
         self._environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             extensions=["jinja2.ext.loopcontrols"],
@@ -165,7 +198,12 @@ class Pages:
     def _card(self, name: str, parts: tuple[Part, ...]) -> Card:
         template = self._environment.get_template(f"cards/{name}.html")
         domains = [domain for domain in DOMAINS if domain in parts]
-        card = Card(lambda: template.render(self._context(), domains=domains))
+        instead = self._environment.get_template("broken.html").render(name=name, title=formats.label(name))
+        card = Card(
+            lambda: template.render(self._context(domains), domains=domains),
+            instead,
+            Trouble(self._log.bind(card=name), "card"),
+        )
 
         def changed() -> None:
             card.stale = True
@@ -173,17 +211,19 @@ class Pages:
         self._state.subscribe(parts, changed)
         return card
 
-    def _context(self) -> dict[str, Any]:
+    def _context(self, domains: Iterable[Domain] = ()) -> dict[str, Any]:
         snapshot = self._state.snapshot
         now = self._state.now
         ahead = time.time() - now  # ages on a page count by our wall clock, as the browser's do
         moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
+        as_of = {domain: None if ms is None else ms / 1000 + ahead for domain, ms in moments.items()}
+        late = conditions.aged(snapshot, now)
         return {
             "s": snapshot,
             "now": now,
             "ahead": ahead,
-            "as_of": {name: None if ms is None else ms / 1000 + ahead for name, ms in moments.items()},
-            "late": conditions.aged(snapshot, now),
+            "as_of": as_of,
+            "aged": [as_of[domain] for domain in domains if domain in late],
             "notices": self._state.notices,
             "chain_absence": conditions.chain_absence(snapshot, now),
             "mempool_absence": conditions.mempool_absence(snapshot, now),
@@ -191,13 +231,21 @@ class Pages:
             "backfill": backfill(snapshot),
         }
 
-    def cards(self, page: Page) -> dict[str, Card]:
-        """The page's cards, up to date."""
+    def cards(self, names: Iterable[str]) -> dict[str, Card]:
+        """These cards, up to date."""
         now = time.monotonic()
-        cards = {name: self._cards[name] for name in page.cards}
+        cards = {name: self._cards[name] for name in names}
         for card in cards.values():
             card.current(now)
         return cards
+
+    def broken(self) -> list[str]:
+        """What cannot be shown now, and why: one line for each such card."""
+        now = time.monotonic()
+        for card in self._cards.values():
+            card.current(now)
+        broken = {name: card.broken for name, card in self._cards.items() if card.broken}
+        return [f"page: card {name} cannot be shown: {why}" for name, why in broken.items()]
 
     def page(self, page: Page) -> Answer:
         """The whole page."""
@@ -205,7 +253,7 @@ class Pages:
 
     def render(self, template: str, page: Page, **more: Any) -> Answer:
         """A template with the page's cards and whatever else it shows."""
-        cards = {name: card.html for name, card in self.cards(page).items()}
+        cards = {name: card.html for name, card in self.cards(page.cards).items()}
         context = self._context() | {"page": page, "cards": cards} | more
         return Answer(self._environment.get_template(template).render(context).encode(), HTML, headers=PAGE_HEADERS)
 

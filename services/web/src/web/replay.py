@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from web.audience import Batch, message
-from web.cursor import BEGINNING, EntryId, encode
+from web.audience import Batch, closing
+from web.cursor import ALL_KEPT, BEGINNING, EntryId, encode
 from web.tail import Entry, end_of, parse, unbroken
 
 CAP: Final = 20_000
-"""Entries of one stream that are sent again at most; beyond it the client reads the state anew."""
+"""Entries of one stream that are sent after a cursor at most; beyond it the client reads the state anew."""
 
 PAGE: Final = 500
 """Entries read from Redis at once."""
@@ -41,11 +41,11 @@ async def missed(redis: Any, keys: Mapping[str, str], streams: Sequence[str], sp
         if name not in span.since or span.since[name] == span.until[name]:
             continue
         async for page in _entries(redis, name, keys[name], span):
-            raw = []
+            pieces: list[bytes] = []
             for entry in page:
                 positions[name] = entry.id
-                raw.append(message(entry.kind.decode(errors="replace"), entry.data, encode(streams, positions)))
-            yield Batch(b"".join(raw), len(raw))
+                pieces += (entry.content, closing(encode(streams, positions)))
+            yield Batch(*pieces, count=len(page))
         positions[name] = span.until[name]
 
 
@@ -53,7 +53,8 @@ async def _entries(redis: Any, name: str, key: str, span: Span) -> AsyncIterator
     since, until, last_seq = span.since[name], span.until[name], span.sequences[name]
     if since > until:
         raise Trimmed(f"{name}: the cursor is ahead of the stream, which began anew")
-    seq = await _check_start(redis, name, key, since)
+    everything = since == ALL_KEPT  # wherever it begins, and however much it is: the stream itself is bounded
+    seq = None if everything else await _check_start(redis, name, key, since)
     if seq is not None and last_seq is not None and last_seq - seq > CAP:
         raise Trimmed(f"{name}: {last_seq - seq} entries since the cursor are more than {CAP}")
     after, sent = since, 0
@@ -65,7 +66,7 @@ async def _entries(redis: Any, name: str, key: str, span: Span) -> AsyncIterator
         if not unbroken(seq, page):
             raise Trimmed(f"{name}: entries after the cursor are gone")
         sent += len(page)
-        if sent > CAP:
+        if sent > CAP and not everything:
             raise Trimmed(f"{name}: more than {CAP} entries since the cursor")
         after, seq = page[-1].id, page[-1].seq
         yield page

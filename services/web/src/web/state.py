@@ -11,18 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import msgspec
 import structlog
-from redis.exceptions import ResponseError
 
-from shared.clock import SKEW_MS, RedisClock
+from shared.clock import RedisClock
 from shared.clock import now as moment
 from shared.keys import FOLDED_SEQ, Keys
 from shared.logging import Trouble
 from shared.redis import TROUBLE
-from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, Health, MempoolView, View
-from web import conditions, survey, truth
+from shared.views import MEMPOOL_VIEWS, MempoolView, View
+from web import conditions, survey
 from web.cursor import EntryId
+from web.held import VIEWS, Held
 from web.snapshot import PARTS, Notice, Part, Snapshot
 from web.tail import Entry, cancelled
 from web.truth import DOMAINS, Domain, Witness
@@ -33,16 +32,6 @@ REFRESH: Final = 2.0
 READ_LIMIT: Final = 4.0
 """Seconds within which Redis must answer one reading."""
 
-_VIEWS: Final[dict[Part, dict[str, type[View]]]] = {
-    "chain": CHAIN_VIEWS,
-    "history": HISTORY_VIEWS,
-    "mempool": MEMPOOL_VIEWS,
-}
-_health_decoder: Final = msgspec.json.Decoder(Health)
-_decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
-    name: msgspec.json.Decoder(view) for views in _VIEWS.values() for name, view in views.items()
-}
-_HEARTBEAT: Final = "heartbeat of "
 _PARTS_OF_STREAM: Final[dict[str, Part]] = {"metrics": "chain", "series": "history", "fees": "mempool"}
 
 
@@ -59,15 +48,13 @@ class State:
         self._fault = Trouble(log, "state")
         self._faults = 0
         self._keys_of_views = {"chain": keys.chain_views, "history": keys.history_views, "mempool": keys.mempool_views}
-        self._views: dict[Part, dict[str, bytes]] = {part: {} for part in _VIEWS}
+        self._held = Held(log)
         self._mempool: dict[str, View | None] = dict.fromkeys(MEMPOOL_VIEWS)
-        self._folded: dict[Part, int | None] = {}
         self._witnesses: dict[Domain, Witness] = {domain: Witness() for domain in DOMAINS}
-        self._unreadable: dict[str, str] = {}
         self._subscribers: dict[Part, list[Callable[[], None]]] = {part: [] for part in PARTS}
         self._after: list[Callable[[], None]] = []
         self._notices = conditions.notices(snapshot, self.now)
-        self._dirty: set[Part] = {*_VIEWS, "status"}
+        self._dirty: set[Part] = {*VIEWS, "status"}
         self._wake = asyncio.Event()
         self.changes = dict.fromkeys(PARTS, 0)
 
@@ -75,6 +62,12 @@ class State:
     def now(self) -> float:
         """Unix seconds by Redis' clock, counted on by the steady clock."""
         return self.clock.now_ms / 1000
+
+    def age(self, domains: Iterable[Domain]) -> float | None:
+        """Seconds since all of these domains' figures were last known to be true; None where that is not known."""
+        ages = [self.snapshot.truth[domain].age(self.now) for domain in domains]
+        known = [age for age in ages if age is not None]
+        return max(known, default=None) if len(known) == len(ages) else None
 
     def pulse(self) -> dict[str, Any]:
         """What an open page is told regularly: Redis' clock, when each domain was last known to be true, the node."""
@@ -140,7 +133,7 @@ class State:
                     await self._read_status()
                     changed.add("status")
         except TROUBLE as error:
-            self._dirty |= {*_VIEWS, "status"}
+            self._dirty |= {*VIEWS, "status"}
             self._lost(error)
             changed.add("status")
         except Exception as error:  # whatever Redis holds: it is told, and the next reading follows
@@ -173,7 +166,7 @@ class State:
             self._failed(what, error)
 
     def _judge(self, changed: set[Part]) -> None:
-        unreadable = tuple(self._unreadable.values())
+        unreadable = tuple(self._held.unreadable.values())
         if unreadable != self.snapshot.unreadable:
             self.snapshot = replace(self.snapshot, unreadable=unreadable)
         notices = conditions.notices(self.snapshot, self.now)
@@ -196,7 +189,6 @@ class State:
         behind = await self._read_views(due, changed)
         if behind:  # no event told us
             await self._read_views(behind, changed)
-        changed.discard("mempool")
         if self._show_mempool():
             changed.add("mempool")
         return changed
@@ -215,46 +207,23 @@ class State:
         (seconds, micros), *replies = await survey.answered(pipeline)
         self.clock.told(seconds * 1000 + micros // 1000, (asked + moment().steady_ms) // 2)
         behind: set[Part] = set()
-        for part, reply in zip(_VIEWS, replies[len(DOMAINS) :], strict=True):
-            raw = self._checked(self._keys_of_views[part], reply)
+        for part, reply in zip(VIEWS, replies[len(DOMAINS) :], strict=True):
+            raw = self._held.checked(self._keys_of_views[part], reply)
             if part in due and raw is not None:
-                if self._take_views(part, {name.decode(errors="replace"): value for name, value in raw.items()}):
-                    changed.add(part)
-            elif raw is not None and self._folded_in(part, raw) != self._folded.get(part):
+                self._take_views(part, raw, changed)
+            elif part not in due and raw is not None and self._held.count(part, raw) != self._held.folded.get(part):
                 behind.add(part)
         for domain, reply in zip(DOMAINS, replies, strict=False):
             self._take_confirmed(domain, reply, changed)
         return behind
 
-    def _checked(self, key: str, reply: Any) -> Any:
-        """The reply, or None where Redis refuses this key."""
-        if isinstance(reply, ResponseError):
-            self._unread(key, reply)
-            return None
-        self._unreadable.pop(key, None)
-        return reply
-
-    def _unread(self, what: str, error: Exception | str) -> None:
-        text = f"{what}: {error}"
-        if self._unreadable.get(what) != text:
-            self._log.error("unreadable", what=what, error=str(error))
-        self._unreadable[what] = text
-
-    def _take_views(self, part: Part, raw: Mapping[str, bytes]) -> bool:
-        known, names = self._views[part], _VIEWS[part]
-        updates: dict[str, View | None] = {}
-        for name in names:
-            if raw.get(name) == known.get(name):
-                continue
-            self._unreadable.pop(name, None)
-            updates[name] = self._decode(name, raw[name]) if name in raw else None
-        self._views[part] = {name: raw[name] for name in names if name in raw}
-        self._folded[part] = self._folded_in(part, raw.get(FOLDED_SEQ))
+    def _take_views(self, part: Part, raw: Mapping[bytes, bytes], changed: set[Part]) -> None:
+        updates = self._held.views(part, raw)
         if part == "mempool":
             self._mempool.update(updates)
         elif updates:
             self.snapshot = replace(self.snapshot, **updates)  # type: ignore[arg-type]  # names are of views
-        return bool(updates)
+            changed.add(part)
 
     def _show_mempool(self) -> bool:
         """Put the mempool's views into the snapshot, or none: what was never compared with the node, or what the node
@@ -269,60 +238,19 @@ class State:
         self.snapshot = replace(self.snapshot, **shown)  # type: ignore[arg-type]  # names are of views
         return True
 
-    def _folded_in(self, part: Part, raw: bytes | None) -> int | None:
-        what = f"{self._keys_of_views[part]} {FOLDED_SEQ}"
-        try:
-            found = truth.folded(raw)
-        except ValueError as error:
-            self._unread(what, error)
-            return None
-        self._unreadable.pop(what, None)
-        return found
-
     def _take_confirmed(self, domain: Domain, reply: Any, changed: set[Part]) -> None:
         key = self._keys.confirmed(domain)
-        raw = self._checked(key, reply)
-        found = None
-        try:
-            found = truth.confirmed(raw or {}, self.clock.now_ms)
-        except ValueError as error:
-            self._unread(key, error)
-        known = self._witnesses[domain].heard(found, self._folded.get(domain))
+        found = self._held.confirmed(key, self._held.checked(key, reply), self.clock.now_ms)
+        known = self._witnesses[domain].heard(found, self._held.folded.get(domain))
         if known != self.snapshot.truth[domain]:
             self.snapshot = replace(self.snapshot, truth={**self.snapshot.truth, domain: known})
             changed.add("truth")
 
-    def _decode(self, name: str, raw: bytes) -> View | None:
-        try:
-            view: View = _decoders[name].decode(raw)
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            self._unread(name, error)
-            return None
-        return view
-
     async def _read_status(self) -> None:
         found = await survey.take(self._redis, self._keys)
         for key in (self._keys.health, "INFO server", "INFO memory"):
-            self._checked(key, found.troubles.get(key))
-        services = self._heartbeats(found.health)
+            self._held.checked(key, found.troubles.get(key))
+        services = self._held.heartbeats(found.health, self.clock.now_ms)
         self.snapshot = replace(
             self.snapshot, services=services, redis=found.redis, streams=found.streams, dead=found.dead
         )
-
-    def _heartbeats(self, raw: Mapping[bytes, bytes]) -> tuple[Health, ...]:
-        services = []
-        wrong = {what for what in self._unreadable if what.startswith(_HEARTBEAT)}
-        for field, value in sorted(raw.items()):
-            what = f"{_HEARTBEAT}{field.decode(errors='replace')[:80]}"
-            try:
-                health = _health_decoder.decode(value)
-                if health.time_ms > self.clock.now_ms + SKEW_MS:
-                    raise msgspec.ValidationError(f"time_ms is {health.time_ms}, which lies ahead of Redis' clock")
-            except (msgspec.ValidationError, msgspec.DecodeError) as error:
-                self._unread(what, error)
-                wrong.discard(what)
-            else:
-                services.append(health)
-        for what in wrong:
-            del self._unreadable[what]
-        return tuple(services)

@@ -16,10 +16,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.logging import Trouble
 from shared.redis import BLOCK_MS
+from web.audience import content
 from web.cursor import BEGINNING, EntryId
 
 BATCH: Final = 500
 """Entries read at once."""
+
+SEQ_DIGITS: Final = 19
+"""More than these count nothing."""
 
 LINGER: Final = 10.0
 """Seconds that a tail is kept after its last listener went, so that a reload does not restart it."""
@@ -29,12 +33,11 @@ BACKOFF: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Entry(NamedTuple):
-    """A stream entry; `data` is JSON, `seq` counts without a hole (None: written by something else)."""
+    """A stream entry; `seq` counts without a hole (None: written by something else)."""
 
     id: EntryId
-    kind: bytes
     seq: int | None
-    data: bytes
+    content: bytes  # type and data as a message has them, encoded once for everybody
 
 
 class Listener(Protocol):
@@ -185,13 +188,13 @@ def unbroken(seq: int | None, batch: Sequence[Entry]) -> bool:
 
 
 def parse(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    """An entry as redis-py gives it."""
-    seq = fields.get(b"seq", b"")
+    """An entry as redis-py gives it. What no service of ours wrote may hold anything."""
+    seq, kind = fields.get(b"seq", b""), fields.get(b"type", b"")
+    one_line = kind.splitlines() == [kind]
     return Entry(
         EntryId.of(entry_id),
-        fields.get(b"type", b"message"),
-        int(seq) if seq.isdigit() else None,
-        fields.get(b"data", b"null"),
+        int(seq) if seq.isdigit() and len(seq) < SEQ_DIGITS else None,
+        content(kind if one_line else b"message", fields.get(b"data", b"null")),
     )
 
 

@@ -21,17 +21,18 @@ from web.charts.reading import SeriesReader
 from web.charts.routes import PREFIXES, ChartApi
 from web.charts.store import Charts
 from web.disclosure import PRIVATE_STREAMS, PublicState
-from web.document import Document
+from web.document import MAX_AGE, Document
 from web.events import Events
 from web.hosts import Hosts
 from web.hub import Hub
-from web.live import LivePage, live_pages
+from web.live import Live
 from web.operators import PRIVATE, Desk, Handler
 from web.pages import CHARTS, PAGES, Page, Pages
 from web.reach import LOOPBACK, Reach
 from web.snapshot import PARTS, Part, Snapshot
 from web.state import State
 from web.telemetry import Telemetry
+from web.truth import DOMAINS, Domain
 
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""
@@ -70,53 +71,74 @@ class Site:
         self._events = Events(self.hub, public, redis)
         self._assets = Assets(log)
         shown = self.state if reach.closed else self.visitor
-        self._pages = Pages(shown, self._assets.urls, version, tuple(public))
+        self._pages = Pages(shown, self._assets.urls, version, tuple(public), log)
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._chart_api = ChartApi(self.visitor, self.charts, reader)
         self.chart_pages = ChartPages(self._pages, self.charts.asked)
         self.documents = self._documents()
-        self._live = live_pages(self._pages, shown, PAGES)
+        self._live = Live(self._pages, shown, PAGES, shown.pulse)
         self._telemetry = Telemetry(self.documents, self._chart_api, self._audiences, self.state)
-        full = self._pages if reach.closed else Pages(self.state, self._assets.urls, version, tuple(streams))
-        self._desk = Desk(self.state, full, Events(self.hub, streams, redis, headers=PRIVATE), self._telemetry)
+        self._lives = [self._live]
+
+        def desk() -> Desk:
+            full = self._pages if reach.closed else Pages(self.state, self._assets.urls, version, tuple(streams), log)
+            return Desk(self.state, full, Events(self.hub, streams, redis, headers=PRIVATE), self._telemetry)
+
+        self._desk = desk
 
     # --- addresses -----------------------------------------------------------------------------------
 
     def _documents(self) -> dict[str, Document]:
         documents = {page.path: self._page(page) for page in PAGES.values() if page is not CHARTS}
         chain: tuple[Part, ...] = ("chain",)
-        mempool: tuple[Part, ...] = ("mempool",)
+        fees: tuple[Part, ...] = ("mempool", "truth")
         both: tuple[Part, ...] = ("chain", "mempool")
-        for path, parts, build in (
-            ("/api/v1/overview", (*both, "notices"), api.overview),
-            ("/api/v1/fees/recommended", mempool, api.fees_recommended),
-            ("/api/v1/fees/mempool-blocks", mempool, api.fees_mempool_blocks),
-            ("/api/mempool", mempool, api.mempool),
-            ("/api/blocks/tip/height", chain, api.tip_height),
-            ("/api/blocks/tip/hash", chain, api.tip_hash),
+        for path, parts, domains, build in (
+            ("/api/v1/overview", (*both, "truth", "notices"), DOMAINS, api.overview),
+            ("/api/v1/fees/recommended", fees, ("mempool",), api.fees_recommended),
+            ("/api/v1/fees/precise", fees, ("mempool",), api.fees_precise),
+            ("/api/v1/fees/mempool-blocks", fees, ("mempool",), api.fees_mempool_blocks),
+            ("/api/mempool", fees, ("mempool",), api.mempool),
+            ("/api/blocks/tip/height", chain, ("chain",), api.tip_height),
+            ("/api/blocks/tip/hash", chain, ("chain",), api.tip_hash),
         ):
-            documents[path] = self._document(parts, _of(build, self.visitor), max_age=float("inf"))
+            documents[path] = self._document(parts, _of(build, self.visitor), domains=domains)
         documents["/api/v1/difficulty-adjustment"] = self._document(
-            chain, lambda: api.difficulty_adjustment(self.visitor.snapshot, time.time()), max_age=1.0
+            chain,
+            lambda: api.difficulty_adjustment(self.visitor.snapshot, time.time()),
+            domains=("chain",),
+            max_age=1.0,
         )
         documents["/api/v1/status"] = self._document(
-            PARTS, lambda: api.status(self.visitor.snapshot, self.visitor.notices, time.time())
+            PARTS, lambda: api.status(self.visitor.snapshot, self.visitor.notices, self.visitor.now)
         )
         return documents
 
     def _page(self, page: Page) -> Document:
         parts: tuple[Part, ...] = PARTS if page.name == "status" else ("chain", "mempool", "notices")
-        return self._document(parts, lambda: self._pages.page(page))
+        return self._document(parts, lambda: self._pages.page(page), domains=page.domains)
 
-    def _document(self, parts: tuple[Part, ...], build: Callable[[], Answer], max_age: float = 10.0) -> Document:
-        made = Document(build, max_age)
+    def _document(
+        self,
+        parts: tuple[Part, ...],
+        build: Callable[[], Answer],
+        *,
+        domains: tuple[Domain, ...] = (),
+        max_age: float = MAX_AGE,
+    ) -> Document:
+        made = Document(build, max_age, age=(lambda: self.state.age(domains)) if domains else None)
         self.state.subscribe(parts, made.invalidate)
         return made
 
     def operators(self) -> web.Application:
-        """The application of the operator's listener: the public addresses, and what only the operator is told."""
-        return self.application(dict(self._desk.routes()))
+        """The application of the operator's listener: the public addresses, and what only the operator is told.
+
+        To be asked for once, before `start`.
+        """
+        desk = self._desk()
+        self._lives.append(desk.live)
+        return self.application(dict(desk.routes()))
 
     def application(self, instead: Mapping[str, Handler] | None = None) -> web.Application:
         """aiohttp's application with every route; those of `instead` go before the public ones."""
@@ -124,21 +146,23 @@ class Site:
         app.on_response_prepare.append(_without_software)
         router = app.router
         for path, handle in (instead or {}).items():
-            router.add_get(path, self._guarded(handle), allow_head=not path.startswith("/live/"))
+            router.add_get(path, self._guarded(handle), allow_head=path != "/live")
         for path, made in self.documents.items():
             router.add_get(path, self._guarded(made.handle))
         for path, handle in self._chart_api.routes():
             router.add_get(path, self._guarded(handle))
         router.add_get("/charts", self._guarded(self.chart_pages.index))
         router.add_get("/charts/{metric}", self._guarded(self.chart_pages.page))
-        for name, live in self._live.items():
-            router.add_get(f"/live/{name}", self._guarded(live.handle), allow_head=False)
+        router.add_get("/live", self._guarded(self._live.handle), allow_head=False)
         router.add_get("/static/{name}", self._guarded(self._assets.handle))
         router.add_get("/api/v1/events", self._guarded(self._events.handle))
         router.add_get("/healthz", self._answering(lambda: _ALIVE))
-        router.add_get("/readyz", self._answering(lambda: api.readiness(self.visitor.snapshot, time.time())))
+        router.add_get("/readyz", self._answering(self._readiness))
         router.add_route("*", "/{path:.*}", self._guarded(self._elsewhere))
         return app
+
+    def _readiness(self) -> Answer:
+        return api.readiness(self.visitor.snapshot, self.visitor.now, self._pages.broken())
 
     def _answering(self, build: Callable[[], Answer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -168,8 +192,8 @@ class Site:
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         allowed = {"GET", "HEAD"}
-        known = request.path in self.documents or request.path.startswith(("/charts", "/live/", "/static/", *PREFIXES))
-        known = known or request.path in ("/api/v1/events", "/healthz", "/readyz")
+        known = request.path in self.documents or request.path.startswith(("/charts", "/static/", *PREFIXES))
+        known = known or request.path in ("/api/v1/events", "/live", "/healthz", "/readyz")
         if known and request.method not in allowed:
             answer = self._refusal(request, 405, "method_not_allowed", "Not that way", "This address only answers GET.")
             response = answer.response(request)
@@ -202,6 +226,8 @@ class Site:
             self.hub.tails[name].add(self.state)
         self._spawn(self.state.follow(), "state")
         self._spawn(audience.keep_alive(lambda: [a for _, a in self._audiences()], self._heartbeat), "keep-alive")
+        for live in self._lives:
+            self._spawn(live.beat(), "pulse")
 
     def _spawn(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
@@ -215,17 +241,13 @@ class Site:
     def _audiences(self) -> Iterator[tuple[str, Audience]]:
         for channel in self.hub.channels():
             yield "events", channel
-        for live in self._live_pages():
-            yield "pages", live
-
-    def _live_pages(self) -> Iterator[LivePage]:
-        yield from self._live.values()
-        yield from self._desk.live.values()
+        for live in self._lives:
+            yield from (("pages", pages) for pages in live.audiences())
 
     def dismiss(self) -> None:
         """End every push connection and accept no more."""
         self.hub.dismiss()
-        for live in self._live_pages():
+        for live in self._lives:
             live.dismiss()
 
     @property
@@ -247,5 +269,5 @@ async def _without_software(request: web.Request, response: web.StreamResponse) 
     response.headers.pop(hdrs.SERVER, None)
 
 
-def _of(build: Callable[[Snapshot], Answer], state: State) -> Callable[[], Answer]:
-    return lambda: build(state.snapshot)
+def _of(build: Callable[[Snapshot, float], Answer], state: State) -> Callable[[], Answer]:
+    return lambda: build(state.snapshot, state.now)

@@ -75,4 +75,5 @@ def congestion_figure(waiting: Sequence[tuple[int, int]], step: MempoolStep) -> 
         from_zero=True,
         note=_NOTE,
         empty="" if times else NOTHING_RECORDED,
+        domain="mempool",
     )

@@ -10,7 +10,7 @@ from web.charts.chart import METRICS, RANGE_LABELS, Chart, Line, Metric
 from web.charts.marks import thinned
 from web.charts.panel import newest, oldest
 from web.charts.units import quantity
-from web.formats import Quantity
+from web.quantity import Quantity
 
 _POINTS: Final = 120
 _TELLING: Final = 1_000.0

@@ -13,7 +13,7 @@ from web.charts import figure as drawing
 from web.charts.chart import Chart, Figure, Line
 from web.charts.figure import Picture
 from web.charts.units import quantity
-from web.formats import Quantity
+from web.quantity import Quantity
 
 ROWS: Final = 30
 """Newest points in a figure's table."""

@@ -80,6 +80,7 @@ def flow_figure(flows: Sequence[tuple[int, int]], step: MempoolStep) -> Figure:
         from_zero=True,
         note="What replaces another transaction counts again.",
         empty="" if points else NOTHING_RECORDED,
+        domain="mempool",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from shared.networks import COIN
 from web import formats
-from web.formats import Quantity
+from web.quantity import Quantity
 
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 _HIGHEST: Final = {"H/s": 6, "vB": 2, "vB/s": 2, "B": 3, "": 4}

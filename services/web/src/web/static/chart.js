@@ -115,19 +115,25 @@ function build() {
 
 // --- new points ------------------------------------------------------------------------------------
 
-let looked = Date.now();
+let looked = performance.now();
 let timer = 0;
+let update = renew;
 
 function changed() {
   if (timer || zoomed()) return;
-  const patience = description.range === "1h" ? PATIENCE.hour : PATIENCE.usual;
-  timer = setTimeout(look, Math.max(0, looked + patience - Date.now()));
+  const patience = description?.range === "1h" ? PATIENCE.hour : PATIENCE.usual;
+  timer = setTimeout(
+    () => {
+      timer = 0;
+      looked = performance.now();
+      update();
+    },
+    Math.max(0, looked + patience - performance.now()),
+  );
 }
 
 async function look() {
   const turn = asked;
-  timer = 0;
-  looked = Date.now();
   try {
     const answer = await fetchPoints(description.query);
     if (answer[0] === etag || turn !== asked) return;
@@ -136,6 +142,18 @@ async function look() {
     if (fresh && turn === asked && !zoomed()) show(page, fresh, answer);
   } catch {
     // the dot in the header says that the server is away; the next change brings the next attempt
+  }
+}
+
+// Where nothing is drawn here: the index, a chart that is not there yet, pictures of the server without uPlot.
+async function renew() {
+  try {
+    const page = new DOMParser().parseFromString(await (await fetched(location.href)).text(), "text/html");
+    if (update !== renew) return; // meanwhile it is drawn here
+    if (!description && read(page)) location.reload();
+    else swap(page, false);
+  } catch {
+    // as above
   }
 }
 
@@ -160,11 +178,12 @@ async function start() {
     return; // the pictures of the server stay
   }
   build();
+  update = look;
   new MutationObserver(repaint).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   narrow.addEventListener("change", () => plots.forEach((plot) => plot.draw()));
-  new MutationObserver(changed).observe(document.getElementById("card-pulse"), { attributes: true });
   document.body.dataset.drawn = "true";
 }
 
+new MutationObserver(changed).observe(document.getElementById("card-pulse"), { attributes: true });
 if (description && description.figures.length && typeof uPlot !== "undefined") start();

@@ -1,0 +1,271 @@
+"""Whatever a view, a heartbeat or a stream holds: one card says that it cannot be shown, and the rest stands."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import time
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.events.derived import MetricsUpdated
+from shared.keys import Keys
+from shared.networks import NETWORKS
+from support.markup import Balanced, text, words
+from support.web_harness import until
+from support.web_samples import block_connected, chain, health, mempool, tx_added
+from web import api, formats
+from web.pages import CARDS, PAGES, Pages
+from web.quantity import ABSURD, Quantity
+from web.snapshot import Group, RedisReport, Snapshot, StreamReport
+from web.state import State
+from web.truth import Truth
+
+LARGE = st.integers(-(2**63), 2**64 - 1)
+NUMBERS = st.one_of(st.integers(-5, 5), LARGE, st.sampled_from([10**15, 10**18, -(10**15), 2**63 - 1]))
+FLOATS = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def with_numbers(view: Any, draw: st.DrawFn) -> Any:
+    """The view with other numbers of the same types in some of its places."""
+    if isinstance(view, msgspec.Struct):
+        fields = {name: with_numbers(getattr(view, name), draw) for name in view.__struct_fields__}
+        return type(view)(**fields)
+    if isinstance(view, list):
+        return [with_numbers(one, draw) for one in view[: draw(st.integers(0, 3))]]
+    if isinstance(view, tuple):
+        return tuple(with_numbers(one, draw) for one in view)
+    if isinstance(view, bool) or not isinstance(view, int | float) or draw(st.booleans()):
+        return view
+    return draw(NUMBERS) if isinstance(view, int) else draw(FLOATS)
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    now = time.time()
+    views = {**chain(now=now), **mempool(now=now)}
+    changed = {name: with_numbers(view, draw) for name, view in views.items()}
+    services = tuple(with_numbers(health(name, lag=3, rate=1.5), draw) for name in ("chain-ingest", "mempool", "web"))
+    groups = (Group("g", draw(NUMBERS), 0, 0),)
+    stream = StreamReport("txs", "key", draw(NUMBERS), draw(NUMBERS), "1-1", draw(NUMBERS), groups)
+    return Snapshot(
+        NETWORKS[draw(st.sampled_from(["main", "testnet4", "regtest"]))],
+        **changed,
+        services=services,
+        streams=(stream,),
+        dead={"chain": draw(NUMBERS), "mempool": None},
+        redis=RedisReport("Valkey", "9", "", draw(NUMBERS), draw(NUMBERS), draw(NUMBERS), "noeviction"),
+        truth={"chain": Truth(draw(NUMBERS), "main"), "mempool": Truth(None)},
+        read_at=now,
+        redis_lost_at=draw(FLOATS),
+    )
+
+
+@functools.cache
+def rendering() -> Pages:
+    """Pages over a state that no Redis fills: the templates are compiled once."""
+    log = structlog.get_logger()
+    state = State(Snapshot(NETWORKS["main"]), Keys("main"), None, log)
+    names = ("style.css", "theme.js", "live.js", "icon.svg")
+    return Pages(state, {name: f"/static/{name}" for name in names}, "0.1.0", ("txs",), log)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(snapshots())
+def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot) -> None:
+    pages = rendering()
+    state = pages._state
+    state.snapshot = snapshot
+    state._judge(set())
+    for card in pages._cards.values():
+        card.stale = True
+    for page in PAGES.values():
+        if page.name != "charts":
+            Balanced(pages.page(page).body.decode())
+    assert set(pages._cards) == set(CARDS)
+    now = state.now
+    for build in (
+        api.overview, api.fees_recommended, api.fees_precise, api.fees_mempool_blocks, api.mempool, api.tip_height,
+        api.tip_hash, api.difficulty_adjustment,
+    ):  # fmt: skip
+        answer = build(snapshot, now)
+        assert answer.status in (200, 503)
+        if answer.content_type == "application/json":
+            json.loads(answer.body)
+    json.loads(api.status(snapshot, state.notices, now).body)
+    assert api.readiness(snapshot, now, pages.broken()).status in (200, 503)
+    json.dumps(state.pulse())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(formats.FILTERS)), st.one_of(NUMBERS, FLOATS, st.just(10**400), st.just(-(10**5000))))
+def test_every_format_is_total(name: str, value: float) -> None:
+    if name in ("short", "label"):
+        return
+    arguments = ("block",) if name == "counted" else ()
+    shown = formats.FILTERS[name](value, *arguments)
+    assert str(shown).strip()
+    assert isinstance(shown, Quantity | str)
+    assert "inf" not in str(shown).replace("info", "")
+    assert "nan" not in str(shown)
+
+
+def test_a_moment_that_cannot_be_is_said_in_words() -> None:
+    year = 31_556_952
+    for seconds in (year * 10**15, -year * 10**6, float("nan"), float("inf"), 10**400):
+        assert formats.ago(seconds) == ABSURD
+        assert formats.day(seconds) == ABSURD
+        assert formats.utc(seconds) == ABSURD
+
+
+async def test_absurd_blocks_leave_the_rest_of_the_overview(
+    site: Any, writer: Any, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = chain()
+    rows = [msgspec.structs.replace(views["blocks"].blocks[0], time=10**17, size=-1, weight=2**62)]
+    await writer.chain({**views, "blocks": msgspec.structs.replace(views["blocks"], blocks=rows)})
+    await until(lambda: len(site.site.state.snapshot.blocks.blocks) == 1)
+    for path in ("/", "/blocks"):
+        html = await text(http, path)
+        Balanced(html)
+        assert ABSURD in words(html)
+    async with http.get("/readyz") as response:
+        assert response.status == 200, await response.text()
+    # A card that cannot be rendered at all, whatever the reason: it says so, the others stand, and readiness tells.
+    broken = site.site._pages._cards["blocks_short"]
+
+    def fails() -> str:
+        raise ZeroDivisionError("no such figure")
+
+    monkeypatch.setattr(broken, "_render", fails)
+    broken.stale = True
+    site.site.documents["/"].invalidate()
+    html = await text(http, "/")
+    Balanced(html)
+    card = html.partition('id="card-blocks_short"')[2].split("</section>")[0]
+    assert "Cannot be shown" in card
+    assert "954,210" in words(html)
+    assert "21.9 MvB" in words(html)
+    async with http.get("/readyz") as response:
+        assert response.status == 503
+        assert "card blocks_short cannot be shown: ZeroDivisionError" in await response.text()
+    monkeypatch.undo()
+    broken.stale = True
+    async with http.get("/readyz") as response:
+        assert response.status == 200
+
+
+async def test_numbers_beyond_64_bits_are_a_view_that_cannot_be_read(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    raw = json.loads(msgspec.json.encode(chain()["retarget"]))
+    raw["start_time"] = 10**30
+    await writer.redis.hset(writer.keys.chain_views, "retarget", json.dumps(raw))
+    await writer.add(writer.keys.metrics, MetricsUpdated(views=["retarget"], height=1, hash="00"))
+    await until(lambda: site.site.state.snapshot.unreadable)
+    shown = words(await text(http, "/"))
+    assert "retarget: Integer exceeds 64-bit range" in shown
+    assert "954,210" in shown
+    async with http.get("/api/v1/difficulty-adjustment") as response:
+        assert response.status == 503
+
+
+async def test_an_absurd_heartbeat_ends_neither_the_page_nor_the_process(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    async with http.get("/live?pages=status") as live:
+        await live.content.readuntil(b"\n\n")
+        good = health("mempool")
+        for instance, changes in (
+            ("far", {"time_ms": 10**18}),
+            ("old", {"time_ms": -(10**18)}),
+            ("began", {"started_ms": 10**18}),
+            ("fat", {"rss": 10**30, "details": {"lag": 10**400, "share": 1e308}}),
+        ):
+            report = msgspec.structs.replace(good, instance=instance, **changes)
+            await writer.redis.hset(writer.keys.health, instance, msgspec.json.encode(report))
+        await writer.redis.hset(writer.keys.health, b"\xff\xfe", b"\x00 no JSON")
+        await until(lambda: len(site.site.state.snapshot.services) >= 7)
+        html = await text(http, "/status")
+        Balanced(html)
+        shown = words(html)
+        assert "is ahead of Redis" in shown
+        assert ABSURD in shown
+        async with http.get("/api/v1/status") as response:
+            assert response.status == 200
+            states = {one["instance"]: one["state"] for one in (await response.json())["services"]}
+        assert states["old"] == "down"
+        assert "far" not in states
+        await until(lambda: site.site.state.snapshot.active("mempool").instance != "far")
+        await writer.mempool(mempool(50_001))
+        await until(lambda: site.site.state.snapshot.mempool.count == 50_001)
+        assert await asyncio.wait_for(live.content.readuntil(b"\n\n"), 5)
+    assert not site.site.failed.done()
+
+
+async def test_absurd_entries_reach_the_clients_and_end_nothing(site: Any, writer: Any) -> None:
+    """Each stream gets entries that are well-formed for Redis and for nobody else."""
+    entries = (
+        {"type": "x\nid: 5\ndata: {}", "seq": "9" * 6_000, "data": "{}\n\nevent: reset"},
+        {"type": "", "seq": "-1", "data": ""},
+        {"nothing": "of ours"},
+    )
+    async with (
+        aiohttp.ClientSession(site.url) as http,
+        http.get("/api/v1/events", params={"streams": "blocks,txs,fees,metrics,series,ops"}) as response,
+    ):
+        raw = await response.content.readuntil(b"\n\n")
+        for stream in writer.keys.streams().values():
+            for fields in entries:
+                await writer.redis.xadd(stream, fields)
+        await writer.add(writer.keys.blocks, block_connected(7))
+        await writer.add(writer.keys.txs, tx_added(9))
+        while b"event: block.connected\n" not in raw or b"event: tx.added\n" not in raw:
+            raw += await asyncio.wait_for(response.content.readany(), 5)
+    assert raw.count(b"event: message\n") == 3 * len(writer.keys.streams())
+    assert b"\nid: 5\n" not in raw
+    assert b"\nevent: reset" not in raw
+    assert not site.site.failed.done()
+    await until(lambda: site.site.state.snapshot.tip is not None)
+
+
+async def test_a_failing_subscriber_harms_nobody_else(
+    site: Any, writer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, told = site.site.state, []
+
+    def fails() -> None:
+        raise RuntimeError("a page of ours is broken")
+
+    state._subscribers["mempool"].insert(0, fails)
+    state.subscribe(("mempool",), lambda: told.append(1))
+    state._after.insert(0, fails)
+    for count in (1_000, 2_000, 3_000):
+        await writer.mempool(mempool(count))
+        await until(lambda: state.snapshot.mempool.count == count)  # noqa: B023 - awaited at once
+    assert len(told) >= 3
+    assert not site.site.failed.done()
+    logged = capsys.readouterr().out
+    assert logged.count("a page of ours is broken") == 1  # once a minute
+
+
+async def test_redis_that_answers_nonsense_is_read_again(
+    site: Any, writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nonsense(*_: Any) -> Any:
+        raise KeyError("last-generated-id")
+
+    monkeypatch.setattr("web.survey.take", nonsense)
+    faults = site.site.state._faults
+    await until(lambda: site.site.state._faults >= faults + 2, 10)
+    monkeypatch.undo()
+    before = len(site.site.state.snapshot.services)
+    await writer.health(health("late"))
+    await until(lambda: len(site.site.state.snapshot.services) == before + 1)

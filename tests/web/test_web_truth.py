@@ -1,0 +1,361 @@
+"""How old the figures are: what the node confirmed, told in every answer, on every card, and by /readyz."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from shared.keys import FOLDED_SEQ
+from shared.networks import NETWORKS
+from shared.views import Confirmed, PreciseFees
+from support.markup import Balanced, text, words
+from support.web_harness import serving, until
+from support.web_samples import chain, health, mempool
+from web import conditions
+from web.snapshot import Snapshot
+from web.truth import KEPT, Witness
+
+FEES = ("/api/v1/fees/recommended", "/api/v1/fees/precise", "/api/v1/fees/mempool-blocks", "/api/mempool")
+NOT_SYNCED = "the node at main relays no transactions (-blocksonly): its mempool holds only its own"
+
+
+def said(seq: int, time_ms: int, incomplete: str = "") -> Confirmed:
+    return Confirmed(seq=seq, time_ms=time_ms, node="main", incomplete=incomplete)
+
+
+def true_ms(witness: Witness) -> int | None:
+    return witness.truth.true_ms
+
+
+def precise() -> dict[str, Any]:
+    """The mempool of a quiet chain: the node accepts 0.1 sat/vB, and that is enough."""
+    views = mempool(3, 900)
+    low = PreciseFees(fastestFee=0.1, halfHourFee=0.1, hourFee=0.1, economyFee=0.1, minimumFee=0.1)
+    return {**views, "fees": msgspec.structs.replace(views["fees"], precise=low, next_block_full=False)}
+
+
+# --- what is known from confirmations ------------------------------------------------------------------
+
+
+def test_views_are_true_at_the_newest_confirmation_that_they_have_come_up_to() -> None:
+    """Against the rule said plainly, over every confirmation so far."""
+    for seed in range(50):
+        rng = random.Random(seed)
+        witness, told = Witness(), []
+        seq = folded = 0
+        for now in range(1_000, 200_000, 2_000):
+            seq += rng.choice((0, 0, 1, 400))
+            folded = max(folded, seq - rng.choice((0, 0, 3, 900)))
+            if rng.random() < 0.9:
+                told.append(said(seq, now))
+            witness.heard(told[-1] if told else None, folded)
+            expected = max((one.time_ms for one in told if one.seq <= folded), default=None)
+            assert witness.truth.true_ms == expected
+
+
+def test_a_busy_stream_a_moment_behind_is_as_fresh_as_its_fold() -> None:
+    witness = Witness()
+    for second in range(0, 600, 2):
+        witness.heard(said(second * 100, second * 1000 + 1), (second - 4) * 100)
+    assert witness.truth.age(600.0) == pytest.approx(6, abs=0.01)
+
+
+def test_a_fold_that_stands_still_ages_and_the_history_stays_bounded() -> None:
+    witness = Witness()
+    witness.heard(said(5, 1_000), 5)
+    for second in range(2, 10_000, 2):
+        witness.heard(said(5 + second, second * 1000), 5)
+        assert len(witness._kept) <= KEPT
+    assert witness.truth.true_ms == 1_000
+    witness.heard(said(10_003, 9_998_000), 10_003)
+    assert witness.truth.true_ms == 9_998_000
+
+
+def test_a_stream_made_anew_and_a_lost_confirmation() -> None:
+    witness = Witness()
+    witness.heard(said(500, 1_000_000), 500)
+    witness.heard(None, 500)
+    assert true_ms(witness) == 1_000_000  # what was heard still stands
+    witness.heard(said(3, 1_002_000), 500)  # of another stream: views of the old one say nothing about it
+    assert true_ms(witness) == 1_002_000
+    witness.heard(said(4, 1_004_000), 2)
+    assert true_ms(witness) is None
+    witness.heard(said(4, 1_006_000), 4)
+    assert true_ms(witness) == 1_006_000
+
+
+# --- told ----------------------------------------------------------------------------------------------
+
+
+async def test_age_moves_on_with_the_bytes_that_stand_ready(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    paths = ("/", "/mempool", "/blocks", "/api/v1/overview", "/api/v1/fees/recommended", "/api/blocks/tip/height")
+    for domain in ("chain", "mempool"):
+        await writer.redis.delete(writer.keys.confirmed(domain))
+        await writer.confirm(domain, age=3)
+        site.site.state._witnesses[domain].__init__()
+    await until(lambda: (site.site.state.age(("chain", "mempool")) or 0) >= 3)
+
+    async def ages() -> list[int]:
+        found = []
+        for path in paths:
+            for method, headers in (("GET", {}), ("HEAD", {}), ("GET", {"If-None-Match": "*"})):
+                async with http.request(method, path, headers=headers) as response:
+                    assert response.status in (200, 304), path
+                    found.append(int(response.headers["Age"]))
+        return found
+
+    first = await ages()
+    assert min(first) >= 3
+    assert max(first) <= 5
+    renders = site.site.documents["/api/blocks/tip/height"].renders
+    await asyncio.sleep(2.1)
+    later = await ages()
+    assert all(now - before in (2, 3) for before, now in zip(first, later, strict=True)), (first, later)
+    assert site.site.documents["/api/blocks/tip/height"].renders == renders  # only its head is another
+    async with http.get("/api/v1/overview") as response:
+        found = await response.json()
+    assert found["as_of"] == min(truth.true_ms for truth in site.site.state.snapshot.truth.values()) // 1000
+
+
+async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    async with http.get("/readyz") as response:
+        assert response.status == 200, await response.text()
+    html = await text(http, "/")
+    assert "data-aged" not in html
+    state = site.site.state
+    # The fold stands still: chain-ingest goes on to confirm, further than the views have come.
+    await writer.confirm("mempool", age=25)
+    state._witnesses["mempool"].__init__()
+    await until(lambda: state.snapshot.truth["mempool"].stale(state.now))
+    await writer.confirm("mempool", seq=10**6)
+    reason = "the node at http://127.0.0.1:8332 does not answer"
+    await writer.health(health("chain-ingest", "degraded", reason=reason, height=954_300))
+    await until(lambda: any(reason in notice.text for notice in state.notices if notice.kind == "failed"))
+    async with http.get("/readyz") as response:
+        assert response.status == 503
+        message = (await response.json())["error"]["message"]
+    assert "mempool: last known to be true 2" in message
+    assert reason in message
+    assert "chain:" not in message
+    assert state.pulse()["node"] == reason
+    for path in ("/", "/mempool"):
+        html = await text(http, path)
+        Balanced(html)
+        for card in html.split('<section class="card')[1:]:
+            body = card.split("</section>")[0]
+            aged = 'data-domain="mempool"' in body or 'data-domain="chain mempool"' in body
+            assert aged == ("data-aged" in body), body[:300]
+        shown = words(html)
+        assert "The mempool may be out of date" in shown
+        assert "Last known to be true 2" in shown
+        assert "Mempool as of just now" not in shown
+        assert "Mempool as of 2" in shown
+        assert 'data-server="stale"' in html
+    blocks = await text(http, "/blocks")
+    assert "data-aged" not in blocks
+    # It comes again.
+    await writer.mempool()
+    await writer.health(health("chain-ingest"))
+    await until(lambda: not state.notices)
+    assert "data-aged" not in await text(http, "/")
+    async with http.get("/readyz") as response:
+        assert response.status == 200, await response.text()
+
+
+async def test_views_that_changed_without_an_event_are_read(site: Any, writer: Any) -> None:
+    view = chain(height=954_900)["tip"]
+    raw = {"tip": msgspec.json.encode(view), FOLDED_SEQ: 77}
+    await writer.redis.hset(writer.keys.chain_views, mapping=raw)
+    await until(lambda: site.site.state.snapshot.tip.height == 954_900)
+
+
+async def test_the_pulse_and_the_page_tell_the_same_moments(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    html = await text(http, "/")
+    pulse = site.site.state.pulse()
+    assert set(pulse) == {"now_ms", "chain_ms", "mempool_ms", "node"}
+    assert pulse["node"] == ""
+    assert f'data-truth-chain="{pulse["chain_ms"]}"' in html
+    assert f'data-truth-mempool="{pulse["mempool_ms"]}"' in html
+    assert 'data-now="' in html
+    assert abs(pulse["now_ms"] - pulse["chain_ms"]) < 5_000
+    assert '<div class="foot" id="card-foot" data-card="foot" data-domain="chain mempool">' in html
+
+
+async def test_heartbeats_count_by_redis_clock(site: Any, writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock of the machine that web runs on is a day ahead: nobody is down for that, and nothing is stale."""
+    wall = time.time
+    monkeypatch.setattr("web.pages.time.time", lambda: wall() + 86_400)
+    await asyncio.sleep(2.2)  # another reading of the heartbeats
+    assert site.site.state.notices == ()
+    async with aiohttp.ClientSession(site.url) as http, http.get("/readyz") as response:
+        assert response.status == 200
+
+
+# --- unknown is told as absent -------------------------------------------------------------------------
+
+
+async def absent(http: aiohttp.ClientSession, sentence: str) -> None:
+    """No fee, no total, no size is told anywhere; in its place stands why."""
+    for path in FEES:
+        async with http.get(path) as response:
+            assert response.status == 503, (path, await response.text())
+            assert response.headers["Retry-After"]
+            assert "Age" not in response.headers
+    async with http.get("/api/v1/overview") as response:
+        if response.status == 200:
+            found = await response.json()
+            assert found["mempool"] is None
+            assert found["fees"] is None
+        else:
+            assert response.status == 503
+    for path in ("/", "/mempool"):
+        html = await text(http, path)
+        Balanced(html)
+        for name in ("next_fee", "backlog", "fees", "histogram", "incoming", "projected", "bands", "mempool_totals"):
+            _, found, rest = html.partition(f'id="card-{name}"')
+            if found:
+                card = rest.split("</section>")[0]
+                assert sentence in card, (name, card)
+                assert 'class="n"' not in card, card
+                assert "Empty" not in card
+        strip = html.partition('id="card-strip"')[2].split("</section>")[0]
+        assert "Empty" not in strip
+
+
+@pytest.mark.parametrize(
+    "reason", ["the node at http://127.0.0.1:8332 does not answer: connection refused", "the node refuses the password"]
+)
+async def test_a_first_start_without_the_node(bare: Any, writer: Any, reason: str) -> None:
+    """The mempool fold of before wrote an empty mempool that nobody had compared with a node."""
+    views = mempool(0, 0)
+    views["mempool"] = msgspec.structs.replace(views["mempool"], synced_ms=None, exact=False)
+    await writer.mempool(views)
+    await writer.redis.delete(writer.keys.confirmed("mempool"))
+    await writer.health(health("chain-ingest", "degraded", reason=reason), health("chain-metrics"), health("mempool"))
+    await until(lambda: bare.site.state.snapshot.services)
+    async with aiohttp.ClientSession(bare.url) as http:
+        await absent(http, reason)
+        async with http.get("/readyz") as response:
+            assert response.status == 503
+            assert reason in (await response.json())["error"]["message"]
+
+
+async def test_a_node_that_relays_no_transactions(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
+    state = site.site.state
+    await writer.confirm("mempool", incomplete=NOT_SYNCED)
+    await until(lambda: state.snapshot.mempool is None)
+    await absent(http, NOT_SYNCED)
+    async with http.get("/api/v1/overview") as response:
+        assert response.status == 200
+        assert (await response.json())["chain"]["height"] == 954_210
+    [notice] = state.notices
+    assert NOT_SYNCED in notice.text
+    # Another node took over that has a mempool: the views are the same bytes as before.
+    await writer.confirm("mempool")
+    await until(lambda: state.snapshot.mempool is not None)
+    async with http.get("/api/v1/fees/recommended") as response:
+        assert response.status == 200
+
+
+async def test_fees_that_nobody_confirmed_for_ten_minutes(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
+    state = site.site.state
+    await writer.mempool(precise())
+    await until(lambda: state.snapshot.mempool.count == 3)
+    for age, status in ((590, 200), (605, 503)):
+        state._witnesses["mempool"].__init__()
+        await writer.confirm("mempool", age=age)
+        await until(lambda: age <= (state.age(("mempool",)) or 0) < age + 10)  # noqa: B023 - awaited at once
+        for path in FEES:
+            async with http.get(path) as response:
+                assert response.status == status, path
+                assert (int(response.headers["Age"]) >= age) if status == 200 else ("Age" not in response.headers)
+    async with http.get("/api/v1/overview") as response:
+        assert (await response.json())["fees"] is not None  # and `as_of` says of when
+
+
+def test_a_mempool_never_confirmed_is_said_and_not_paid_by() -> None:
+    views = {**chain(), **mempool()}
+    snapshot = replace(Snapshot(NETWORKS["main"], **views), read_at=1.0)
+    assert conditions.forsaken(snapshot, 5.0)
+    assert conditions.aged(snapshot, 5.0) == ("chain", "mempool")
+
+
+# --- decimals ------------------------------------------------------------------------------------------
+
+
+async def test_decimals_where_a_person_sees_them_and_integers_where_the_original_has_them(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    before = mempool(17, 5_000)
+    await writer.mempool({**before, "fees": msgspec.structs.replace(before["fees"], precise=None)})
+    await until(lambda: site.site.state.snapshot.mempool.count == 17)
+    async with http.get("/api/v1/fees/precise") as response:
+        assert response.status == 503  # a fold of before does not tell them
+    await writer.mempool(precise())
+    await until(lambda: site.site.state.snapshot.mempool.count == 3)
+    async with http.get("/api/v1/fees/precise") as response:
+        assert await response.json() == dict.fromkeys(PreciseFees.__struct_fields__, 0.1)
+    async with http.get("/api/v1/fees/recommended") as response:
+        assert all(isinstance(fee, int) for fee in (await response.json()).values())
+    for path, card in (("/", "next_fee"), ("/", "fees"), ("/mempool", "fees")):
+        shown = words((await text(http, path)).partition(f'id="card-{card}"')[2].split("</section>")[0])
+        assert "0.1 sat/vB" in shown
+        assert "1 sat/vB" not in shown.replace("0.1 sat/vB", "")
+        assert "The next block will not be full: the minimum is enough" in shown
+
+
+async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) -> None:
+    """What Redis refuses at one key is that key's trouble: each part says its own, the rest goes on."""
+    await writer.chain()
+    await writer.mempool()
+    await writer.all_well()
+    before = await writer.redis.config_get("maxmemory-policy")
+    try:
+        await writer.redis.config_set("maxmemory-policy", "allkeys-lru")
+        for key in (
+            writer.keys.history_views,
+            writer.keys.txs,
+            writer.keys.dead("chain"),
+            writer.keys.confirmed("chain"),
+        ):
+            await writer.redis.delete(key)
+            await writer.redis.set(key, "not this")
+        async with serving(valkey) as running, aiohttp.ClientSession(running.url) as http:
+            await running.ready()
+            state = running.site.state
+            await until(lambda: state.snapshot.redis and state.snapshot.services and len(state.notices) >= 2)
+            assert state.snapshot.redis_error == ""
+            shown = words(await text(http, "/status"))
+            assert "allkeys-lru" in shown
+            assert "Redis may lose what it holds" in shown
+            assert "Cannot be read: WRONGTYPE" in shown
+            assert "Dead letters of chainnot known" in shown
+            assert f"{writer.keys.history_views}: WRONGTYPE" in shown
+            assert f"{writer.keys.confirmed('chain')}: WRONGTYPE" in shown
+            async with http.get("/api/v1/status") as response:
+                found = await response.json()
+            assert found["redis"]["eviction"] == "allkeys-lru"
+            assert found["dead_letters"] == {"chain": None, "mempool": 0}
+            assert found["truth"]["chain"]["as_of"] is None
+            assert found["truth"]["mempool"]["as_of"]
+            async with http.get("/api/v1/fees/recommended") as response:
+                assert response.status == 200
+            await writer.redis.delete(writer.keys.confirmed("chain"), writer.keys.history_views)
+            later = chain(height=954_211)
+            await writer.chain(later)
+            await until(lambda: state.snapshot.tip == later["tip"] and not state.snapshot.unreadable)
+    finally:
+        await writer.redis.config_set("maxmemory-policy", before["maxmemory-policy"])
