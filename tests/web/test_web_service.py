@@ -16,6 +16,7 @@ from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.views import Health
+from support.servers import Cluster
 from support.web_harness import Events, serving, until
 from support.web_process import answers, process
 from support.web_samples import Writer, chain, mempool, tx_added
@@ -108,6 +109,27 @@ async def test_redis_dies_and_comes_back(tmp_path: Path) -> None:
                 html = await response.text()
             assert "Redis does not answer" not in html
             assert "954,212" in html
+        await client.aclose()
+
+
+async def test_on_a_cluster(tmp_path: Path) -> None:
+    """The domains lie on different shards, and INFO and TIME belong to none of them."""
+    async with Cluster(tmp_path) as cluster:
+        client = redis.connect(cluster.url)
+        writer = Writer(client)
+        await writer.chain()
+        await writer.mempool()
+        await writer.all_well()
+        async with serving(cluster.url) as running, aiohttp.ClientSession(running.url) as http:
+            await running.ready(15)
+            await until(lambda: running.site.state.snapshot.services, 15)
+            async with http.get("/readyz") as response:
+                assert response.status == 200, await response.text()
+            async with http.get("/api/v1/status") as response:
+                found = await response.json()
+            assert found["redis"]["ok"]
+            assert found["redis"]["memory"]
+            assert len(found["streams"]) == 6
         await client.aclose()
 
 

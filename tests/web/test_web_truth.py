@@ -101,8 +101,9 @@ async def test_age_moves_on_with_the_bytes_that_stand_ready(
     for domain in ("chain", "mempool"):
         await writer.redis.delete(writer.keys.confirmed(domain))
         await writer.confirm(domain, age=3)
-        site.site.state._witnesses[domain].__init__()
-    await until(lambda: (site.site.state.age(("chain", "mempool")) or 0) >= 3)
+        site.site.state._witnesses[domain] = Witness()
+    state = site.site.state
+    await until(lambda: all(3 <= (state.age((domain,)) or 0) < 8 for domain in ("chain", "mempool")))
 
     async def ages() -> list[int]:
         found = []
@@ -136,13 +137,13 @@ async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
     state = site.site.state
     # The fold stands still: chain-ingest goes on to confirm, further than the views have come.
     await writer.confirm("mempool", age=25)
-    state._witnesses["mempool"].__init__()
+    state._witnesses["mempool"] = Witness()
     await until(lambda: state.snapshot.truth["mempool"].stale(state.now))
     await writer.confirm("mempool", seq=10**6)
     reason = "the node at http://127.0.0.1:8332 does not answer"
     await writer.health(health("chain-ingest", "degraded", reason=reason, height=954_300))
     await until(lambda: any(reason in notice.text for notice in state.notices if notice.kind == "failed"))
-    async with http.get("/readyz") as response:
+    async with http.get(f"{site.admin}/readyz") as response:
         assert response.status == 503
         message = (await response.json())["error"]["message"]
     assert "mempool: last known to be true 2" in message
@@ -158,7 +159,7 @@ async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
             assert aged == ("data-aged" in body), body[:300]
         shown = words(html)
         assert "The mempool may be out of date" in shown
-        assert "Last known to be true 2" in shown
+        assert "as of 2" in shown
         assert "Mempool as of just now" not in shown
         assert "Mempool as of 2" in shown
         assert 'data-server="stale"' in html
@@ -248,7 +249,7 @@ async def test_a_first_start_without_the_node(bare: Any, writer: Any, reason: st
     await until(lambda: bare.site.state.snapshot.services)
     async with aiohttp.ClientSession(bare.url) as http:
         await absent(http, reason)
-        async with http.get("/readyz") as response:
+        async with http.get(f"{bare.admin}/readyz") as response:
             assert response.status == 503
             assert reason in (await response.json())["error"]["message"]
 
@@ -260,7 +261,10 @@ async def test_a_node_that_relays_no_transactions(site: Any, writer: Any, http: 
     await absent(http, NOT_SYNCED)
     async with http.get("/api/v1/overview") as response:
         assert response.status == 200
-        assert (await response.json())["chain"]["height"] == 954_210
+        found = await response.json()
+        assert found["chain"]["height"] == 954_210
+        assert found["as_of"] == state.snapshot.truth["chain"].true_ms // 1000
+        assert "Age" in response.headers
     [notice] = state.notices
     assert NOT_SYNCED in notice.text
     # Another node took over that has a mempool: the views are the same bytes as before.
@@ -275,9 +279,11 @@ async def test_fees_that_nobody_confirmed_for_ten_minutes(site: Any, writer: Any
     await writer.mempool(precise())
     await until(lambda: state.snapshot.mempool.count == 3)
     for age, status in ((590, 200), (605, 503)):
-        state._witnesses["mempool"].__init__()
+        state._witnesses["mempool"] = Witness()
         await writer.confirm("mempool", age=age)
         await until(lambda: age <= (state.age(("mempool",)) or 0) < age + 10)  # noqa: B023 - awaited at once
+        told = state.changes["status"]
+        await until(lambda: state.changes["status"] > told)  # noqa: B023 - documents were told
         for path in FEES:
             async with http.get(path) as response:
                 assert response.status == status, path
@@ -317,6 +323,20 @@ async def test_decimals_where_a_person_sees_them_and_integers_where_the_original
         assert "The next block will not be full: the minimum is enough" in shown
 
 
+async def test_repairs_and_resyncs_are_counted_on_the_status_page(
+    site: Any, writer: Any, http: aiohttp.ClientSession
+) -> None:
+    """Whatever a heartbeat counts stands there, with its name as a label."""
+    await writer.health(health("chain-ingest", repairs=3, resyncs_served=1_204), health("mempool", resyncs=17))
+    await until(lambda: site.site.state.snapshot.active("mempool").details.get("resyncs") == 17)
+    shown = words(await text(http, "/status"))
+    for expected in ("Repairs 3", "Resyncs served 1,204", "Resyncs 17"):
+        assert expected in shown
+    async with http.get("/api/v1/status") as response:
+        details = {one["service"]: one["details"] for one in (await response.json())["services"]}
+    assert details["mempool"]["resyncs"] == 17
+
+
 async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) -> None:
     """What Redis refuses at one key is that key's trouble: each part says its own, the rest goes on."""
     await writer.chain()
@@ -345,7 +365,7 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
             assert "Dead letters of chainnot known" in shown
             assert f"{writer.keys.history_views}: WRONGTYPE" in shown
             assert f"{writer.keys.confirmed('chain')}: WRONGTYPE" in shown
-            async with http.get("/api/v1/status") as response:
+            async with http.get(f"{running.admin}/api/v1/status") as response:
                 found = await response.json()
             assert found["redis"]["eviction"] == "allkeys-lru"
             assert found["dead_letters"] == {"chain": None, "mempool": 0}

@@ -33,7 +33,7 @@ def overview(s: Snapshot, now: float) -> Answer:
     if s.empty:
         return error(503, "not_available", _why(s), retry_after=RETRY_AFTER)
     nearest = s.halving.upcoming[0] if s.halving and s.halving.upcoming else None
-    moments = [s.truth["chain"].true_ms] * (s.tip is not None) + [s.truth["mempool"].true_ms] * (s.mempool is not None)
+    moments = [s.truth[domain].true_ms for domain in s.shown]
     known = [moment for moment in moments if moment is not None]
     return document(
         {

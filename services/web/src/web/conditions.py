@@ -72,8 +72,7 @@ def notices(snapshot: Snapshot, now: float) -> tuple[Notice, ...]:
 
 def aged(snapshot: Snapshot, now: float) -> tuple[Domain, ...]:
     """Domains whose figures are there, but older than expected."""
-    there: dict[Domain, object] = {"chain": snapshot.tip, "mempool": snapshot.mempool}
-    return tuple(domain for domain in DOMAINS if there[domain] is not None and snapshot.truth[domain].stale(now))
+    return tuple(domain for domain in snapshot.shown if snapshot.truth[domain].stale(now))
 
 
 def _aged(snapshot: Snapshot, now: float) -> list[Notice]:
@@ -85,9 +84,9 @@ def _aged(snapshot: Snapshot, now: float) -> list[Notice]:
     names = " and ".join(_NAMES[domain] for domain in domains)
     title = f"{names[:1].upper()}{names[1:]} may be out of date"
     if len(known) < len(moments):
-        text = "It is not known when the figures below were last what the node has. "
+        text = "It is not known when the figures below were last what the node has: "
         return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)))]
-    text = "The figures below are the last ones that the node confirmed. "
+    text = "The figures below are the last ones that the node confirmed: "
     return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)), min(known) / 1000)]
 
 
@@ -104,7 +103,7 @@ def trouble_of_node(snapshot: Snapshot, now: float) -> str:
         return health.reason
     if health.state == "starting":
         return f"chain-ingest is starting{_progress(health)}"
-    return f"The node has confirmed nothing for more than {STALE:g} s, or a service is behind"
+    return f"the node has confirmed nothing for more than {STALE:g} s, or a service is behind"
 
 
 def pulse(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Desk:
         yield "/live", self.live.handle
         yield "/api/v1/status", self._document(self._status).handle
         yield "/api/v1/events", self._events.handle
+        yield "/readyz", self._readiness
         yield "/metrics", self._metrics
 
     def _page(self, page: Page) -> Callable[[], Answer]:
@@ -52,6 +53,10 @@ class Desk:
 
     def _status(self) -> Answer:
         return private(api.status(self._state.snapshot, self._state.notices, self._state.now))
+
+    async def _readiness(self, request: web.Request) -> web.StreamResponse:
+        state = self._state
+        return private(api.readiness(state.snapshot, state.now, self._pages.broken())).response(request)
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         return private(self._telemetry.answer()).response(request)

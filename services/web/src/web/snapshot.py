@@ -126,9 +126,15 @@ class Snapshot:
         return view
 
     @property
+    def shown(self) -> tuple[Domain, ...]:
+        """The domains whose figures are there."""
+        there = {"chain": self.tip is not None, "mempool": self.mempool is not None}
+        return tuple(domain for domain in DOMAINS if there[domain])
+
+    @property
     def empty(self) -> bool:
         """No fold has written anything yet."""
-        return self.tip is None and self.mempool is None
+        return not self.shown
 
     def active(self, service: str) -> Health | None:
         """The instance of a service that does its work: not a standby, and the one heard of last."""

@@ -64,8 +64,9 @@ class State:
         return self.clock.now_ms / 1000
 
     def age(self, domains: Iterable[Domain]) -> float | None:
-        """Seconds since all of these domains' figures were last known to be true; None where that is not known."""
-        ages = [self.snapshot.truth[domain].age(self.now) for domain in domains]
+        """Seconds since what there is of these domains was last known to be true; None where that is not known."""
+        shown = self.snapshot.shown
+        ages = [self.snapshot.truth[domain].age(self.now) for domain in domains if domain in shown]
         known = [age for age in ages if age is not None]
         return max(known, default=None) if len(known) == len(ages) else None
 
@@ -195,7 +196,7 @@ class State:
 
     async def _read_views(self, due: set[Part], changed: set[Part]) -> set[Part]:
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.execute_command("TIME")
+        pipeline.execute_command("TIME")  # not `time`: a cluster's pipeline refuses that
         for domain in DOMAINS:
             pipeline.hgetall(self._keys.confirmed(domain))
         for part, key in self._keys_of_views.items():

@@ -36,8 +36,8 @@ async def take(redis: Any, keys: Keys) -> Survey:
     letters = {domain: keys.dead(domain) for domain in DOMAINS}
     pipeline = redis.pipeline(transaction=False)
     pipeline.hgetall(keys.health)
-    pipeline.info("server")
-    pipeline.info("memory")
+    pipeline.execute_command("INFO", "server")  # not `info`: a cluster's pipeline refuses that, and one node will do
+    pipeline.execute_command("INFO", "memory")
     for key in letters.values():
         pipeline.xlen(key)
     for key in streams.values():

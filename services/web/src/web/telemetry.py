@@ -40,9 +40,9 @@ class _Web(Collector):
         requests.add_metric(["/api/v1 (series)"], answered)
         renders.add_metric(["/api/v1 (series)"], made)
         clients = GaugeMetricFamily("web_push_clients", "Push connections open", labels=["kind"])
-        counts: dict[str, int] = {}
+        counts = {"events": 0, "pages": 0}
         for kind, audience in self._audiences():
-            counts[kind] = counts.get(kind, 0) + len(audience.clients)
+            counts[kind] += len(audience.clients)
         for kind, count in counts.items():
             clients.add_metric([kind], count)
         changes = CounterMetricFamily("web_state_changes", "Changes of the state that were seen", labels=["part"])

@@ -65,6 +65,7 @@ function form(value, unit) {
     if (value && Math.abs(value) < 0.01) return [fixed(value * COIN, 0), "sat"];
     return [trimmed(significant(value, 4)), unit];
   }
+  if (unit === "sat/vB" && value > 0 && value < 0.1) return [tiny(value), unit];
   if (unit === "sat/vB") return [trimmed(fixed(value, value < 10 ? 2 : value < 100 ? 1 : 0)), unit];
   if (unit === "%") return [fixed(value, 2), unit];
   return [trimmed(significant(value)), unit];
