@@ -161,14 +161,15 @@ async def test_it_waits_while_a_group_lags(
         for number in range(start, min(start + 1_000, limit + 1)):
             pipeline.xadd(stream, {"number": number})
         await pipeline.execute()
-    await connected.xgroup_create(stream, "quick", id="$")
-    await connected.xgroup_create(stream, "slow", id="0-0", entries_read=0)
+    await connected.xgroup_create(stream, "chain-metrics", id="$")
+    await connected.xgroup_create(stream, "somebody's tool", id="0-0", entries_read=0)  # nothing to wait for
+    await connected.xgroup_create(stream, "mempool", id="0-0", entries_read=0)
     async with running(server.url, run, "backfill", **env) as it:
         reason = await until(paused(it), 10, "it says why it waits")
-        assert reason == f"slow is {limit + 1} entries behind on {stream}"
+        assert reason == f"mempool is {limit + 1} entries behind on {stream}"
         assert it.health.state == "ok"
         assert not await connected.exists(KEYS.backfill)
-        await connected.xreadgroup("slow", "consumer", {stream: ">"}, count=1)  # one less: as far as it may lag
+        await connected.xreadgroup("mempool", "consumer", {stream: ">"}, count=1)  # one less: as far as it may lag
         await history.finish()
         assert it.health.details["paused"] is None
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from typing import Annotated, get_args, get_origin
+
+import msgspec
 
 from shared.events import backfill, blocks, derived, mempool, ops
+from shared.events import base as events_base
 from shared.events.base import Event
 
 _HEAD = """\
@@ -14,13 +18,23 @@ _HEAD = """\
 
 A stream entry has the fields `type`, `v` (schema version), `seq` and `data` (JSON). `seq` counts the entries of one
 stream from 1 without a hole: a reader that sees a jump has missed something. Readers tolerate unknown types and
-fields. Amounts are integers in satoshi, sizes in virtual bytes or weight units, times in Unix seconds unless the name
-ends in `_ms`, hashes and txids lower-case hex in RPC order. `net` is main, test, testnet4, signet or regtest.
+fields. `v` rises where a field's meaning changes, not where a field is added: a service that meets a higher `v` than it
+knows neither guesses nor skips, but waits at that entry until it is updated, and says so.
+
+Amounts are integers in satoshi, sizes in virtual bytes or weight units, times in Unix seconds unless the name ends in
+`_ms`, hashes and txids lower-case hex in RPC order. `net` is main, test, testnet4, signet or regtest.
 
 Read them with `XREAD` from an id of your own, or over HTTP as Server-Sent Events ([http.md](http.md)). Do not join the
 services' consumer groups. How long entries stay is said in `shared/src/shared/keys.py`.
 
 This page is made from the types in `shared/src/shared/events` by `make docs`.
+
+## Ranges
+An entry with a number or a text outside these goes to the dead letters.
+
+| type | |
+|---|---|
+{ranges}
 """
 
 _STREAMS: list[tuple[str, str, list[type[Event]]]] = [
@@ -60,6 +74,23 @@ _STREAMS: list[tuple[str, str, list[type[Event]]]] = [
 _FIELD = re.compile(r"^    (\w+): (.+?)(?: = .+?)?(?:  # (.*))?$", re.MULTILINE)
 
 
+def _range(base: type, meta: msgspec.Meta) -> str:
+    if base is str:
+        least, most = meta.min_length or 0, meta.max_length
+        return f"text of {least} characters" if least == most else f"text of {least} to {most} characters"
+    if base is int:
+        return f"whole number from {meta.ge} to {meta.le}"
+    if base is float:
+        return f"number from {meta.ge:g} to {meta.le:g}"
+    [item] = get_args(base)
+    return f"list of {meta.min_length}, each a {_range(*get_args(item))}"
+
+
+def _ranges() -> str:
+    found = [(name, get_args(alias)) for name, alias in vars(events_base).items() if get_origin(alias) is Annotated]
+    return "\n".join(f"| `{name}` | {_range(*arguments)} |" for name, arguments in found)
+
+
 def _event(kind: type[Event]) -> str:
     paragraphs = (inspect.getdoc(kind) or "").split("\n\n")
     source = inspect.getsource(kind.__mro__[1] if kind.__mro__[1] is ops.OpsEvent else kind)
@@ -74,7 +105,7 @@ def _event(kind: type[Event]) -> str:
 
 def render() -> str:
     """The whole page."""
-    parts = [_HEAD]
+    parts = [_HEAD.replace("{ranges}", _ranges())]
     for stream, owner, kinds in _STREAMS:
         parts.append(f"## `{stream}`\nPublished by {owner}.\n")
         parts += [_event(kind) for kind in kinds]

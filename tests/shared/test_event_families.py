@@ -46,7 +46,6 @@ EVENTS = sorted(
     key=lambda pair: pair[1].TYPE,
 )
 
-text = st.text(max_size=80)
 number = st.integers(min_value=-(2**63), max_value=2**64 - 1)
 
 
@@ -54,12 +53,12 @@ def values(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
     """Any value of a field's type."""
     kind = msgspec.inspect.type_info(kind) if not isinstance(kind, msgspec.inspect.Type) else kind
     match kind:
-        case msgspec.inspect.IntType():
-            return number
-        case msgspec.inspect.FloatType():
-            return st.floats(allow_nan=False, allow_infinity=False)
-        case msgspec.inspect.StrType():
-            return text
+        case msgspec.inspect.IntType(ge=least, le=most):
+            return number if least is None else st.integers(min_value=least, max_value=most)
+        case msgspec.inspect.FloatType(ge=lowest, le=highest):
+            return st.floats(lowest, highest, allow_nan=False, allow_infinity=False)
+        case msgspec.inspect.StrType(min_length=shortest, max_length=longest):
+            return st.text(min_size=shortest or 0, max_size=longest or 80)
         case msgspec.inspect.BoolType():
             return st.booleans()
         case msgspec.inspect.NoneType():
@@ -68,8 +67,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one for each
             return st.sampled_from(allowed)
         case msgspec.inspect.UnionType(types=kinds):
             return st.one_of([values(one) for one in kinds])
-        case msgspec.inspect.ListType(item_type=item):
-            return st.lists(values(item), max_size=5)
+        case msgspec.inspect.ListType(item_type=item, min_length=fewest):
+            return st.lists(values(item), min_size=fewest or 0, max_size=5)
         case msgspec.inspect.TupleType(item_types=items):
             return st.tuples(*(values(item) for item in items))
         case msgspec.inspect.StructType(cls=struct):

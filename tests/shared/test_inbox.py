@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
-from shared.consumer import Consumer
 from shared.errors import Fenced
-from shared.events.base import Event, entry_fields
-from shared.service import Service
 from support.ledger import (
-    FAMILY,
     KEYS,
     POISON,
-    SOURCE,
+    WITH_INBOX,
     Begun,
-    Counted,
     Ledger,
     counted,
+    fold,
     folded,
     producer,
     running,
+    send,
     total,
 )
 from support.stack import until
-
-WITH_INBOX = replace(SOURCE, inbox=KEYS.backfill, inbox_family=FAMILY)
 
 
 @pytest.fixture(autouse=True)
 def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis, "BLOCK_MS", 50)
-
-
-def fold(ledger: Ledger) -> Callable[[Service], Awaitable[None]]:
-    async def run(it: Service) -> None:
-        await Consumer(it, WITH_INBOX, ledger).run()
-
-    return run
-
-
-async def send(client: redis.Client, numbers: list[int]) -> None:
-    for number in numbers:
-        await client.xadd(KEYS.backfill, dict(_pairs(Counted(number=number))))
-
-
-def _pairs(event: Event) -> list[tuple[bytes, bytes]]:
-    flat = list(entry_fields(event, 0))
-    return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 async def holds(client: redis.Client, numbers: list[int]) -> None:
@@ -75,7 +51,7 @@ async def test_both_inputs_are_folded_and_the_inbox_is_emptied(
     writer = await producer(each_client)
     await send(each_client, [1_000, 1_001])
     await writer.publish([Begun(), *counted([1, 2])])
-    async with running(each_server.url, fold(Ledger())):
+    async with running(each_server.url, fold(Ledger(), WITH_INBOX)):
         await holds(each_client, [1, 2, 1_000, 1_001])
         await writer.publish(counted([3]))
         await send(each_client, [1_002])
@@ -89,7 +65,7 @@ async def test_what_was_delivered_but_not_committed_comes_again(
     """The commit fails on its way, as by a kill: the entry is delivered to the next run, and counts once."""
     writer = await producer(each_client)
     await writer.publish([Begun(), *counted([1])])
-    async with running(each_server.url, fold(Ledger())):
+    async with running(each_server.url, fold(Ledger(), WITH_INBOX)):
         await holds(each_client, [1])
     refused = asyncio.Event()
     with monkeypatch.context() as patch:
@@ -100,18 +76,18 @@ async def test_what_was_delivered_but_not_committed_comes_again(
 
         patch.setattr("shared.commit.Cursor.commit", refuse)
         await send(each_client, [7])
-        async with running(each_server.url, fold(Ledger())):
+        async with running(each_server.url, fold(Ledger(), WITH_INBOX)):
             await asyncio.wait_for(refused.wait(), 5)
     assert await folded(each_client) == [1]
     await send(each_client, [8])
-    async with running(each_server.url, fold(Ledger())):
+    async with running(each_server.url, fold(Ledger(), WITH_INBOX)):
         await holds(each_client, [1, 7, 8])
 
 
 async def test_a_poison_entry_is_put_aside_at_once(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish([Begun(), *counted([1])])
-    async with running(each_server.url, fold(Ledger())) as it:
+    async with running(each_server.url, fold(Ledger(), WITH_INBOX)) as it:
         await holds(each_client, [1])
         await send(each_client, [POISON, 2])
         await each_client.xadd(KEYS.backfill, {"type": "counted", "v": 1, "seq": 0, "data": "no JSON"})
@@ -127,7 +103,7 @@ async def test_a_poison_entry_is_put_aside_at_once(each_server: EmbeddedValkey, 
 async def test_a_deleted_inbox_is_made_again(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish([Begun(), *counted([1])])
-    async with running(each_server.url, fold(Ledger())):
+    async with running(each_server.url, fold(Ledger(), WITH_INBOX)):
         await holds(each_client, [1])
         await each_client.delete(KEYS.backfill)
         await send(each_client, [2])

@@ -6,10 +6,12 @@ import asyncio
 import os
 import random
 import signal
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -80,10 +82,7 @@ async def test_each_holder_has_a_token_of_its_own(each_client: redis.Client) -> 
     assert len(set(tokens)) == 5
 
 
-async def test_one_that_lost_the_race_does_not_get_it(
-    each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Lease, "_holder_is_gone", lambda self, held: False)
+async def test_one_that_lost_the_race_does_not_get_it(each_client: redis.Client) -> None:
     won = await asyncio.gather(*(lease(each_client).try_acquire() for _ in range(20)))
     assert sum(won) == 1
 
@@ -129,11 +128,67 @@ async def test_a_holder_elsewhere_is_replaced_when_its_lease_ends(
         assert time.monotonic() - began <= LEASE_MS / 1000 + 1
 
 
-async def test_a_process_may_take_over_from_itself(client: redis.Client) -> None:
+async def test_a_holder_gets_its_own_lease_back_at_once_and_nobody_elses(client: redis.Client) -> None:
+    """As after a loss of Redis. Another lease of the same process is somebody else."""
     first, second = lease(client), lease(client)
     assert await first.try_acquire()
-    assert await second.try_acquire()
-    assert first.token != second.token
+    before = first.token
+    assert not await second.try_acquire()
+    assert await first.try_acquire()
+    assert first.token != before  # what was sent with the old one, and may still arrive, counts no more
+    assert (await client.get(KEY)).decode() == first.token
+    assert not await second.try_acquire()
+
+
+async def test_a_host_of_the_same_name_is_another_host(
+    valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Host name, number of the namespace and process id may all be the same on two machines: the boot is not."""
+    async with holder(valkey.url) as process:
+        token = (await client.get(KEY)).decode()
+    name, boot, namespace = token.split()[0].split("/")
+    await client.set(KEY, token.replace(boot, "00000000-0000-4000-8000-000000000000"))  # its process is gone here
+    assert not await lease(client).try_acquire()
+    await client.set(KEY, token)
+    assert await lease(client).try_acquire()
+    assert (name, namespace) == (socket.gethostname(), os.readlink("/proc/self/ns/pid"))
+    assert str(process.pid) == token.split()[1]
+
+
+async def test_a_process_that_was_given_the_holders_id_is_not_the_holder(
+    valkey: EmbeddedValkey, client: redis.Client
+) -> None:
+    """As where a container starts again: process 1 it was, and process 1 it is."""
+    async with holder(valkey.url):
+        token = (await client.get(KEY)).decode().split()
+        assert token[2].isdecimal()
+        assert not await lease(client).try_acquire()
+        earlier = [*token[:2], str(int(token[2]) - 1), *token[3:]]
+        await client.set(KEY, " ".join(earlier))
+        assert await lease(client).try_acquire()
+
+
+@contextmanager
+def killed_and_not_collected(url: str) -> Iterator[None]:
+    """A holder that is dead, but whose parent has not asked for its end yet."""
+    process = subprocess.Popen([sys.executable, "-c", _HOLD, url], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def test_a_killed_holder_that_nobody_has_collected_yet_is_gone(
+    valkey: EmbeddedValkey, client: redis.Client
+) -> None:
+    with killed_and_not_collected(valkey.url):
+        assert await client.get(KEY)
+        assert await lease(client).try_acquire()
 
 
 @pytest.mark.parametrize("held", ["", "nonsense", "host pid 1", f"{os.getpid()}"])
@@ -259,3 +314,4 @@ async def test_the_work_ends_wherever_it_stands_when_it_is_cancelled(
             await asyncio.sleep(0)
         await asyncio.wait_for(end(holding), 5)
         assert len(asyncio.all_tasks()) == 1
+        await it.release()

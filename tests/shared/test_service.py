@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ import msgspec
 import pytest
 import structlog
 
-from local_run import child
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
 from shared import redis
@@ -28,43 +24,11 @@ from shared.logging import Trouble, chain
 from shared.service import STOP_SECONDS, HealthReport
 from shared.views import Health
 from support.ledger import service
+from support.processes import Process, ended, started
 from support.stack import until
 
 KEYS = Keys("regtest")
 SECRET = "correct-horse-battery"  # noqa: S105 - must show nowhere
-
-
-class Process:
-    """`python -m MODULE` with only these variables."""
-
-    def __init__(self, module: str, log: Path, env: dict[str, str]) -> None:
-        self.module = module
-        self.path = log
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
-        self.env = {**kept, "BITCOIN_NETWORK": "regtest", "ENV_DIR": str(log.parent / "no-env"), **env}
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> asyncio.subprocess.Process:
-        with self.path.open("ab") as output:
-            self.process = await child.start([sys.executable, "-m", self.module], env=self.env, output=output)
-        return self.process
-
-    @property
-    def log(self) -> str:
-        return self.path.read_text() if self.path.exists() else ""
-
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
-
-
-@asynccontextmanager
-async def started(module: str, log: Path, **env: str) -> AsyncIterator[Process]:
-    it = Process(module, log, env)
-    process = await it.start()
-    try:
-        yield it
-    finally:
-        await child.kill(process)
 
 
 async def health(client: redis.Client, instance: str) -> Health | None:
@@ -84,11 +48,6 @@ async def active(client: redis.Client, it: Process) -> bool:
     """Whether this process holds the lease of its fold."""
     held: bytes | None = await client.get(KEYS.lease("mempool", "mempool"))
     return held is not None and it.process is not None and held.split()[1] == str(it.process.pid).encode()
-
-
-async def ended(it: Process, limit: float) -> int:
-    assert it.process is not None
-    return await asyncio.wait_for(it.process.wait(), limit)
 
 
 # --- start -------------------------------------------------------------------------------------------------

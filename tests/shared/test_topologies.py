@@ -12,6 +12,7 @@ import pytest_asyncio
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.bus import Announcer
+from shared.clock import RedisClock
 from shared.errors import Fenced
 from shared.events.ops import GapDetected
 from shared.keys import Keys
@@ -85,7 +86,7 @@ async def test_a_cluster_is_published_to_and_folded_from(cluster: Cluster) -> No
             await client.delete(KEYS.blocks)
             await writer.publish([Begun(), *counted([1])])
             await reaches(client, [1])
-        assert await Announcer(client, KEYS.ops, "ledger", "ledger-0").say(GapDetected, "x")
+        assert await Announcer(client, KEYS.ops, "ledger", "ledger-0", RedisClock()).say(GapDetected, "x")
     finally:
         await client.aclose()
 

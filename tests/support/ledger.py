@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from shared.bus import Producer
 from shared.clock import Moment
 from shared.consumer import Consumer
 from shared.errors import StreamGap
-from shared.events.base import Event, Family
+from shared.events.base import Event, Family, entry_fields
 from shared.fold import Changes, Source
 from shared.keys import Keys
 from shared.lease import Lease
@@ -27,6 +28,8 @@ KEYS = Keys("regtest")
 
 class Begun(Event, frozen=True, kw_only=True, gc=False):
     TYPE: ClassVar[str] = "begun"
+
+    upon: str = "anything"  # what it can be applied to: "nothing" or "no gap" (an empty ledger alone), "never"
 
 
 class Counted(Event, frozen=True, kw_only=True, gc=False):
@@ -54,8 +57,12 @@ SOURCE = Source(
     beginning=b"begun",
 )
 
+WITH_INBOX = replace(SOURCE, inbox=KEYS.backfill, inbox_family=FAMILY)
+
 POISON = -666
 CONTRADICTION = -667
+UNWRITABLE = -668
+UNPACKABLE = -669
 
 
 class Ledger:
@@ -66,6 +73,8 @@ class Ledger:
         self._new: list[int] = []
         self._anew = False
         self.restores = 0
+        self.resets = 0
+        self.broken = ""  # why nothing can be written, whatever comes
 
     async def restore(self, client: redis.Client) -> None:
         self.restores += 1
@@ -74,6 +83,7 @@ class Ledger:
 
     def reset(self) -> None:
         self.numbers, self._new, self._anew = [], [], False
+        self.resets += 1
 
     def apply(self, event: Event) -> None:
         match event:
@@ -84,7 +94,11 @@ class Ledger:
             case Counted(number=number):
                 self.numbers.append(number)
                 self._new.append(number)
-            case Begun():
+            case Begun(upon=upon):
+                if upon == "never" or (upon == "nothing" and self.numbers):
+                    raise ValueError("a beginning that does not fit")
+                if upon == "no gap" and self.numbers:
+                    raise StreamGap("a beginning that contradicts the state")
                 self.reset()
                 self._anew = True
 
@@ -93,7 +107,13 @@ class Ledger:
         if self._anew:
             changes.commands.add("DEL", KEYS.chain_state)
             changes.commands.add("DEL", KEYS.chain_views)
+        if self.broken:
+            raise ArithmeticError(self.broken)
         for number in self._new:
+            if number == UNWRITABLE:
+                raise OverflowError("a number that no record holds")
+            if number == UNPACKABLE:
+                changes.commands.add("HSET", KEYS.chain_views, "x", None)  # type: ignore[arg-type]  # on purpose
             changes.commands.add("RPUSH", KEYS.chain_state, number)
             changes.commands.add("HINCRBY", KEYS.chain_views, "sum", number)
             changes.events.append(Noted(total=number))
@@ -128,21 +148,29 @@ async def running(
         await it.close()
 
 
-def fold(ledger: Ledger) -> Callable[[Service], Awaitable[None]]:
+def fold(ledger: Ledger, source: Source = SOURCE) -> Callable[[Service], Awaitable[None]]:
     """A `run` that folds the ledger's stream."""
 
     async def run(it: Service) -> None:
-        await Consumer(it, SOURCE, ledger).run()
+        await Consumer(it, source, ledger).run()
 
     return run
 
 
+async def send(client: redis.Client, numbers: list[int]) -> None:
+    """Put numbers into the inbox."""
+    for number in numbers:
+        flat = list(entry_fields(Counted(number=number), 0))
+        await client.xadd(KEYS.backfill, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
 async def producer(client: redis.Client) -> Producer:
-    """The producer of the ledger's stream, with its lease, loaded."""
+    """The producer of the ledger's stream, loaded; it takes the lease from whoever has it."""
     lease = Lease(client, KEYS.lease("chain", "writer"), KEYS.fence("chain", "writer"))
     for _ in range(100):
+        await client.delete(lease.key)
         if await lease.try_acquire():
-            break  # else somebody else took it between our look and our grasp
+            break  # else somebody else took it between our deletion and our grasp
     else:
         raise AssertionError("the lease is never ours")
     made = Producer(client, lease, KEYS.blocks, KEYS.chain_producer, KEYS.confirmed("chain"))

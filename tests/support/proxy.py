@@ -1,4 +1,4 @@
-"""A TCP proxy that loses replies: it hands a request on, and cuts the connection instead of answering.
+"""A TCP proxy that loses replies or rewrites them. To lose one, it hands the request on and cuts the connection.
 
 To be used against Redis, whose clients here send one request at a time on a connection.
 """
@@ -17,6 +17,7 @@ class LossyProxy:
 
     def __init__(self, port: int, loses: Callable[[bytes], bool] = lambda request: False) -> None:
         self.loses = loses
+        self.rewrites: Callable[[bytes], bytes] = lambda answer: answer
         self.lost = 0
         self._upstream = port
         self._server: asyncio.Server | None = None
@@ -105,7 +106,7 @@ class LossyProxy:
                     self.lost += 1
                     break
                 request.clear()
-                to.write(piece)
+                to.write(self.rewrites(piece))
                 await to.drain()
         for end in ends:
             end.close()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from redis.exceptions import RedisError, ResponseError
+import structlog
+from redis.exceptions import ResponseError
 
+from shared.clock import RedisClock
 from shared.commit import Commands, Cursor
 from shared.events.base import Event, entry_fields
 from shared.events.ops import OpsEvent
-from shared.keys import OPS_KEEP
+from shared.keys import FOLDS, OPS_KEEP
 from shared.lease import Lease
-from shared.redis import LOST, Client
+from shared.redis import TROUBLE, Client
+
+_STRANGERS: Final = 100
+"""Groups that are not ours, told about at most."""
 
 PUBLISH_AT_ONCE: Final = 1_000
 """Events that one commit carries at most."""
@@ -50,6 +54,8 @@ class Producer:
         self._cursor = Cursor(client, cursor_key)
         self._confirmed_key = confirmed_key
         self._confirm = client.register_script(_CONFIRM)
+        self._strangers: set[str] = set()  # groups that were told about
+        self._log: Any = structlog.get_logger()
 
     @property
     def seq(self) -> int:
@@ -63,7 +69,7 @@ class Producer:
     async def publish(self, events: Sequence[Event], commands: Commands | None = None) -> None:
         """Append the events and carry out the commands, all of it once or none.
 
-        At most PUBLISH_AT_ONCE events. Raises Fenced when another producer took over.
+        At most PUBLISH_AT_ONCE events; none is allowed too. Raises Fenced when another producer took over.
         """
         if len(events) > PUBLISH_AT_ONCE:
             raise ValueError(f"{len(events)} events at once: expected at most {PUBLISH_AT_ONCE}")
@@ -72,8 +78,6 @@ class Producer:
         for event in events:
             seq += 1
             together.add("XADD", self.stream, "*", *entry_fields(event, seq))
-        if not events:  # the cursor must move, or a repetition could not be told from the first time
-            raise ValueError("nothing to publish")
         await self._cursor.commit(self._lease.key, self._lease.token, str(seq), together)
 
     async def confirm(self, node: str, incomplete: str = "") -> None:
@@ -86,28 +90,40 @@ class Producer:
         await self._confirm(keys=keys, args=[self._lease.token, self.seq, node, incomplete])
 
     async def trim(self, keep: int, cap: int) -> int:
-        """Cut what every group has acknowledged, but keep the newest `keep`; returns unread entries cut (0 is healthy).
+        """Cut what every fold has acknowledged, but keep the newest `keep`; returns unread entries cut (0 is healthy).
 
-        Entries that a group has not read are kept up to `cap` in all: beyond it they are lost, and the fold that
-        missed them notices by `seq` and asks for a resynchronisation.
+        Entries that a fold has not read are kept up to `cap` in all: beyond it they are lost, and the fold that
+        missed them notices by `seq` and asks for a resynchronisation. A group that is nobody's of ours is told about,
+        and not waited for.
         """
         unread = 0
         try:
             groups = await self._client.xinfo_groups(self.stream)
-        except ResponseError:  # no such stream yet
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
             return 0
         for group in groups:
-            lag = group["lag"]
+            name, lag = group["name"].decode(errors="replace"), group["lag"]
+            if name not in FOLDS:
+                self._tell_of(name)
+                continue
             unread = max(unread, (cap if lag is None else int(lag)) + int(group["pending"]))
         await self._client.xtrim(self.stream, maxlen=min(max(keep, unread), cap), approximate=True)
         return max(0, unread - cap)
+
+    def _tell_of(self, stranger: str) -> None:
+        if stranger not in self._strangers and len(self._strangers) < _STRANGERS:
+            self._strangers.add(stranger)
+            self._log.warning("unknown_group", stream=self.stream, group=stranger, unread_entries="not kept for it")
 
 
 class Announcer:
     """Says on the operators' stream what happens to this service. Best effort: never retried, never in the way."""
 
-    def __init__(self, client: Client, stream: str, service: str, instance: str) -> None:
+    def __init__(self, client: Client, stream: str, service: str, instance: str, time: RedisClock) -> None:
         self._client = client
+        self._time = time
         self._stream = stream
         self._service = service
         self._instance = instance
@@ -115,9 +131,9 @@ class Announcer:
 
     async def say(self, kind: type[OpsEvent], detail: str) -> bool:
         """Publish one operational event; False where Redis could not be reached, or refused it."""
-        event = kind(service=self._service, instance=self._instance, detail=detail, time_ms=int(time.time() * 1000))
+        event = kind(service=self._service, instance=self._instance, detail=detail, time_ms=self._time.now_ms)
         try:
             await self._script(keys=[self._stream], args=[OPS_KEEP, *event.fields()])
-        except (*LOST, RedisError):
+        except TROUBLE:
             return False
         return True

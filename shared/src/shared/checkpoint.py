@@ -15,10 +15,11 @@ class Position:
 
     @classmethod
     def parse(cls, cursor: str) -> Position:
-        """Read the cursor as it is stored; an empty one is the beginning."""
+        """Read the cursor as it is stored; an empty one is the beginning. Raises ValueError where it is none."""
         if not cursor:
             return cls()
         entry, seq, derived_seq = cursor.split(" ")
+        _order(entry)
         return cls(entry, int(seq), int(derived_seq))
 
     def __str__(self) -> str:

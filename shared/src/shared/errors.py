@@ -6,6 +6,7 @@ DashboardError
 ├── Fenced                 another replica holds the lease, or the state moved on without us
 ├── StreamGap              entries of an input stream are gone: the state must be rebuilt from the node
 ├── BadEntry               a stream entry does not decode as the event that it says it is
+│   └── TooNew             it is of a version that this build does not know yet
 └── RpcError               a call to the node failed
     ├── RpcUnreachable     no connection, or no answer within the limit
     ├── RpcUnauthorized    401: user, password or cookie are wrong
@@ -39,6 +40,10 @@ class StreamGap(DashboardError):
 
 class BadEntry(DashboardError):
     """A stream entry's data does not match the type that it names."""
+
+
+class TooNew(BadEntry):
+    """A stream entry is of a newer version than this build knows: it waits until the service is updated."""
 
 
 class RpcError(DashboardError):

@@ -35,7 +35,7 @@ class Inbox:
 
     def decode(self, fields: dict[bytes, bytes]) -> Event | None:
         """The event; None where this version does not know its type. Raises BadEntry."""
-        return self._family.decode(fields[b"type"], fields[b"data"])
+        return self._family.decode(fields[b"type"], fields[b"data"], fields.get(b"v", b"1"))
 
     def done(self, commands: Commands, entries: Sequence[bytes]) -> None:
         """Commands that take these entries out."""

@@ -17,6 +17,9 @@ STREAM_CAP = 500_000
 BLOCKS_KEEP = 2_016
 """As STREAM_KEEP, for blocks, whose entries are some 5 kB each."""
 
+FOLDS = frozenset({"chain-metrics", "chain-history", "mempool"})
+"""Services that read a stream through a group of their name: what they have not read is kept for them."""
+
 OPS_KEEP = 2_000
 """Operational events kept."""
 
@@ -87,7 +90,7 @@ class Keys:
 
     @property
     def chain_producer(self) -> str:
-        """Hash of chain-ingest: `cursor` (sequence of the last entry), `base` (height of the first block published)."""
+        """Hash of chain-ingest: `cursor` (sequence of the last entry), `commits`, `base` (height of the first)."""
         return self._key("chain", "producer")
 
     @property
@@ -104,7 +107,7 @@ class Keys:
 
     @property
     def chain_checkpoint(self) -> str:
-        """Hash of chain-metrics: `cursor` (entry id and sequence of the last entry folded)."""
+        """Hash of chain-metrics: `cursor` (entry id and sequence of the last entry folded), `commits`."""
         return self._key("chain", "checkpoint")
 
     @property
@@ -126,7 +129,7 @@ class Keys:
 
     @property
     def history_checkpoint(self) -> str:
-        """Hash of chain-history: `cursor` (entry id and sequence of the last entry of `blocks` folded)."""
+        """Hash of chain-history: `cursor` (entry id and sequence of the last entry of `blocks` folded), `commits`."""
         return self._key("chain", "history-checkpoint")
 
     @property
@@ -177,7 +180,7 @@ class Keys:
 
     @property
     def mempool_producer(self) -> str:
-        """Hash of chain-ingest: `cursor` (sequence of the last entry), `block` (last block whose transactions left)."""
+        """Hash of chain-ingest: `cursor`, `commits`, `block` (last block whose transactions left)."""
         return self._key("mempool", "producer")
 
     @property
@@ -194,7 +197,7 @@ class Keys:
 
     @property
     def mempool_checkpoint(self) -> str:
-        """Hash of mempool: `cursor` (entry id and sequence of the last entry folded), `synced`, `flow_until`."""
+        """Hash of mempool: `cursor` (as of chain-metrics), `commits`, `synced`, `flow_until`."""
         return self._key("mempool", "checkpoint")
 
     @property

@@ -45,8 +45,45 @@ LOST: Final = (
 )
 """What a lost, starting or unreachable server looks like: the command may or may not have been carried out."""
 
-TROUBLE: Final = (exceptions.RedisError, OSError, TimeoutError)
+TROUBLE: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError, TimeoutError)
 """Whatever Redis may answer or fail to answer: nothing of it ends a service; it is named, shown and waited out."""
+
+OLDEST: Final = 7
+"""Major version of Redis that has all that we use; every Valkey has it."""
+
+_SAID: Final = {
+    "MISCONF": "Redis refuses writes because it cannot save to its disk",
+    "NOREPLICAS": "Redis refuses writes because fewer replicas follow it than min-replicas-to-write demands",
+    "BUSY": "Redis is held up by a script that does not end",
+    "OOM": "Redis has no memory left (its limit is maxmemory)",
+    "LOADING": "Redis is still loading its data",
+    "READONLY": "Redis is a replica now and takes no writes",
+    "CLUSTERDOWN": "a part of the Redis cluster has no primary",
+    "TRYAGAIN": "a part of the Redis cluster is on its way to another node",
+    "MASTERDOWN": "Redis is a replica that has lost its primary",
+    "WRONGTYPE": "a key in Redis holds something else than expected; expected is that only the dashboard writes it",
+}
+"""What the first word of an error says, for a person."""
+
+_LONGEST: Final = 300
+
+
+def words(error: BaseException, url: str = "") -> str:
+    """What is wrong with Redis, in words for a person; `url` is the address in use and is masked."""
+    text = str(error)[:_LONGEST] or type(error).__name__
+    at = f" (REDIS_URL={mask_url(url)!r})" if url else ""
+    bare = text.rpartition("caused error: ")[2]  # redis-py tells which command of a pipeline it answers
+    code = getattr(error, "status_code", None) or bare.partition(" ")[0]
+    if isinstance(error, exceptions.AuthenticationError):
+        return f"Redis refuses the user or the password of REDIS_URL{at}: {text}"
+    if code == "NOPERM":
+        user = unquote(urlsplit(url).username or "default") if url else "of REDIS_URL"
+        return f"Redis gives the user {user} too few permissions: {text.removeprefix('NOPERM ')}"
+    if code in _SAID:
+        return f"{_SAID[code]}: {text.removeprefix(f'{code} ')}"
+    if isinstance(error, exceptions.ResponseError) or "max number of clients" in text:
+        return f"Redis refuses a command: {text}"
+    return f"Redis does not answer{at}: {text}"
 
 
 def connect(url: str) -> Client:
@@ -74,7 +111,7 @@ def _client(url: str, timeout: float) -> Client:
     if parts.scheme == "redis+cluster":
         nodes = [ClusterNode(host, port) for host, port in _hosts(url, 6379)]
         user, password = _credentials(url)
-        return RedisCluster(startup_nodes=nodes, username=user, password=password, retry=retry, **options)
+        return _Cluster(startup_nodes=nodes, username=user, password=password, retry=retry, **options)
     if parts.scheme == "redis+sentinel":
         service, _, database = parts.path.strip("/").partition("/")
         if not service:
@@ -83,10 +120,31 @@ def _client(url: str, timeout: float) -> Client:
         sentinel = Sentinel(_hosts(url, 26379), sentinel_kwargs={"socket_timeout": SOCKET_TIMEOUT}, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         primary: dict[str, Any] = {"db": int(database or 0), "username": user, "password": password, "retry": retry}
         return sentinel.master_for(service, redis_class=_Primary, **primary)
-    return aio.Redis.from_url(url, retry=retry, **options)
+    return _Redis.from_url(url, retry=retry, **options)
 
 
-class _Primary(aio.Redis):
+class _Telling:
+    """A client whose errors name the key that holds something else than the command expects: Redis does not."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().execute_command(*args, **options)  # type: ignore[misc]  # of the client beside us
+        except exceptions.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE Operation"):
+                raise
+            said = b" ".join(part if isinstance(part, bytes) else str(part).encode() for part in args[:6])
+            raise exceptions.ResponseError(f"{error} ({said[:_LONGEST].decode(errors='replace')})") from error
+
+
+class _Redis(_Telling, aio.Redis):  # type: ignore[misc]  # redis-py's own bases disagree
+    """One server."""
+
+
+class _Cluster(_Telling, RedisCluster):  # type: ignore[misc]  # the same
+    """A cluster."""
+
+
+class _Primary(_Redis):
     """The primary that Sentinel names; closing it closes the connections to Sentinel too, which redis-py leaves."""
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
@@ -123,12 +181,36 @@ async def wait_until_up(client: Client, url: str, limit: float) -> None:
         try:
             await cast("Awaitable[bool]", client.ping())
         except exceptions.AuthenticationError as error:
-            raise ConfigError(f"REDIS_URL={mask_url(url)!r}: Redis refuses user or password: {error}") from error
-        except LOST as error:
+            raise ConfigError(words(error, url)) from error
+        except TROUBLE as error:
             if time.monotonic() >= deadline:
                 raise RedisUnavailable(
-                    f"no answer from Redis at {mask_url(url)} within {limit:g} s: {error}"
+                    f"no usable Redis at {mask_url(url)} within {limit:g} s: {words(error)}"
                 ) from error
             await asyncio.sleep(0.2)
         else:
             return
+
+
+async def check_version(client: Client, url: str) -> None:
+    """Raise ConfigError where the server is too old for us; one that does not tell its version passes."""
+    try:
+        info = await client.info("server")
+    except exceptions.ResponseError:  # the command is forbidden, or renamed
+        return
+    version = str(info.get("redis_version", ""))
+    major = version.partition(".")[0]
+    if major.isdecimal() and int(major) < OLDEST:
+        raise ConfigError(f"REDIS_URL={mask_url(url)!r}: needs Redis {OLDEST}.0 or Valkey, this is Redis {version}")
+
+
+async def eviction(client: Client) -> str:
+    """What is wrong with how the server makes room, in words for a person; empty where it is as it should be."""
+    try:
+        info = await client.info("memory")
+    except exceptions.ResponseError:
+        return ""
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if policy == "noeviction":
+        return ""
+    return f"Redis may drop keys of ours when its memory is full: maxmemory-policy is {policy}, expected noeviction"

@@ -19,7 +19,7 @@ import prometheus_client
 import structlog
 import uvloop
 
-from shared import logging, metrics, redis, settings
+from shared import clock, logging, metrics, redis, settings
 from shared.bus import Announcer
 from shared.errors import ConfigError, DashboardError
 from shared.events.ops import OpsEvent, ServiceDegraded, ServiceRecovered, ServiceStarted
@@ -29,6 +29,9 @@ from shared.tasks import end
 from shared.views import Health
 
 HEARTBEAT_SECONDS: Final = 2.0
+SURVEY_SECONDS: Final = 60.0
+"""Between two looks at how Redis is set up."""
+
 STOP_SECONDS: Final = 8.0
 """How long a service may take to finish its batch and close after a signal."""
 
@@ -87,8 +90,9 @@ class Service:
         self.log: Any = structlog.get_logger().bind(service=name)
         self.stopping = asyncio.Event()
         self.health = HealthReport()
-        self.announcer = Announcer(self.redis, self.keys.ops, name, self.instance)
-        self._started_ms = int(time.time() * 1000)
+        self.clock = clock.RedisClock()
+        self.announcer = Announcer(self.redis, self.keys.ops, name, self.instance, self.clock)
+        self._started = clock.now().steady_ms
 
     def blocking_redis(self) -> redis.Client:
         """A new client for one blocking reader; the caller closes it."""
@@ -100,7 +104,8 @@ class Service:
         await self.announcer.say(kind, detail)
 
     def beat(self) -> Health:
-        """The heartbeat as it would be written now."""
+        """The heartbeat as it would be written now; its times are by Redis' clock, for whoever compares them."""
+        now_ms = self.clock.now_ms
         return Health(
             service=self.name,
             instance=self.instance,
@@ -108,54 +113,110 @@ class Service:
             reason=self.health.reason,
             version=self.version,
             pid=os.getpid(),
-            started_ms=self._started_ms,
-            time_ms=int(time.time() * 1000),
+            started_ms=now_ms - (clock.now().steady_ms - self._started),
+            time_ms=now_ms,
             rss=resident_bytes(),
             details=self.health.details,
         )
 
     async def heartbeat(self) -> None:
-        """Write the heartbeat every HEARTBEAT_SECONDS and at each change, until cancelled."""
-        trouble = Trouble(self.log, "heartbeat")
-        said: State = "starting"
-        started = False
+        """Write the heartbeat every HEARTBEAT_SECONDS and at each change, until cancelled.
+
+        Raises ConfigError where Redis is too old.
+        """
+        heart = _Heart(self)
         while True:
             self.health.changed.clear()
             _UP.labels(self.name).set(self.health.state in {"ok", "standby"})
-            try:
-                await self.redis.hset(self.keys.health, self.instance, msgspec.json.encode(self.beat()))
-                if not started:
-                    await self._forget_old()
-                    started = await self.announcer.say(ServiceStarted, f"version {self.version}")
-                if self.health.state == "degraded" and said != "degraded":
-                    await self.say(ServiceDegraded, self.health.reason)
-                elif said == "degraded" and self.health.state != "degraded":
-                    await self.say(ServiceRecovered, self.health.state)
-                said = self.health.state
-                trouble.ended()
-            except redis.LOST as error:
-                trouble.failed(error)
+            await heart.beat()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.health.changed.wait(), HEARTBEAT_SECONDS)
                 await asyncio.sleep(0.1)  # a flapping state must not become a busy loop
 
+    async def close(self) -> None:
+        """Say goodbye and close the connection."""
+        with contextlib.suppress(*redis.TROUBLE):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self.redis.hdel(self.keys.health, self.instance)
+        await self.redis.aclose()
+
+
+class _Heart:
+    """What goes with a heartbeat: the clocks, how Redis is set up, and what is announced."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._trouble = Trouble(service.log, "heartbeat")
+        self._clock_trouble = Trouble(service.log, "clock")
+        self._eviction_trouble = Trouble(service.log, "redis_setup")
+        self._said: State = "starting"
+        self._started = False
+        self._surveyed_at = float("-inf")
+
+    async def beat(self) -> None:
+        """One beat; what Redis refuses is named and tried again at the next."""
+        service = self._service
+        try:
+            await service.clock.ask(service.redis)
+            self._compare_clocks()
+            await self._survey()
+            await service.redis.hset(service.keys.health, service.instance, msgspec.json.encode(service.beat()))
+            await self._announce()
+        except redis.TROUBLE as error:
+            self._trouble.failed(redis.words(error, service.redis_url))
+        else:
+            self._trouble.ended()
+
+    def _compare_clocks(self) -> None:
+        """A wall clock that is wrong misleads whoever reads our logs, and may be the node's as well: it is named."""
+        skew_ms = self._service.clock.skew_ms
+        if abs(skew_ms) <= clock.SKEW_MS:
+            self._clock_trouble.ended()
+            self._service.health.note(clock_skew_ms=skew_ms)
+            self._service.health.details.pop("clock", None)
+            return
+        side = "ahead of" if skew_ms > 0 else "behind"
+        said = f"this machine's clock is {abs(skew_ms) // 1000} s {side} that of Redis: one of the two is wrong"
+        self._clock_trouble.failed(said)
+        self._service.health.note(clock_skew_ms=skew_ms, clock=said)
+
+    async def _survey(self) -> None:
+        if time.monotonic() - self._surveyed_at < SURVEY_SECONDS:
+            return
+        service = self._service
+        if not self._started:
+            await redis.check_version(service.redis, service.redis_url)
+        said = await redis.eviction(service.redis)
+        self._surveyed_at = time.monotonic()
+        if said:
+            self._eviction_trouble.failed(said)
+            service.health.note(eviction=said)
+        else:
+            self._eviction_trouble.ended()
+            service.health.details.pop("eviction", None)
+
+    async def _announce(self) -> None:
+        service, health = self._service, self._service.health
+        if not self._started:
+            await self._forget_old()
+            self._started = await service.announcer.say(ServiceStarted, f"version {service.version}")
+        if health.state == "degraded" and self._said != "degraded":
+            await service.say(ServiceDegraded, health.reason)
+        elif self._said == "degraded" and health.state != "degraded":
+            await service.say(ServiceRecovered, health.state)
+        self._said = health.state
+
     async def _forget_old(self) -> None:
         """Drop heartbeats of instances that are long gone, so that the status page does not fill with ghosts."""
-        limit = int(time.time() * 1000) - HEALTH_FORGET_MS
-        for field, raw in (await self.redis.hgetall(self.keys.health)).items():
+        service = self._service
+        limit = service.clock.now_ms - HEALTH_FORGET_MS
+        for field, raw in (await service.redis.hgetall(service.keys.health)).items():
             try:
                 old = msgspec.json.decode(raw, type=Health).time_ms < limit
             except (msgspec.ValidationError, msgspec.DecodeError):
                 old = True
             if old:
-                await self.redis.hdel(self.keys.health, field)
-
-    async def close(self) -> None:
-        """Say goodbye and close the connection."""
-        with contextlib.suppress(*redis.LOST):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await self.redis.hdel(self.keys.health, self.instance)
-        await self.redis.aclose()
+                await service.redis.hdel(service.keys.health, field)
 
 
 def resident_bytes() -> int:
@@ -198,12 +259,16 @@ async def _serve(name: str, config: settings.Settings, run: Run) -> None:
     stopping = asyncio.create_task(service.stopping.wait(), name="stopping")
     try:
         await asyncio.wait({beating, working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        told = service.stopping.is_set()
         service.stopping.set()
         if beating.done():
             beating.result()
-        await asyncio.wait_for(working, STOP_SECONDS)
-    except TimeoutError as error:
-        raise DashboardError(f"{name} did not stop within {STOP_SECONDS:g} s") from error
+        done, _ = await asyncio.wait({working}, timeout=STOP_SECONDS)
+        if not done:
+            raise DashboardError(f"{name} did not stop within {STOP_SECONDS:g} s")
+        if working.cancelled() or not (told or working.exception()):
+            raise DashboardError(f"{name} ended although nobody told it to")
+        working.result()
     finally:
         await end(beating, working, stopping)
         await service.close()

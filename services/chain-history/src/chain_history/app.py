@@ -33,7 +33,7 @@ async def run(service: Service) -> None:
         inbox_family=BACKFILL,
     )
     fold = HistoryFold(keys)
-    with contextlib.suppress(*redis.LOST):  # the fold's loop waits for Redis, and says so
+    with contextlib.suppress(*redis.TROUBLE):  # the fold's loop waits for Redis, and says so
         await fold.store.adopt(service.redis)
     folding = asyncio.create_task(Consumer(service, source, fold).run(), name="fold")
     telling = asyncio.create_task(Progress(service, fold.store).tell(), name="progress")

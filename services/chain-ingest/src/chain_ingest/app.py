@@ -22,6 +22,7 @@ from shared.networks import NETWORKS
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
+from shared.trouble import RedisTrouble
 
 RETRY_SECONDS: Final = 1.0
 """Pause before a node that failed is tried again."""
@@ -52,7 +53,7 @@ class Ingest:
         self._chain = ChainFollower(client, keys, blocks, pools, connected=self._mempool.apply_block)
         self._loaded = False
         self._current = ""
-        self._redis_trouble = Trouble(service.log, "redis")
+        self._redis_trouble = RedisTrouble(service)
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
 
     async def run(self) -> None:
@@ -66,13 +67,11 @@ class Ingest:
                 except Fenced as error:
                     self._loaded = False
                     self._service.log.warning("producer_fenced", error=str(error))
-                except redis.LOST as error:
+                except redis.TROUBLE as error:
                     self._loaded = False
-                    self._redis_trouble.failed(error)
-                    self._service.health.degraded(f"Redis does not answer: {error}")
-                    await self._pause(0.3)
+                    await self._redis_trouble.wait_out(error)
         finally:
-            with contextlib.suppress(*redis.LOST):
+            with contextlib.suppress(*redis.TROUBLE):
                 await self._lease.release()
                 await self._mempool_lease.release()
 

@@ -10,7 +10,23 @@ from typing import ClassVar
 
 import msgspec
 
-from shared.events.base import Event, Family
+from shared.events.base import (
+    Bits,
+    Count,
+    Event,
+    Family,
+    Hash,
+    HashOrNone,
+    HashTail,
+    Height,
+    Percentiles,
+    Rate,
+    Satoshi,
+    Size,
+    Turnover,
+    UnixSeconds,
+    Weight,
+)
 from shared.events.blocks import LargestTx
 
 
@@ -19,28 +35,28 @@ class HeadersCollected(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "headers.collected"
 
-    height: int  # of the first
-    prev_hash: str  # of the first; empty for the genesis block
-    tip_hash: str  # of the last
-    headers: list[tuple[int, int, str]]  # (time, compact bits, last 16 hex digits of the hash)
+    height: Height  # of the first
+    prev_hash: HashOrNone  # of the first; empty for the genesis block
+    tip_hash: Hash  # of the last
+    headers: list[tuple[UnixSeconds, Bits, HashTail]]  # (time, compact bits, last 16 hex digits of the hash)
 
 
 class MeasuredBlock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One block's statistics, as in `block.connected`."""
 
-    height: int
-    hash: str
-    time: int  # Unix seconds
-    tx_count: int
-    size: int  # bytes
-    weight: int  # weight units
-    inputs: int  # coinbase excluded
-    outputs: int  # coinbase included, as `getblockstats` counts them
-    output_value: int  # satoshi, coinbase excluded
-    fees: int  # satoshi
-    fee_rate_percentiles: list[int]  # sat/vB at 10, 25, 50, 75, 90 % of the block's weight
-    fee_rate_avg: int  # sat/vB
-    output_bands: list[int]  # outputs by value (shared.bands.VALUE_BOUNDS), coinbase excluded
+    height: Height
+    hash: Hash
+    time: UnixSeconds  # Unix seconds
+    tx_count: Count
+    size: Size  # bytes
+    weight: Weight  # weight units
+    inputs: Count  # coinbase excluded
+    outputs: Count  # coinbase included, as `getblockstats` counts them
+    output_value: Turnover  # satoshi, coinbase excluded
+    fees: Satoshi  # satoshi
+    fee_rate_percentiles: Percentiles  # sat/vB at 10, 25, 50, 75, 90 % of the block's weight
+    fee_rate_avg: Rate  # sat/vB
+    output_bands: list[Count]  # outputs by value (shared.bands.VALUE_BOUNDS), coinbase excluded
     pool: str | None
     largest: list[LargestTx]  # up to 50, largest first, coinbase excluded
 
@@ -58,8 +74,8 @@ class BlocksUnavailable(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "blocks.unavailable"
 
-    first: int  # height
-    last: int  # height
+    first: Height  # height
+    last: Height  # height
     reason: str
 
 

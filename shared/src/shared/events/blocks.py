@@ -6,14 +6,32 @@ from typing import ClassVar
 
 import msgspec
 
-from shared.events.base import Event, Family
+from shared.events.base import (
+    Bits,
+    Count,
+    Difficulty,
+    Event,
+    Family,
+    Hash,
+    HashOrNone,
+    Height,
+    HexBits,
+    Percentiles,
+    Rate,
+    Satoshi,
+    Size,
+    Turnover,
+    UnixSeconds,
+    Weight,
+    Work,
+)
 
 
 class LargestTx(msgspec.Struct, frozen=True, gc=False):
     """One of the block's largest transactions."""
 
-    txid: str
-    value: int  # sum of its outputs, satoshi
+    txid: Hash
+    value: Satoshi  # sum of its outputs, satoshi
 
 
 class HeadersLoaded(Event, frozen=True, kw_only=True, gc=False):
@@ -25,14 +43,14 @@ class HeadersLoaded(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "headers.loaded"
 
-    height: int  # of the first header
-    headers: list[tuple[int, int]]  # (time, compact bits) of each height from `height` on
-    tip_hash: str  # of the last header
-    chainwork: str  # of the last header, hex
-    median_time: int  # of the last header
+    height: Height  # of the first header
+    headers: list[tuple[UnixSeconds, Bits]]  # (time, compact bits) of each height from `height` on
+    tip_hash: Hash  # of the last header
+    chainwork: Work  # of the last header, hex
+    median_time: UnixSeconds  # of the last header
     node: str
-    hashes: list[str] = msgspec.field(default_factory=list)  # of the same headers
-    prev_hash: str = ""  # of the first header; empty for the genesis block
+    hashes: list[Hash] = msgspec.field(default_factory=list)  # of the same headers
+    prev_hash: HashOrNone = ""  # of the first header; empty for the genesis block
 
 
 class BlockConnected(Event, frozen=True, kw_only=True, gc=False):
@@ -40,29 +58,29 @@ class BlockConnected(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "block.connected"
 
-    height: int
-    hash: str
-    prev_hash: str
-    time: int  # the block's own, Unix seconds
-    median_time: int  # of the last 11 blocks
-    bits: str  # compact target, hex
-    difficulty: float
-    chainwork: str  # hex
-    tx_count: int
-    size: int  # bytes
-    weight: int  # weight units
-    inputs: int  # coinbase excluded
-    outputs: int
-    output_value: int  # satoshi, coinbase excluded
-    subsidy: int  # satoshi
-    fees: int  # satoshi
-    fee_rate_percentiles: list[int]  # sat/vB at 10, 25, 50, 75, 90 % of the block's weight
-    fee_rate_avg: int  # sat/vB
+    height: Height
+    hash: Hash
+    prev_hash: HashOrNone
+    time: UnixSeconds  # the block's own, Unix seconds
+    median_time: UnixSeconds  # of the last 11 blocks
+    bits: HexBits  # compact target, hex
+    difficulty: Difficulty
+    chainwork: Work  # hex
+    tx_count: Count
+    size: Size  # bytes
+    weight: Weight  # weight units
+    inputs: Count  # coinbase excluded
+    outputs: Count
+    output_value: Turnover  # satoshi, coinbase excluded
+    subsidy: Satoshi  # satoshi
+    fees: Satoshi  # satoshi
+    fee_rate_percentiles: Percentiles  # sat/vB at 10, 25, 50, 75, 90 % of the block's weight
+    fee_rate_avg: Rate  # sat/vB
     coinbase_tag: str  # printable ASCII of the coinbase script
     pool: str | None  # name, where tag or address is known
     largest: list[LargestTx]  # up to 50, largest first, coinbase excluded
     node: str
-    output_bands: list[int] = msgspec.field(default_factory=list)  # outputs by value: shared.bands.VALUE_BOUNDS
+    output_bands: list[Count] = msgspec.field(default_factory=list)  # outputs by value: shared.bands.VALUE_BOUNDS
 
 
 class BlockDisconnected(Event, frozen=True, kw_only=True, gc=False):
@@ -70,9 +88,9 @@ class BlockDisconnected(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "block.disconnected"
 
-    height: int
-    hash: str
-    prev_hash: str
+    height: Height
+    hash: Hash
+    prev_hash: HashOrNone
     node: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.events.base import Event, Family
+from shared.events.base import Count, Event, Family, Feerate, Hash, Height, Long, Satoshi, UnixSeconds
 from shared.views import FeeBand, ProjectedBlock, RecommendedFees
 
 
@@ -14,8 +14,8 @@ class MetricsUpdated(Event, frozen=True, kw_only=True, gc=False):
     TYPE: ClassVar[str] = "metrics.updated"
 
     views: list[str]  # names in shared.views.CHAIN_VIEWS
-    height: int  # of the tip now
-    hash: str
+    height: Height  # of the tip now
+    hash: Hash
 
 
 class SeriesUpdated(Event, frozen=True, kw_only=True, gc=False):
@@ -24,10 +24,10 @@ class SeriesUpdated(Event, frozen=True, kw_only=True, gc=False):
     TYPE: ClassVar[str] = "series.updated"
 
     series: list[str]  # names in shared.series
-    height: int  # of the tip now
-    hash: str
-    measured: int  # blocks whose statistics are known
-    since: int  # Unix seconds: points older than this did not change
+    height: Height  # of the tip now
+    hash: Hash
+    measured: Count  # blocks whose statistics are known
+    since: UnixSeconds  # Unix seconds: points older than this did not change
 
 
 class MempoolUpdated(Event, frozen=True, kw_only=True, gc=False):
@@ -35,10 +35,10 @@ class MempoolUpdated(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "mempool.updated"
 
-    count: int
-    vsize: int  # virtual bytes
-    total_fee: int  # satoshi
-    min_fee_rate: float  # sat/vB
+    count: Count
+    vsize: Long  # virtual bytes
+    total_fee: Satoshi  # satoshi
+    min_fee_rate: Feerate  # sat/vB
     recommended: RecommendedFees
     projected_blocks: list[ProjectedBlock]
     histogram: list[FeeBand]

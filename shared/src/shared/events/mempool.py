@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from shared.events.base import Event, Family
+from shared.events.base import (
+    Count,
+    Delta,
+    Event,
+    Family,
+    Feerate,
+    Hash,
+    Long,
+    Satoshi,
+    Size,
+    UnixMs,
+    UnixSeconds,
+    Weight,
+)
 
 RemovalReason = Literal["block", "replaced", "evicted", "expired", "conflict", "unknown"]
 
@@ -23,17 +36,17 @@ class TxAdded(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "tx.added"
 
-    txid: str
-    vsize: int  # virtual bytes as the mempool counts them (signature operations included)
-    weight: int  # weight units
-    size: int  # bytes as serialised with witness
-    fee: int  # satoshi
-    value: int  # sum of its outputs, satoshi
-    time: int  # when the node accepted it, Unix seconds
-    parents: list[str]  # txids in the mempool that it spends from
-    children: list[str]  # txids in the mempool that spend from it: only after a reorganisation
-    ancestor_fee: int  # satoshi, itself included
-    ancestor_vsize: int  # virtual bytes, itself included
+    txid: Hash
+    vsize: Size  # virtual bytes as the mempool counts them (signature operations included)
+    weight: Weight  # weight units
+    size: Size  # bytes as serialised with witness
+    fee: Satoshi  # satoshi
+    value: Satoshi  # sum of its outputs, satoshi
+    time: UnixSeconds  # when the node accepted it, Unix seconds
+    parents: list[Hash]  # txids in the mempool that it spends from
+    children: list[Hash]  # txids in the mempool that spend from it: only after a reorganisation
+    ancestor_fee: Delta  # satoshi, itself included
+    ancestor_vsize: Size  # virtual bytes, itself included
     replaceable: bool  # signals BIP 125, itself or by an ancestor
 
 
@@ -42,10 +55,10 @@ class TxRemoved(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "tx.removed"
 
-    txid: str
+    txid: Hash
     reason: RemovalReason
-    block: str | None = None  # hash, for `block` and `conflict`
-    replaced_by: str | None = None  # txid, for `replaced`
+    block: Hash | None = None  # hash, for `block` and `conflict`
+    replaced_by: Hash | None = None  # txid, for `replaced`
 
 
 class MempoolSynced(Event, frozen=True, kw_only=True, gc=False):
@@ -53,14 +66,14 @@ class MempoolSynced(Event, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "mempool.synced"
 
-    mempool_sequence: int  # the next that the node will use
-    tx_count: int
-    vsize: int  # virtual bytes
-    total_fee: int  # satoshi
-    min_fee_rate: float  # sat/vB below which the node accepts nothing
-    usage: int  # bytes of memory in use
-    max_usage: int  # bytes that the node allows
-    time_ms: int  # when it was compared
+    mempool_sequence: Long  # the next that the node will use
+    tx_count: Count
+    vsize: Long  # virtual bytes
+    total_fee: Satoshi  # satoshi
+    min_fee_rate: Feerate  # sat/vB below which the node accepts nothing
+    usage: Long  # bytes of memory in use
+    max_usage: Long  # bytes that the node allows
+    time_ms: UnixMs  # when it was compared
 
 
 MEMPOOL = Family(MempoolReset, TxAdded, TxRemoved, MempoolSynced)

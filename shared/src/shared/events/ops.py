@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.events.base import Event, Family
+from shared.events.base import Event, Family, UnixMs
 
 
 class OpsEvent(Event, frozen=True, kw_only=True, gc=False):
@@ -13,7 +13,7 @@ class OpsEvent(Event, frozen=True, kw_only=True, gc=False):
     service: str
     instance: str
     detail: str
-    time_ms: int
+    time_ms: UnixMs
 
 
 class ServiceStarted(OpsEvent, frozen=True, kw_only=True, gc=False):

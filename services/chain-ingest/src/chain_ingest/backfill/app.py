@@ -28,6 +28,7 @@ from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
 from shared.tasks import end
+from shared.trouble import RedisTrouble
 from shared.views import HistoryView
 
 POLL_SECONDS: Final = 1.0
@@ -37,7 +38,7 @@ IDLE_SECONDS: Final = 3.0
 """The same once nothing is missing."""
 
 RETRY_SECONDS: Final = 1.0
-"""Pause after all nodes failed, or Redis did."""
+"""Pause after all nodes failed."""
 
 BETTER_SECONDS: Final = 60.0
 """How long a node that is not the preferred one is used before the nodes are tried in order again."""
@@ -75,7 +76,7 @@ class Backfill:
         pools = Pools(service.settings.pools_file)
         self._headers = Headers(claims, outbox, self._history)
         self._statistics = Statistics(claims, outbox, self._history, pools, service.log)
-        self._redis_trouble = Trouble(service.log, "redis")
+        self._redis_trouble = RedisTrouble(service)
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
 
     async def run(self) -> None:
@@ -83,10 +84,8 @@ class Backfill:
         while True:
             try:
                 await self._with_some_node()
-            except redis.LOST as error:
-                self._redis_trouble.failed(error)
-                self._service.health.degraded(f"Redis does not answer: {error}")
-                await asyncio.sleep(RETRY_SECONDS)
+            except redis.TROUBLE as error:
+                await self._redis_trouble.wait_out(error)
 
     async def _with_some_node(self) -> None:
         """Work with the first node that answers, the preferred one first."""

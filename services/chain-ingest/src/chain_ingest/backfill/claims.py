@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from shared.keys import CLAIM_MS, Keys
-from shared.redis import LOST, Client
+from shared.redis import TROUBLE, Client
 from shared.tasks import end
 
 _RENEW: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0"
@@ -64,7 +64,7 @@ class Claim:
     ) -> None:
         if self._keeping is not None:
             await end(self._keeping)
-        with contextlib.suppress(*LOST):  # then it ends by itself
+        with contextlib.suppress(*TROUBLE):  # then it ends by itself
             if self._left:
                 await self._renew(keys=[self._key], args=[self._token, CLAIM_MS])
             else:
@@ -73,5 +73,5 @@ class Claim:
     async def _keep(self) -> None:
         while not self.lost:
             await asyncio.sleep(CLAIM_MS / 3000)
-            with contextlib.suppress(*LOST):
+            with contextlib.suppress(*TROUBLE):
                 self.lost = not await self._renew(keys=[self._key], args=[self._token, CLAIM_MS])

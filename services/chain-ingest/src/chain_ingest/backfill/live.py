@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from chain_ingest.backfill.history import History
 from chain_ingest.node import Node
+from shared.keys import FOLDS
 from shared.service import Service
 
 LOOK_SECONDS: Final = 1.0
@@ -63,9 +64,13 @@ class LivePath:
     async def _unread(self, stream: str, limit: int) -> str:
         try:
             groups = await self._service.redis.xinfo_groups(stream)
-        except ResponseError:  # no such stream yet
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
             return ""
         for group in groups:
+            if group["name"].decode(errors="replace") not in FOLDS:
+                continue  # a stranger's tool is nothing to wait for
             # The server knows no lag after some resets of a group; what it has delivered is known always.
             lag = int(group["pending"] if group["lag"] is None else group["lag"])
             if lag > limit:
