@@ -281,6 +281,13 @@ async def test_names_that_are_allowed_are_answered(valkey: str) -> None:
             assert (await status(f"{site.url}/healthz", Host=name))[0] == code, name
 
 
+async def test_the_name_that_web_listens_at_is_answered(valkey: str) -> None:
+    async with serving(valkey, reach=Reach(host="Dashboard.example")) as site:
+        assert (await status(f"{site.url}/healthz", Host="dashboard.example:8080"))[0] == 200
+        assert (await status(f"{site.url}/healthz", Host="example"))[0] == 200
+        assert (await status(f"{site.url}/healthz", Host="other.example"))[0] == 421
+
+
 async def test_forwarded_names_count_only_from_proxies_that_are_trusted(valkey: str) -> None:
     allowed = ("dashboard.example",)
     forged = {"Host": "evil.example", "X-Forwarded-Host": "dashboard.example"}

@@ -33,7 +33,7 @@ def serve(host: str, port: int, allowed: Sequence[str]) -> None:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         kind = _ServerSix if family == socket.AF_INET6 else _Server
-        server = make_server(str(address[0]), port, _guarded(names.Names(allowed)), kind, _Quiet)
+        server = make_server(str(address[0]), port, _guarded(names.Names((host.lower(), *allowed))), kind, _Quiet)
     except OSError as error:
         raise ConfigError(
             f"METRICS_PORT={port}: cannot listen there, at ADMIN_HOST={host} ({error.strerror}); "

@@ -59,7 +59,7 @@ class Site:
         reach: Reach = LOOPBACK,
     ) -> None:
         self._log = log
-        self._hosts = Hosts(reach.allowed_hosts, reach.trusted_proxies, log)
+        self._hosts = Hosts((reach.host.lower(), *reach.allowed_hosts), reach.trusted_proxies, log)
         self._heartbeat = heartbeat
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
