@@ -111,7 +111,7 @@ async def test_clients_that_never_read_share_a_bound(valkey: str, writer: Any) -
     total = 30_000
     async with web(valkey, writer) as (port, admin, pid), AsyncExitStack() as stack:
         for streams in sets:
-            await connected(stack, port, f"/api/v1/events?streams={streams}", buffer=4_096)
+            await connected(stack, admin, f"/api/v1/events?streams={streams}", buffer=4_096)  # `ops` included
         async with Events.connect(f"http://127.0.0.1:{port}", "txs") as quick:
             while await clients(admin) < NEVER_READING + 1:
                 continue
@@ -134,7 +134,7 @@ async def test_beyond_the_bound_of_all_the_slowest_are_told_and_let_go(
     """Nobody alone waits for too much, all together do."""
     monkeypatch.setattr(audience, "TOTAL_BYTES", 400_000)
     port = int(bare.url.rsplit(":", 1)[1])
-    sets = ("txs", "txs,blocks", "txs,fees", "txs,ops")
+    sets = ("txs", "txs,blocks", "txs,fees", "txs,series")
     async with AsyncExitStack() as stack:
         slow = [await connected(stack, port, f"/api/v1/events?streams={streams}", buffer=4_096) for streams in sets]
         async with Events.connect(bare.url, "txs") as quick:
