@@ -22,6 +22,7 @@ from support.markup import Balanced, text, words
 from support.web_harness import until
 from support.web_samples import block_connected, chain, health, mempool, tx_added
 from web import api, formats
+from web.assets import Assets
 from web.pages import CARDS, PAGES, Pages
 from web.quantity import ABSURD, Quantity
 from web.snapshot import Group, RedisReport, Snapshot, StreamReport
@@ -73,8 +74,7 @@ def rendering() -> Pages:
     """Pages over a state that no Redis fills: the templates are compiled once."""
     log = structlog.get_logger()
     state = State(Snapshot(NETWORKS["main"]), Keys("main"), None, log)
-    names = ("style.css", "theme.js", "live.js", "icon.svg")
-    return Pages(state, {name: f"/static/{name}" for name in names}, "0.1.0", ("txs",), log)
+    return Pages(state, Assets(log).urls, "0.1.0", ("txs",), log)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright, expect
 
 from shared import redis
 from support.browser import CHROMIUM, FLAGS, IN_BROWSER
@@ -27,6 +28,14 @@ SWITCH = """
     };
 """
 """Hides and shows a page, which headless Chromium always takes for visible."""
+
+WATCH = """
+    window.states = [];
+    const dot = document.getElementById("dot");
+    const note = () => states.push(dot.innerText);
+    new MutationObserver(note).observe(dot, { subtree: true, childList: true, characterData: true });
+"""
+"""Notes whatever the dot says from now on."""
 
 pytestmark = IN_BROWSER
 
@@ -85,7 +94,10 @@ async def tip(page: Page, height: str, limit: float = 5) -> None:
 
 async def test_seven_tabs_share_one_connection(context: BrowserContext, world: tuple[Writer, Running, str]) -> None:
     writer, site, url = world
-    tabs = [await tab(context, url + path) for path in PATHS]
+    tabs = [await tab(context, url + PATHS[0])]
+    await tabs[0].evaluate(WATCH)
+    tabs += [await tab(context, url + path) for path in PATHS[1:]]
+    assert await tabs[0].evaluate("states") == []  # others come, and the dot does not flicker
     assert not await tabs[0].evaluate("isSecureContext")
     await until(lambda: site.site.push_clients == 1)
     await writer.chain(chain(height=954_211))
@@ -134,6 +146,19 @@ async def test_a_tab_takes_over_from_one_that_hangs(
     await live(tabs[0])
     await tip(tabs[0], "954,211")
     await until(lambda: site.site.push_clients == 1, 10)  # two were right for a while, now it is one again
+
+
+async def test_a_tab_takes_over_from_one_that_crashed(
+    context: BrowserContext, world: tuple[Writer, Running, str]
+) -> None:
+    writer, site, url = world
+    first, second = [await tab(context, url) for _ in range(2)]
+    with contextlib.suppress(Error):
+        await first.goto("chrome://crash", timeout=2_000)
+    await writer.chain(chain(height=954_211))
+    await tip(second, "954,211", limit=15)
+    await live(second)
+    assert site.site.push_clients == 1
 
 
 async def test_hidden_tabs_hold_no_connection(context: BrowserContext, world: tuple[Writer, Running, str]) -> None:

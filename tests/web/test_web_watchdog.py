@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -92,8 +93,10 @@ async def test_a_web_that_is_frozen_is_told_within_seconds(
         chart = await opened(browser, f"http://127.0.0.1:{port}/charts")
         await expect(page.locator(".as-of")).to_have_count(0)
         web.send_signal(signal.SIGSTOP)
+        stopped = time.monotonic()
         try:
             await state(page, "stale", 26)
+            told = time.monotonic() - stopped
             await state(chart, "stale", 5)
             await expect(page.locator("#dot")).to_contain_text("server silent")
             await expect(page.locator("#silent")).to_be_visible()
@@ -104,7 +107,9 @@ async def test_a_web_that_is_frozen_is_told_within_seconds(
             await expect(page.locator("#dot time")).to_have_text(f"{before + 3:g} s")  # it goes on
         finally:
             web.send_signal(signal.SIGCONT)
+        goes_on = time.monotonic()
         await state(page, "live", 10)
+        print(f"frozen: stale after {told:.1f} s; live {time.monotonic() - goes_on:.1f} s after it went on")
         await expect(page.locator(".as-of")).to_have_count(0)
         await expect(page.locator("#silent")).to_be_hidden()
         await chart.context.close()

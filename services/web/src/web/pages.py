@@ -214,7 +214,7 @@ class Pages:
     def _context(self, domains: Iterable[Domain] = ()) -> dict[str, Any]:
         snapshot = self._state.snapshot
         now = self._state.now
-        ahead = time.time() - now  # ages on a page count by our wall clock, as the browser's do
+        ahead = time.time() - now  # ages are made by our wall clock; a script goes on by Redis'
         moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
         as_of = {domain: None if ms is None else ms / 1000 + ahead for domain, ms in moments.items()}
         late = conditions.aged(snapshot, now)
