@@ -20,7 +20,7 @@ import aiohttp
 import psutil
 import pytest
 
-from local_run import child, history
+from local_run import child, history, ports
 from local_run.app import SERVICES
 from local_run.demonstration import Demonstration
 from support.stack import until
@@ -114,8 +114,18 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
         await run.said(r"generator +\| mined block \d+")
         children = run.children()
         assert set(children) == {"bitcoind", "valkey-server", *SERVICES}
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            assert response.status == 200
+        operators = await run.said(r"run +\| for operators: (http://127\.0\.0\.1:\d+)/status and \1/metrics$")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(url) as response:
+                assert response.status == 200
+            async with session.get(f"{operators[1]}/metrics") as response:
+                assert "web_redis_up" in await response.text()
+            async with session.get(f"{url}metrics") as response:
+                assert response.status == 404
+        password = (data_dir / "demonstration" / "valkey" / "password").read_text().strip()
+        assert len(password) >= 32
+        for name in ("bitcoind", "bitcoind/regtest/.cookie", "valkey", "valkey/password"):
+            assert (data_dir / "demonstration" / name).stat().st_mode & 0o077 == 0
 
         (refusal,) = await fails(data_dir)
         assert re.search(rf"DATA_DIR=.* in use by another run \(process {run.process.pid}\)", refusal)
@@ -133,10 +143,12 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
 
         await until(all_back, 20, "all children again")
         children = run.children()
+        assert not [pid for pid in children.values() if password in " ".join(psutil.Process(pid).cmdline())]
 
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(run.process.wait(), 25) == 0
     assert "stopping" in run.lines
+    assert not [line for line in run.lines if password in line]
     assert not [pid for pid in children.values() if psutil.pid_exists(pid)]
 
 
@@ -163,12 +175,21 @@ async def test_sigterm_while_it_sets_up(tmp_path: Path) -> None:
     assert not psutil.pid_exists(children["bitcoind"])
 
 
-async def test_a_port_in_use(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        (line,) = await fails(tmp_path / "data", WEB_PORT=str(port))
-    assert line == f"make run: WEB_PORT={port} is in use by another program on 127.0.0.1; expected a free port"
+@pytest.mark.parametrize(
+    ("variable", "before"), [("WEB_PORT", 0), ("ADMIN_PORT", 0), ("METRICS_PORT", 0), ("METRICS_PORT", 3)]
+)
+async def test_a_port_in_use(tmp_path: Path, variable: str, before: int) -> None:
+    """METRICS_PORT stands for one port a service, itself and those behind it."""
+    port = ports.pick()[0]
+    with socket.create_server(("127.0.0.1", port)):
+        (line,) = await fails(tmp_path / "data", **{variable: str(port - before)})
+    assert line == f"make run: {variable}={port} is in use by another program on 127.0.0.1; expected a free port"
     assert not (tmp_path / "data").exists()
+
+
+async def test_a_host_that_is_not_this_machine(tmp_path: Path) -> None:
+    (line,) = await fails(tmp_path / "data", ADMIN_HOST="192.0.2.1", ADMIN_PORT="8081")
+    assert line.startswith("make run: ADMIN_HOST=192.0.2.1 ADMIN_PORT=8081: ")
 
 
 async def test_a_wrong_setting(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import redis.asyncio
 
 from local_run.bitcoind import find_redis_8
 from local_run.errors import ServerFailed
-from local_run.valkey import EmbeddedValkey
+from local_run.valkey import EmbeddedValkey, kept_password
 
 
 async def server_binary(which: str) -> Path | None:
@@ -87,3 +87,46 @@ async def test_a_port_in_use_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
         port = taken.getsockname()[1]
         with pytest.raises(ServerFailed, match=f"port {port} is in use by another program"):
             await EmbeddedValkey(tmp_path, port=port).start()
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """What other users may look into."""
+    paths = [folder, *folder.rglob("*")]
+    return [f"{path} {path.stat().st_mode:o}" for path in paths if path.stat().st_mode & 0o077]
+
+
+async def test_with_a_password_no_other_user_gets_in(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "valkey"
+    password = kept_password(folder / "password")
+    assert len(password) >= 32
+    assert kept_password(folder / "password") == password
+    async with EmbeddedValkey(folder, password=password) as server:
+        async with redis.asyncio.from_url(server.url) as client:
+            await client.set("key", "value")
+            await client.config_set("save", "3600 1")
+            await client.bgrewriteaof()
+            await client.save()  # a snapshot, too
+        stranger = redis.asyncio.Redis(host="127.0.0.1", port=server.port)
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            await stranger.get("key")
+        await stranger.aclose()
+        words = psutil.Process(server.pid).cmdline()
+        assert password not in " ".join(words)
+        await server.restart(kill=True)
+        async with redis.asyncio.from_url(server.url) as client:
+            assert await client.get("key") == b"value"
+        assert password not in server.log_file.read_text()
+    assert [path.name for path in folder.glob("*.rdb")]
+    assert open_to_others(folder) == []
+
+
+async def test_data_of_a_time_without_a_password_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "valkey"
+    folder.mkdir(mode=0o755)
+    async with EmbeddedValkey(folder) as server, redis.asyncio.from_url(server.url) as client:
+        await client.set("key", "value")
+    folder.chmod(0o755)
+    async with EmbeddedValkey(folder, password=kept_password(folder / "password")) as server:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        async with redis.asyncio.from_url(server.url) as client:
+            assert await client.get("key") == b"value"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import settings
+from shared.addresses import SOCKET_PATH_MAX, listening_host, mask_url, web_url
 from shared.errors import ConfigError
-from shared.settings import NodeSettings, Settings, load, mask_url, read_files
+from shared.settings import NodeSettings, Settings, load, read_files
 
 SECRET = "correct-horse-battery"  # noqa: S105 - must show nowhere
 NODE = {"MAIN_RPC_URL": "http://127.0.0.1:8332", "MAIN_RPC_USER": "alice", "MAIN_RPC_PASSWORD": SECRET}
@@ -26,6 +28,10 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         nodes=(NodeSettings("main", "", "", "", None, ()),),
         web_host="127.0.0.1",
         web_port=8080,
+        allowed_hosts=(),
+        trusted_proxies=(),
+        admin_host="127.0.0.1",
+        admin_port=None,
         data_dir=Path(".data"),
         log_level="info",
         log_format="json",
@@ -51,6 +57,10 @@ def test_every_variable_is_read(no_env: Path) -> None:
             "NODE_2_RPC_PASSWORD": SECRET,
             "WEB_HOST": "0.0.0.0",
             "WEB_PORT": "0",
+            "ALLOWED_HOSTS": "Dashboard.example, *.home.arpa",
+            "TRUSTED_PROXIES": "127.0.0.1,fd00::/8",
+            "ADMIN_HOST": "[::1]",
+            "ADMIN_PORT": "8081",
             "DATA_DIR": "/somewhere/else",
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "console",
@@ -69,6 +79,9 @@ def test_every_variable_is_read(no_env: Path) -> None:
     assert [node.name for node in config.configured_nodes] == ["main", "node-2"]
     assert (config.network, config.redis_url) == ("signet", "redis://127.0.0.1:6379/3")
     assert (config.web_host, config.web_port, config.metrics_port) == ("0.0.0.0", 0, 9100)
+    assert config.allowed_hosts == ("dashboard.example", "*.home.arpa")
+    assert config.trusted_proxies == (ip_network("127.0.0.1/32"), ip_network("fd00::/8"))
+    assert (config.admin_host, config.admin_port) == ("::1", 8081)
     assert (config.log_level, config.log_format, config.instance) == ("debug", "console", "mempool-1")
     assert (config.data_dir, config.pools_file) == (Path("/somewhere/else"), Path("pools.json"))
     assert config.backfill_load == 100
@@ -116,6 +129,46 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ),
         ({**NODE, "MAIN_ZMQ_URLS": "tcp://127.0.0.1:1,http://x"}, ["MAIN_ZMQ_URLS='http://x'", "tcp:// or ipc://"]),
         ({**NODE, "MAIN_ZMQ_URLS": "tcp://"}, ["MAIN_ZMQ_URLS='tcp://'", "no host"]),
+        # What a password may hold and an address may not.
+        ({"REDIS_URL": f"redis://:{SECRET}#1@h:6379"}, ["REDIS_URL='redis://:***@h:6379'", "# is written %23"]),
+        ({"REDIS_URL": f"redis://:{SECRET}#1"}, ["REDIS_URL='redis://:***'", "# is written %23"]),
+        ({"REDIS_URL": f"redis://:a/{SECRET}@h:6379"}, ["end too early", "/ %2F"]),
+        ({"REDIS_URL": f"redis://:a?{SECRET}@h:6379/0"}, ["end too early", "? %3F"]),
+        ({"REDIS_URL": f"redis://u:50%{SECRET}!%@h:6379"}, ["not written as addresses need it", "% %25"]),
+        ({"REDIS_URL": f"redis://:[{SECRET}@h:6379"}, ["REDIS_URL='redis://:***@h:6379'", "[ %5B"]),
+        ({"REDIS_URL": f"redis://:{SECRET}[::1]@h:6379"}, ["REDIS_URL='redis://:***@h:6379'", "] %5D"]),
+        # Where something listens is not where to reach it; every form has its own slips.
+        ({"REDIS_URL": "redis://::1:6379"}, ["IPv6 address stands in brackets: redis://[::1]:PORT"]),
+        ({"REDIS_URL": "redis://fe80::1"}, ["IPv6 address stands in brackets"]),
+        ({"REDIS_URL": "redis://[::g]:6379"}, ["'::g' is no host"]),
+        ({"REDIS_URL": "redis://h:65536"}, ["'65536' is no port"]),
+        ({"REDIS_URL": "redis://h:6379/main"}, ["'/main' is no database", "a number"]),
+        ({"REDIS_URL": "redis+cluster://a:1,b:2/3"}, ["a cluster has only database 0"]),
+        ({"REDIS_URL": "REDIS://h"}, ["expected an address that begins with redis://"]),
+        ({"REDIS_URL": "redis+cluster://a:1,::1:2"}, ["IPv6 address stands in brackets"]),
+        ({"REDIS_URL": "unix://run/redis.sock"}, ["three slashes", "unix:///run/redis.sock"]),
+        ({"REDIS_URL": "unix://"}, ["no path"]),
+        ({"REDIS_URL": f"unix:///{'a' * SOCKET_PATH_MAX}"}, [f"at most {SOCKET_PATH_MAX} bytes"]),
+        ({**NODE, "MAIN_RPC_URL": "http://::1:8332"}, ["IPv6 address stands in brackets: http://[::1]:PORT"]),
+        ({**NODE, "MAIN_RPC_URL": "http://0.0.0.0:8332"}, ["0.0.0.0 is where a server listens", "127.0.0.1"]),
+        ({**NODE, "MAIN_ZMQ_URLS": "tcp://*:28332"}, ["MAIN_ZMQ_URLS='tcp://*:28332'", "* is where a server listens"]),
+        ({**NODE, "MAIN_ZMQ_URLS": "tcp://0.0.0.0:28332"}, ["0.0.0.0 is where a server listens"]),
+        ({**NODE, "MAIN_ZMQ_URLS": "tcp://[::]:28332"}, [":: is where a server listens"]),
+        ({**NODE, "MAIN_ZMQ_URLS": "tcp://127.0.0.1"}, ["no port"]),
+        ({**NODE, "MAIN_ZMQ_URLS": "tcp://::1:28332"}, ["IPv6 address stands in brackets: tcp://[::1]:PORT"]),
+        ({**NODE, "MAIN_ZMQ_URLS": "ipc://"}, ["no path"]),
+        ({**NODE, "MAIN_ZMQ_URLS": f"ipc:///{'a' * SOCKET_PATH_MAX}"}, [f"at most {SOCKET_PATH_MAX} bytes"]),
+        ({"WEB_HOST": "http://127.0.0.1"}, ["WEB_HOST='http://127.0.0.1'", "without a port"]),
+        ({"WEB_HOST": "127.0.0.1:8080"}, ["WEB_HOST='127.0.0.1:8080'", "without a port"]),
+        ({"WEB_HOST": "*"}, ["WEB_HOST='*'", ":: (every address)"]),
+        ({"ADMIN_HOST": "[::1]:8081"}, ["ADMIN_HOST='[::1]:8081'", "without a port"]),
+        ({"ADMIN_PORT": "admin"}, ["ADMIN_PORT='admin'", "0 to 65535"]),
+        ({"ALLOWED_HOSTS": "a,http://b"}, ["ALLOWED_HOSTS='http://b'", "names without http:// and port"]),
+        ({"TRUSTED_PROXIES": "10.0.0.0/33"}, ["TRUSTED_PROXIES='10.0.0.0/33'", "addresses or networks"]),
+        ({"TRUSTED_PROXIES": "proxy"}, ["TRUSTED_PROXIES='proxy'", "addresses or networks"]),
+        # A slip in a name, where it can only be ours.
+        ({**NODE, "MAIN_RCP_URL": "x"}, ["MAIN_RCP_URL is no variable of ours: did you mean MAIN_RPC_URL?"]),
+        ({"MAIN_ZMQ_URL": "x"}, ["did you mean MAIN_ZMQ_URLS?"]),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_expected(variables: dict[str, str], said: list[str], no_env: Path) -> None:
@@ -131,7 +184,16 @@ def test_addresses_that_redis_serves_at_are_taken(no_env: Path) -> None:
         "redis://127.0.0.1",
         "redis://user:p%40ss@127.0.0.1:6379/1",
         "rediss://cache.example:6380",
+        "rediss://u:p@[2001:db8::1]:6380/0?ssl_ca_certs=/etc/ca.pem",
+        "redis://[::1]",
+        "redis://[::1]:6379/2",
+        "redis://[fe80::1%eth0]:6379",
+        "redis://localhost:6379/",
+        "redis://:p:a@ss@localhost:6379",
+        "redis://h/0?username=a@b&password=c@d",
         "unix:///run/redis.sock",
+        "unix://u:p%23@/run/redis.sock?db=1",
+        "redis+cluster://u:p@[::1]:1,[::1]:2",
         "redis+cluster://a:1,b:2,c:3",
         "redis+sentinel://a:1,b:2/dashboard/0",
     ):
@@ -213,11 +275,25 @@ def test_examples_and_what_editors_leave_are_no_settings(tmp_path: Path) -> None
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path / "env", main="WEB_PORT\n")
-    with pytest.raises(ConfigError, match=r"\.env\.main: WEB_PORT has no value"):
+    with pytest.raises(ConfigError, match=r"\.env\.main, line 1: WEB_PORT has no value"):
         load({}, folder)
     (folder / ".env.main").write_bytes(b"WEB_HOST=\xff\xfe\n")
     with pytest.raises(ConfigError, match=r"\.env\.main"):
         load({}, folder)
+
+
+def test_every_line_of_the_examples_is_a_setting(tmp_path: Path) -> None:
+    """As soon as its comment sign is gone."""
+    examples = Path(__file__).parents[2] / "env"
+    names = set()
+    for example in examples.glob(".env.*.example"):
+        text = re.sub(r"^#(?=[A-Z_]+=)", "", example.read_text(), flags=re.MULTILINE)
+        names |= set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+        write(tmp_path / "env", **{example.suffixes[0][1:]: text})
+    config = load({"NODES": "main"}, tmp_path / "env")
+    assert config.configured_nodes
+    assert {"REDIS_URL", "ADMIN_PORT", "TRUSTED_PROXIES"} <= names
+    assert config.admin_port is not None
 
 
 def test_a_missing_folder_is_no_error(tmp_path: Path) -> None:
@@ -231,5 +307,93 @@ def test_a_wrong_value_in_a_file_is_named_as_in_the_environment(tmp_path: Path) 
 
 
 def test_an_address_without_a_password_is_shown_as_it_is() -> None:
-    assert settings.mask_url("redis://127.0.0.1:6379/0") == "redis://127.0.0.1:6379/0"
-    assert settings.mask_url("redis://u@127.0.0.1") == "redis://u:***@127.0.0.1"
+    assert mask_url("redis://127.0.0.1:6379/0") == "redis://127.0.0.1:6379/0"
+    assert mask_url("redis://u@127.0.0.1") == "redis://u:***@127.0.0.1"
+    assert mask_url("redis://::1:6379") == "redis://::1:6379"
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "MAIN_RPC_PASSWORD", "WEB_PORT"])
+@pytest.mark.parametrize("after", ["horse #battery", "horse # battery", "\t#battery", " # battery"])
+def test_a_value_that_a_comment_cuts_short_is_refused(tmp_path: Path, name: str, after: str) -> None:
+    folder = write(tmp_path / "env", main=f"# a comment\n\nLOG_LEVEL=info\n\n  {name}={after}\n")
+    with pytest.raises(ConfigError) as raised:
+        load({}, folder)
+    assert str(raised.value).startswith(f"{folder / '.env.main'}, line 5: what follows ' #' in {name}")
+    assert f"{name}='...'" in str(raised.value)
+    assert "battery" not in str(raised.value)
+
+
+def test_a_number_sign_is_kept_where_it_is_meant(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "env",
+        main="MAIN_RPC_URL=http://h\nMAIN_RPC_USER=a#b\nMAIN_RPC_PASSWORD='x #y' # quoted\nINSTANCE=\"p # q\"\n#end\n",
+    )
+    config = load({}, folder)
+    assert (config.nodes[0].rpc_user, config.nodes[0].rpc_password, config.instance) == ("a#b", "x #y", "p # q")
+
+
+def test_a_variable_that_is_set_twice_is_named_with_both_places(tmp_path: Path) -> None:
+    folder = write(tmp_path / "env", main="WEB_PORT=1\nLOG_LEVEL=info\n\nWEB_PORT=2\n")
+    with pytest.raises(ConfigError, match=r"WEB_PORT is set twice.*\.env\.main, line 1, and .*\.env\.main, line 4"):
+        load({}, folder)
+    folder = write(tmp_path / "env", main="WEB_PORT=1\nWEB_PORT=1\n", second="WEB_PORT=1\nLOG_LEVEL=info\n")
+    assert load({}, folder).web_port == 1  # said twice, but the same
+    write(tmp_path / "env", second="WEB_PORT=3\n")
+    with pytest.raises(ConfigError, match=r"WEB_PORT is set twice.*\.env\.main, line 1, and .*\.env\.second, line 1"):
+        load({"WEB_PORT": "4"}, folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("WEB_PROT=1", "WEB_PORT"),
+        ("REDIS_URI=redis://h", "REDIS_URL"),
+        ("MAIN_RCP_URL=http://h", "MAIN_RPC_URL"),
+        ("MAIN_RPC_PASS=x", "MAIN_RPC_PASSWORD"),
+        ("web_host=0.0.0.0", "WEB_HOST"),
+    ],
+)
+def test_a_slip_in_a_name_is_pointed_out(tmp_path: Path, line: str, meant: str) -> None:
+    folder = write(tmp_path / "env", main=f"LOG_LEVEL=info\n{line}\n")
+    with pytest.raises(ConfigError, match=rf"main, line 2: .* is no variable of ours: did you mean {meant}\?"):
+        load({}, folder)
+
+
+def test_names_of_others_are_left_alone(tmp_path: Path) -> None:
+    folder = write(tmp_path / "env", api="COINGECKO_API_KEY=k\n", spare="SPARE_RPC_URL=http://h:1\nBITCOIND=/b\n")
+    load({"REDIS_URI": "of another program", "WEB_HOSTS": "x", "INSTANCE_ID": "y"}, folder)
+
+
+@pytest.mark.parametrize("text", ["WEB_HOST='127.0.0.1\n", 'A="x" y\n', "=x\n"])
+def test_a_line_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    folder = write(tmp_path / "env", main=f"LOG_LEVEL=info\n\n{text}")
+    with pytest.raises(ConfigError, match=r"main, line 3 cannot be understood: expected NAME=VALUE"):
+        load({}, folder)
+
+
+def test_what_is_no_readable_text_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "env")
+    (folder / ".env.main").write_bytes("WEB_PORT=1\n".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"\.env\.main cannot be read: expected a text in UTF-8"):
+        load({}, folder)
+    (folder / ".env.main").unlink()
+    (folder / ".env.main").mkdir()
+    with pytest.raises(ConfigError, match=r"\.env\.main cannot be read: Is a directory"):
+        load({}, folder)
+    (folder / ".env.main").rmdir()
+    (folder / ".env.main").symlink_to(tmp_path / "gone")
+    with pytest.raises(ConfigError, match=r"\.env\.main cannot be read: No such file"):
+        load({}, folder)
+    (folder / ".env.main").unlink()
+    (folder / ".env.main").write_bytes(b"\xef\xbb\xbfWEB_PORT=7\r\n")  # as Windows' Notepad saves it
+    assert load({}, folder).web_port == 7
+
+
+def test_an_address_is_printed_so_that_it_opens() -> None:
+    shown = {host: web_url(listening_host("WEB_HOST", host), 80) for host in ("0.0.0.0", "::", "[::1]", "a-b.local")}
+    assert shown == {
+        "0.0.0.0": "http://127.0.0.1:80",
+        "::": "http://[::1]:80",
+        "[::1]": "http://[::1]:80",
+        "a-b.local": "http://a-b.local:80",
+    }

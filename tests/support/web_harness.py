@@ -17,16 +17,18 @@ from aiohttp import web
 from shared import redis
 from shared.keys import Keys
 from shared.networks import NETWORKS
+from web.reach import LOOPBACK, Reach
 from web.snapshot import Snapshot
 from web.website import Site
 
 
 class Running:
-    """A site that listens."""
+    """A site that listens; `admin` is the operator's address."""
 
-    def __init__(self, site: Site, url: str) -> None:
+    def __init__(self, site: Site, url: str, admin: str) -> None:
         self.site = site
         self.url = url
+        self.admin = admin
 
     async def ready(self, limit: float = 5) -> None:
         await until(
@@ -36,7 +38,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(
-    url: str, *, network: str = "main", demo: bool = False, heartbeat: float = 15
+    url: str, *, network: str = "main", demo: bool = False, heartbeat: float = 15, reach: Reach = LOOPBACK
 ) -> AsyncIterator[Running]:
     """Web on a free port, as web.app runs it, without its own heartbeat."""
     client = redis.connect(url)
@@ -48,16 +50,22 @@ async def serving(
         log=structlog.get_logger(),
         version="0.1.0",
         heartbeat=heartbeat,
+        reach=reach,
     )
-    runner = web.AppRunner(site.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1.5)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    runners = [
+        web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1.5)
+        for application in (site.application(), site.operators())
+    ]
+    for runner in runners:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
     site.start()
     try:
-        yield Running(site, f"http://127.0.0.1:{runner.addresses[0][1]}")
+        yield Running(site, *(f"http://127.0.0.1:{runner.addresses[0][1]}" for runner in runners))
     finally:
         site.dismiss()
-        await runner.cleanup()
+        for runner in runners:
+            await runner.cleanup()
         await site.close()
         await client.aclose()
         assert not site.failed.done() or site.failed.exception() is None

@@ -345,7 +345,7 @@ async def test_the_backfills_progress(valkey: str, writer: Any) -> None:
             "measured_from_time": found["measured_from_time"], "complete": False, "blocks_per_second": 412.5,
             "seconds_left": 3_725.0,
         }  # fmt: skip
-        async with http.get("/metrics") as response:
+        async with http.get(f"{running.admin}/metrics") as response:
             figures = await response.text()
         for state, count in (("measured", 1_200), ("missing", 2_700), ("unavailable", 100)):
             assert f'web_history_blocks{{state="{state}"}} {count:.1f}' in figures

@@ -198,7 +198,7 @@ async def test_an_absurd_heartbeat_ends_neither_the_page_nor_the_process(
         shown = words(html)
         assert "is ahead of Redis" in shown
         assert ABSURD in shown
-        async with http.get("/api/v1/status") as response:
+        async with http.get(f"{site.admin}/api/v1/status") as response:
             assert response.status == 200
             states = {one["instance"]: one["state"] for one in (await response.json())["services"]}
         assert states["old"] == "down"
@@ -218,7 +218,7 @@ async def test_absurd_entries_reach_the_clients_and_end_nothing(site: Any, write
         {"nothing": "of ours"},
     )
     async with (
-        aiohttp.ClientSession(site.url) as http,
+        aiohttp.ClientSession(site.admin) as http,
         http.get("/api/v1/events", params={"streams": "blocks,txs,fees,metrics,series,ops"}) as response,
     ):
         raw = await response.content.readuntil(b"\n\n")

@@ -156,7 +156,7 @@ async def test_health_readiness_and_figures(bare: Any, writer: Any) -> None:
             assert response.status == 200, await response.text()
         async with http.get("/") as response:
             await response.read()
-        async with http.get("/metrics") as response:
+        async with http.get(f"{bare.admin}/metrics") as response:
             figures = await response.text()
         assert 'web_renders_total{path="/"} 1.0' in figures
         assert "web_redis_up 1.0" in figures

@@ -25,15 +25,15 @@ NEVER_READING = 32
 
 
 @asynccontextmanager
-async def web(valkey: str, writer: Any) -> AsyncIterator[tuple[int, int]]:
-    """The port and the process id of web over a full state."""
+async def web(valkey: str, writer: Any) -> AsyncIterator[tuple[int, int, int]]:
+    """The port, the operator's and the process id of web over a full state."""
     await writer.chain()
     await writer.mempool()
     await writer.all_well()
-    port = pick()[0]
-    async with process(valkey, port, LOG_LEVEL="error") as started:
+    port, admin = pick(2)
+    async with process(valkey, port, LOG_LEVEL="error", ADMIN_PORT=str(admin)) as started:
         await answers(f"http://127.0.0.1:{port}/readyz")
-        yield port, started.pid
+        yield port, admin, started.pid
 
 
 def resident(pid: int) -> float:
@@ -55,9 +55,9 @@ async def connected(stack: AsyncExitStack, port: int, path: str, *, buffer: int 
     return sock
 
 
-async def clients(port: int) -> int:
+async def clients(admin: int) -> int:
     """Push connections that web counts."""
-    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/metrics") as response:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{admin}/metrics") as response:
         lines = (await response.text()).splitlines()
     return int(sum(float(line.split()[-1]) for line in lines if line.startswith("web_push_clients{")))
 
@@ -77,7 +77,7 @@ async def told_to_start_over(sock: socket.socket) -> bool:
 async def test_idle_clients_of_a_live_page_hold_nothing(valkey: str, writer: Any) -> None:
     path = "/live?pages=overview"
     loop = asyncio.get_running_loop()
-    async with web(valkey, writer) as (port, pid), AsyncExitStack() as stack:
+    async with web(valkey, writer) as (port, admin, pid), AsyncExitStack() as stack:
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}{path}") as live:
             first = len(await live.content.readuntil(b"\n\n"))
         before = resident(pid)
@@ -92,7 +92,7 @@ async def test_idle_clients_of_a_live_page_hold_nothing(valkey: str, writer: Any
 
         for _ in range(IDLE // 50):
             await asyncio.gather(*(one() for _ in range(50)))
-        assert await clients(port) == IDLE
+        assert await clients(admin) == IDLE
         await writer.mempool(mempool(40_000))  # everybody is sent something, and reads it
         await asyncio.gather(*(asyncio.wait_for(loop.sock_recv(sock, 2**20), 20) for sock in found))
         each = (resident(pid) - before) * 1024 / IDLE
@@ -109,11 +109,11 @@ async def test_clients_that_never_read_share_a_bound(valkey: str, writer: Any) -
     ]
     assert len(sets) == NEVER_READING
     total = 30_000
-    async with web(valkey, writer) as (port, pid), AsyncExitStack() as stack:
+    async with web(valkey, writer) as (port, admin, pid), AsyncExitStack() as stack:
         for streams in sets:
-            await connected(stack, port, f"/api/v1/events?streams={streams}", buffer=4_096)
+            await connected(stack, admin, f"/api/v1/events?streams={streams}", buffer=4_096)  # `ops` included
         async with Events.connect(f"http://127.0.0.1:{port}", "txs") as quick:
-            while await clients(port) < NEVER_READING + 1:
+            while await clients(admin) < NEVER_READING + 1:
                 continue
             before = resident(pid)
             most = before
@@ -134,7 +134,7 @@ async def test_beyond_the_bound_of_all_the_slowest_are_told_and_let_go(
     """Nobody alone waits for too much, all together do."""
     monkeypatch.setattr(audience, "TOTAL_BYTES", 400_000)
     port = int(bare.url.rsplit(":", 1)[1])
-    sets = ("txs", "txs,blocks", "txs,fees", "txs,ops")
+    sets = ("txs", "txs,blocks", "txs,fees", "txs,series")
     async with AsyncExitStack() as stack:
         slow = [await connected(stack, port, f"/api/v1/events?streams={streams}", buffer=4_096) for streams in sets]
         async with Events.connect(bare.url, "txs") as quick:

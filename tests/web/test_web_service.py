@@ -125,7 +125,7 @@ async def test_on_a_cluster(tmp_path: Path) -> None:
             await until(lambda: running.site.state.snapshot.services, 15)
             async with http.get("/readyz") as response:
                 assert response.status == 200, await response.text()
-            async with http.get("/api/v1/status") as response:
+            async with http.get(f"{running.admin}/api/v1/status") as response:
                 found = await response.json()
             assert found["redis"]["ok"]
             assert found["redis"]["memory"]

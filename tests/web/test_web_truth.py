@@ -143,7 +143,7 @@ async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
     reason = "the node at http://127.0.0.1:8332 does not answer"
     await writer.health(health("chain-ingest", "degraded", reason=reason, height=954_300))
     await until(lambda: any(reason in notice.text for notice in state.notices if notice.kind == "failed"))
-    async with http.get("/readyz") as response:
+    async with http.get(f"{site.admin}/readyz") as response:
         assert response.status == 503
         message = (await response.json())["error"]["message"]
     assert "mempool: last known to be true 2" in message
@@ -249,7 +249,7 @@ async def test_a_first_start_without_the_node(bare: Any, writer: Any, reason: st
     await until(lambda: bare.site.state.snapshot.services)
     async with aiohttp.ClientSession(bare.url) as http:
         await absent(http, reason)
-        async with http.get("/readyz") as response:
+        async with http.get(f"{bare.admin}/readyz") as response:
             assert response.status == 503
             assert reason in (await response.json())["error"]["message"]
 
@@ -365,7 +365,7 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
             assert "Dead letters of chainnot known" in shown
             assert f"{writer.keys.history_views}: WRONGTYPE" in shown
             assert f"{writer.keys.confirmed('chain')}: WRONGTYPE" in shown
-            async with http.get("/api/v1/status") as response:
+            async with http.get(f"{running.admin}/api/v1/status") as response:
                 found = await response.json()
             assert found["redis"]["eviction"] == "allkeys-lru"
             assert found["dead_letters"] == {"chain": None, "mempool": 0}

@@ -20,8 +20,8 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from shared.addresses import mask_url
 from shared.errors import ConfigError, RedisUnavailable
-from shared.settings import mask_url
 
 Client: TypeAlias = Any
 """redis.asyncio.Redis or RedisCluster with bytes in and out. Their stubs disagree with each other, hence Any."""

@@ -19,7 +19,7 @@ import prometheus_client
 import structlog
 import uvloop
 
-from shared import clock, logging, redis, settings
+from shared import clock, logging, metrics, redis, settings
 from shared.bus import Announcer
 from shared.errors import ConfigError, DashboardError
 from shared.events.ops import OpsEvent, ServiceDegraded, ServiceRecovered, ServiceStarted
@@ -237,7 +237,7 @@ def main(name: str, run: Run) -> int:
         config = settings.load()
         logging.configure(config.log_level, config.log_format)
         if config.metrics_port is not None:
-            _serve_metrics(config.metrics_port)
+            metrics.serve(config.admin_host, config.metrics_port, config.allowed_hosts)
         uvloop.run(_serve(name, config, run))
     except ConfigError as error:
         sys.stderr.write(f"{name}: {error}\n")
@@ -246,15 +246,6 @@ def main(name: str, run: Run) -> int:
         structlog.get_logger().error("service_failed", service=name, error=logging.chain(error), exc_info=True)
         return 1
     return 0
-
-
-def _serve_metrics(port: int) -> None:
-    try:
-        prometheus_client.start_http_server(port)
-    except OSError as error:
-        raise ConfigError(
-            f"METRICS_PORT={port}: cannot listen there ({error.strerror}); expected a free port"
-        ) from error
 
 
 async def _serve(name: str, config: settings.Settings, run: Run) -> None:

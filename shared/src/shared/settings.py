@@ -6,21 +6,31 @@ the value (secrets masked) and what is expected.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
+from shared import env_files
+from shared.addresses import checked, listening_host, mask_url
 from shared.errors import ConfigError
 from shared.networks import NETWORKS
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "console")
+
+IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_OF_A_NODE: Final = re.compile(r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS)")
+_READ_ELSEWHERE: Final = ("ENV_DIR", "BITCOIND", "DASHBOARD_DEMO")
+_LIKENESS: Final = 0.85
+"""How alike, from 0 to 1, an unknown name and one of ours must be to be taken for a slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,10 @@ class Settings:
     nodes: tuple[NodeSettings, ...]
     web_host: str
     web_port: int
+    allowed_hosts: tuple[str, ...]
+    trusted_proxies: tuple[IpNetwork, ...]
+    admin_host: str
+    admin_port: int | None
     data_dir: Path
     log_level: str
     log_format: str
@@ -74,9 +88,11 @@ class Reader:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
+        self.asked: set[str] = set()
 
     def text(self, name: str, default: str = "") -> str:
         """The value without surrounding space; an empty one counts as not set."""
+        self.asked.add(name)
         return self._values.get(name, "").strip() or default
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
@@ -104,72 +120,53 @@ class Reader:
             raise ConfigError(f"{name}={value!r}: expected a whole number from {lowest} to {highest}")
         return int(value)
 
-    def url(self, name: str, schemes: tuple[str, ...], *, default: str = "", host: bool = True) -> str:
+    def url(self, name: str, schemes: tuple[str, ...]) -> str:
         """An address with one of the schemes; a password inside is masked in the error."""
-        return _checked_url(name, self.text(name, default), schemes, host=host)
+        return checked(name, self.text(name), schemes)
 
     def urls(self, name: str, schemes: tuple[str, ...]) -> tuple[str, ...]:
         """Comma-separated addresses."""
-        parts = (part.strip() for part in self.text(name).split(","))
-        return tuple(_checked_url(name, part, schemes, host=True) for part in parts if part)
+        return tuple(checked(name, part, schemes) for part in self.words(name))
 
+    def host(self, name: str) -> str:
+        """Where to listen; loopback unless it is set."""
+        return listening_host(name, self.text(name, "127.0.0.1"))
 
-def _checked_url(name: str, value: str, schemes: tuple[str, ...], *, host: bool) -> str:
-    if not value:
-        return ""
-    expected = f"expected an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-    try:
-        parts = urlsplit(value)
-        port_ok = "," in parts.netloc or parts.port is None or parts.port > 0
-    except ValueError:
-        port_ok, parts = False, urlsplit("")
-    if parts.scheme not in schemes or not port_ok:
-        raise ConfigError(f"{name}={mask_url(value)!r}: {expected}")
-    if host and parts.scheme not in {"unix", "ipc"} and not parts.netloc.rpartition("@")[2]:
-        raise ConfigError(f"{name}={mask_url(value)!r}: no host; {expected}, then host:port")
-    return value
+    def hosts(self, name: str) -> tuple[str, ...]:
+        """Names that browsers may ask for: `name`, `*.name` for all below it."""
+        for word in self.words(name):
+            if not re.fullmatch(r"(\*\.)?[A-Za-z0-9_.-]+", word):
+                raise ConfigError(f"{name}={word!r}: expected names without http:// and port, comma-separated")
+        return tuple(word.lower() for word in self.words(name))
 
+    def networks(self, name: str) -> tuple[IpNetwork, ...]:
+        """Addresses of machines, or networks of them, comma-separated."""
+        try:
+            return tuple(ipaddress.ip_network(word, strict=False) for word in self.words(name))
+        except ValueError as error:
+            raise ConfigError(
+                f"{name}={self.text(name)!r}: {error}; expected addresses or networks: 127.0.0.1, 10.0.0.0/8"
+            ) from error
 
-def mask_url(url: str) -> str:
-    """The address with its password replaced, fit for a log; also where it is not a proper address."""
-    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url)
-    lead = scheme[0] if scheme else ""
-    credentials, at, host = url[len(lead) :].rpartition("@")
-    if at:
-        url = f"{lead}{credentials.partition(':')[0]}:***@{host}"
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", url)
+    def words(self, name: str) -> tuple[str, ...]:
+        """Comma-separated words."""
+        return tuple(word for part in self.text(name).split(",") if (word := part.strip()))
 
 
 def read_files(directory: Path) -> dict[str, str]:
-    """Variables of `.env.main`, `.env.api` and every other `.env.<node>` in the folder.
-
-    Examples, and copies that editors leave (`.env.main.bak`, `.env.main~`), are left out.
-    """
-    values: dict[str, str] = {}
-    if not directory.is_dir():
-        return values
-    for path in sorted(directory.glob(".env.*")):
-        if path.suffix == ".example" or re.search(r"[.~]", path.name.removeprefix(".env.")):
-            continue
-        try:
-            found = dotenv_values(path, interpolate=False)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from error
-        for name, value in found.items():
-            if value is None:
-                raise ConfigError(f"{path}: {name} has no value: expected {name}=VALUE")
-            values[name] = value
-    return values
+    """Variables of the `.env.*` files in the folder; raises ConfigError as env_files.read does."""
+    return {name: variable.value for name, variable in env_files.read(directory).items()}
 
 
 def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = None) -> Settings:
     """Read and check the settings; raises ConfigError at the first wrong one."""
     environment = os.environ if environment is None else environment
     directory = env_dir if env_dir is not None else Path(environment.get("ENV_DIR") or "env")
-    values = {**read_files(directory), **{k: v for k, v in environment.items() if v.strip()}}
-    reader = Reader(values)
+    files = env_files.read(directory)
+    values = {name: variable.value for name, variable in files.items()}
+    reader = Reader({**values, **{k: v for k, v in environment.items() if v.strip()}})
     network = reader.choice("BITCOIN_NETWORK", tuple(NETWORKS), "main")
-    names = tuple(name.strip().lower() for name in reader.text("NODES", "main").split(",") if name.strip())
+    names = tuple(name.lower() for name in reader.words("NODES")) if reader.text("NODES") else ("main",)
     for name in names:
         if not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"NODES: {name!r} is no name for a node: expected letters, digits, - and _")
@@ -178,12 +175,16 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
     if len({name.replace("-", "_") for name in names}) != len(names):
         raise ConfigError(f"NODES={','.join(names)!r}: expected each name once")
     port = reader.port("WEB_PORT", 8080)
-    return Settings(
+    config = Settings(
         network=network,
         redis_url=reader.url("REDIS_URL", REDIS_SCHEMES) or None,
         nodes=tuple(_node(reader, name) for name in names),
-        web_host=reader.text("WEB_HOST", "127.0.0.1"),
+        web_host=reader.host("WEB_HOST"),
         web_port=8080 if port is None else port,
+        allowed_hosts=reader.hosts("ALLOWED_HOSTS"),
+        trusted_proxies=reader.networks("TRUSTED_PROXIES"),
+        admin_host=reader.host("ADMIN_HOST"),
+        admin_port=reader.port("ADMIN_PORT", None),
         data_dir=Path(reader.text("DATA_DIR", ".data")),
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "info"),
         log_format=reader.choice("LOG_FORMAT", LOG_FORMATS, "json"),
@@ -192,6 +193,22 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         pools_file=Path(pools) if (pools := reader.text("POOLS_FILE")) else None,
         backfill_load=reader.whole("BACKFILL_LOAD", 0, 100, 50),
     )
+    known = {*reader.asked, *_READ_ELSEWHERE}
+    prefixes = tuple(f"{node.prefix}_" for node in config.nodes)
+    for name, variable in files.items():
+        _refuse_slip(name, known, f"{variable.place}: ")
+    for name in environment:
+        if name.startswith(prefixes):  # any other one may belong to another program
+            _refuse_slip(name, known, "")
+    return config
+
+
+def _refuse_slip(name: str, known: Iterable[str], place: str) -> None:
+    """A name that nothing reads but that is nearly one of ours was meant as that one."""
+    if name in known or _OF_A_NODE.fullmatch(name):
+        return
+    for meant in get_close_matches(name.upper(), sorted(known), n=1, cutoff=_LIKENESS):
+        raise ConfigError(f"{place}{name} is no variable of ours: did you mean {meant}?")
 
 
 def _node(reader: Reader, name: str) -> NodeSettings:

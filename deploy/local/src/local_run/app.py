@@ -19,8 +19,9 @@ from local_run.demonstration import BANNER, Demonstration
 from local_run.errors import ServerFailed, SetupError
 from local_run.server import Server
 from local_run.supervisor import Console, Program, Supervisor
-from local_run.valkey import EmbeddedValkey
+from local_run.valkey import EmbeddedValkey, kept_password
 from shared import settings
+from shared.addresses import web_url
 from shared.errors import DashboardError
 from shared.settings import Settings
 
@@ -68,18 +69,25 @@ async def _run() -> None:
     console = Console()
     for name in (_RUNNER, _GENERATOR, *map(_name, SERVICES)):  # now, so that the prefixes line up from the start
         console.introduce(name)
-    web_port = _web_port(config)
+    web_port = _port("WEB", config.web_host, config.web_port)
+    if config.admin_port is not None:
+        _port("ADMIN", config.admin_host, config.admin_port)
+    for at, _ in enumerate(SERVICES if config.metrics_port else ()):
+        _port("METRICS", config.admin_host, (config.metrics_port or 0) + at)
     with folder.hold(config.data_dir):
+        admin_port = await _admin_port(config)
         async with contextlib.AsyncExitStack() as stack:
             parts = await _set_up(config, console, stack)
-            environment = {**_defaults(), **os.environ, **parts.environment, "WEB_PORT": str(web_port)}
+            listening = {"WEB_PORT": str(web_port), "ADMIN_PORT": str(admin_port)}
+            environment = {**_defaults(), **os.environ, **parts.environment, **listening}
             async with asyncio.TaskGroup() as group:
                 for server in parts.servers:
                     group.create_task(_keep(server, console), name=server.title)
                 if parts.demonstration is not None:
                     group.create_task(parts.demonstration.generator().run(), name=_GENERATOR)
                 group.create_task(Supervisor(_programs(config, environment), console).run(), name="supervisor")
-                group.create_task(_announce(config.web_host, web_port, console), name="announce")
+                dashboard, operators = web_url(config.web_host, web_port), web_url(config.admin_host, admin_port)
+                group.create_task(_announce(dashboard, operators, console), name="announce")
 
 
 async def _set_up(config: Settings, console: Console, stack: contextlib.AsyncExitStack) -> _Parts:
@@ -101,29 +109,36 @@ async def _set_up(config: Settings, console: Console, stack: contextlib.AsyncExi
         parts.servers.append(demonstration.node)
         parts.environment |= {**demonstration.node.env(), "NODES": "main", "DASHBOARD_DEMO": "1"}
     if config.redis_url is None:
-        valkey = EmbeddedValkey(own / "valkey", port=numbers["valkey"])
+        password = kept_password(own / "valkey" / "password")
+        valkey = EmbeddedValkey(own / "valkey", port=numbers["valkey"], password=password)
         await stack.enter_async_context(valkey)
         parts.servers.append(valkey)
         parts.environment["REDIS_URL"] = valkey.url
     return parts
 
 
-def _web_port(config: Settings) -> int:
-    """The port that web will listen on. Raises SetupError when it cannot."""
-    if config.web_port == 0:
+def _port(name: str, host: str, port: int) -> int:
+    """The port that a service will listen on; `name` begins its variables. Raises SetupError when it cannot."""
+    if port == 0:
         return ports.pick()[0]
+    at = "ADMIN_HOST" if name == "METRICS" else f"{name}_HOST"
     try:
-        free = ports.is_free(config.web_port, config.web_host)
+        free = ports.is_free(port, host)
     except OSError as error:
         raise SetupError(
-            f"WEB_HOST={config.web_host} WEB_PORT={config.web_port}: {error.strerror}; "
+            f"{at}={host} {name}_PORT={port}: {error.strerror}; "
             "expected an address of this machine and a port that this account may listen on"
         ) from error
     if not free:
-        raise SetupError(
-            f"WEB_PORT={config.web_port} is in use by another program on {config.web_host}; expected a free port"
-        )
-    return config.web_port
+        raise SetupError(f"{name}_PORT={port} is in use by another program on {host}; expected a free port")
+    return port
+
+
+async def _admin_port(config: Settings) -> int:
+    """Where the operator is told everything: as it is set, else a port of ours that stays the same."""
+    if config.admin_port:
+        return config.admin_port
+    return (await folder.stable_ports(config.data_dir.absolute(), ("admin",)))["admin"]
 
 
 def _defaults() -> dict[str, str]:
@@ -161,15 +176,14 @@ async def _keep(server: Server, console: Console) -> None:
                 delay = min(2 * delay, _LONGEST_DELAY)
 
 
-async def _announce(host: str, port: int, console: Console) -> None:
+async def _announce(dashboard: str, operators: str, console: Console) -> None:
     """Say where the dashboard is, once it answers."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    address = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         while True:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.get(f"{address}/healthz") as response:
+                async with session.get(f"{dashboard}/healthz") as response:
                     if response.ok:
-                        console.write(_RUNNER, f"the dashboard: {address}/")
+                        console.write(_RUNNER, f"for operators: {operators}/status and {operators}/metrics")
+                        console.write(_RUNNER, f"the dashboard: {dashboard}/")
                         return
             await asyncio.sleep(0.2)

@@ -41,11 +41,12 @@ async def start(
     cwd: Path | None = None,
     output: IO[bytes] | int | None = None,
     when_orphaned: signal.Signals = signal.SIGTERM,
+    umask: int = -1,
 ) -> asyncio.subprocess.Process:
     """Start a program in a session of its own, so that a terminal's Ctrl-C reaches only the runner.
 
     `output` takes stdout and stderr together: an open file, `asyncio.subprocess.PIPE`, or None for nowhere.
-    Raises OSError when the program cannot be executed.
+    `umask` -1 is ours. Raises OSError when the program cannot be executed.
     """
     return await asyncio.create_subprocess_exec(
         *(os.fspath(part) for part in argv),
@@ -56,6 +57,7 @@ async def start(
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
         preexec_fn=dies_with_parent(when_orphaned),
+        umask=umask,
     )
 
 

@@ -17,10 +17,13 @@ _PREDECESSOR_SECONDS = 10.0  # a server of a run that was killed may still be st
 
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it; raises SetupError when another run does, or it cannot be written."""
+    """Make the folder and hold it; raises SetupError when another run does, or it cannot be written.
+
+    One that is there already keeps its mode: it may be the user's own, for more than this.
+    """
     path = folder / "lock"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise SetupError(

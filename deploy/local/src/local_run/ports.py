@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from errno import EADDRINUSE
+from errno import EADDRINUSE, EINVAL
 
 # Below the range that Linux gives to outgoing connections (32768 and up): a client that keeps trying a
 # port in that range while its server is down can connect to itself, and then the server cannot bind.
@@ -14,6 +14,8 @@ _FIRST, _LAST = 20000, 32767
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
     """True when a server could listen on this port now. Raises OSError when it never could: no such host here."""
+    if port > 65_535:
+        raise OSError(EINVAL, "there is no such port")
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do no harm

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local_run import child, ports
+from local_run import child, ports, private
 from local_run.errors import ServerFailed
 
 _LOG_LINES = 12
@@ -19,7 +19,8 @@ _PREDECESSOR_SECONDS = 10.0  # how long one that was told to stop a moment ago m
 class Server(abc.ABC):
     """One process over one data folder; it listens on loopback, on ports that are kept across restarts.
 
-    It ends when this process ends, even by kill -9. Not safe for two event loops.
+    Only its user may look into the folder. It ends when this process ends, even by kill -9. Not safe for two event
+    loops.
     """
 
     title: str
@@ -83,10 +84,10 @@ class Server(abc.ABC):
         for port in self._ports():
             if not await ports.wait_until_free(port, _PREDECESSOR_SECONDS):
                 raise ServerFailed(f"port {port} is in use by another program; expected it free for {self.title}")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private.folder(self.folder)
         logged = self.log_file.stat().st_size if self.log_file.exists() else 0
-        with self._output_file.open("wb") as output:
-            self._process = await child.start(command, output=output)
+        with open(self._output_file, "wb", opener=private.opener) as output:  # noqa: ASYNC230 - a local file, opened once
+            self._process = await child.start(command, output=output, umask=private.UMASK)
         failure = ""
         try:
             failure = await asyncio.wait_for(self._failure(), limit)

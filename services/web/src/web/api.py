@@ -174,11 +174,11 @@ def status(s: Snapshot, notices: tuple[Notice, ...], now: float) -> Answer:
             "network": s.network.name,
             "ready": not conditions.unready(s, now),
             "notices": [{"kind": n.kind, "title": n.title, "text": n.text, "since": n.since} for n in notices],
-            "services": [_service(health, now) for health in s.services],
+            "services": [_service(health, now, public=s.public) for health in s.services],
             "streams": [
                 {
                     "name": stream.name,
-                    "key": stream.key,
+                    **({} if s.public else {"key": stream.key}),
                     "length": stream.length,
                     "entries_added": stream.added,
                     "last_id": stream.last_id or None,
@@ -234,9 +234,10 @@ def _history(s: Snapshot) -> dict[str, Any] | None:
     }
 
 
-def _service(health: Any, now: float) -> dict[str, Any]:
+def _service(health: Any, now: float, *, public: bool) -> dict[str, Any]:
     down = is_down(health, now)
-    return {**msgspec.to_builtins(health), "state": "down" if down else health.state}
+    told = {**msgspec.to_builtins(health), "state": "down" if down else health.state}
+    return {name: value for name, value in told.items() if not (public and name in ("pid", "version"))}
 
 
 def readiness(s: Snapshot, now: float, broken: Iterable[str]) -> Answer:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 from aiohttp import web
 
+from shared.addresses import web_url
 from shared.errors import DashboardError
 from shared.networks import NETWORKS
 from shared.service import Service
+from web.listening import BACKLOG, listen
+from web.reach import Reach
 from web.snapshot import Snapshot
 from web.website import Site
 
@@ -33,25 +36,36 @@ async def run(service: Service) -> None:
         connect=service.blocking_redis,
         log=service.log,
         version=service.version,
+        reach=Reach.of(settings),
     )
-    runner = web.AppRunner(
-        site.application(), access_log=None, handler_cancellation=True, shutdown_timeout=GRACE, handle_signals=False
-    )
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, settings.web_host, settings.web_port, backlog=1024).start()
-        except OSError as error:
-            address = f"{settings.web_host}:{settings.web_port}"
-            reason = error.strerror or error
-            raise DashboardError(f"WEB_HOST and WEB_PORT: cannot listen at {address}: {reason}") from error
-        service.log.info("web_listening", addresses=[f"http://{host[0]}:{host[1]}" for host in runner.addresses])
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(site.close)
+        opened = await _open(stack, "WEB", settings.web_host, settings.web_port, site.application())
+        service.log.info("web_listening", addresses=opened)
+        if settings.admin_port is not None:
+            opened = await _open(stack, "ADMIN", settings.admin_host, settings.admin_port, site.operators())
+            service.log.info("web_listening_for_operators", addresses=opened)
         site.start()
         await _report(service, site)
         site.dismiss()
-    finally:
-        await runner.cleanup()
-        await site.close()
+
+
+async def _open(stack: AsyncExitStack, name: str, host: str, port: int, application: web.Application) -> list[str]:
+    """Serve the application until the stack is left; returns what a browser opens. `name` begins its variables."""
+    runner = web.AppRunner(
+        application, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE, handle_signals=False
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        sockets = listen(host, port)
+    except OSError as error:
+        reason = error.strerror or error
+        at = web_url(host, port).removeprefix("http://")
+        raise DashboardError(f"{name}_HOST and {name}_PORT: cannot listen at {at}: {reason}") from error
+    for made in sockets:
+        await web.SockSite(runner, made, backlog=BACKLOG).start()
+    return [web_url(address[0], address[1]) for address in (made.getsockname() for made in sockets)]
 
 
 async def _report(service: Service, site: Site) -> None:

@@ -27,10 +27,13 @@ RETRY_MS: Final = 1_000
 class Events:
     """The endpoint. `resets` counts how often a client was told to start over."""
 
-    def __init__(self, hub: Hub, keys: Mapping[str, str], redis: Any) -> None:
+    def __init__(
+        self, hub: Hub, keys: Mapping[str, str], redis: Any, *, headers: Mapping[str, str] = answers.CORS
+    ) -> None:
         self._hub = hub
         self._keys = keys
         self._redis = redis
+        self._headers = dict(headers)
         self.resets = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -42,7 +45,7 @@ class Events:
             code = "bad_cursor" if isinstance(error, BadCursor) else "unknown_stream"
             return answers.error(400, code, str(error)).response(request)
         if request.method == "HEAD":
-            return web.Response(headers={"Content-Type": "text/event-stream; charset=utf-8", **answers.CORS})
+            return web.Response(headers={"Content-Type": "text/event-stream; charset=utf-8", **self._headers})
         channel = self._hub.channel(streams)
         if self._hub.closed or not await channel.opened(OPEN_LIMIT):
             unavailable = answers.error(503, "unavailable", "Redis does not answer; try again", retry_after=2)
@@ -55,7 +58,7 @@ class Events:
         until, sequences = channel.positions, channel.sequences
         channel.join(client)
         try:
-            await client.open(answers.CORS)
+            await client.open(self._headers)
             cursor = encode(channel.streams, {**until, **since})
             await client.send(Batch(f"retry: {RETRY_MS}\nid: {cursor}\n\n".encode()))
             if since:

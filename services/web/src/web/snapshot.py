@@ -95,6 +95,7 @@ class Snapshot:
 
     network: Network
     demo: bool = False
+    public: bool = False  # without what only the operator is told
     tip: TipView | None = None
     halving: HalvingView | None = None
     retarget: RetargetView | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
 import structlog
@@ -20,11 +20,15 @@ from web.charts.pages import ChartPages
 from web.charts.reading import SeriesReader
 from web.charts.routes import PREFIXES, ChartApi
 from web.charts.store import Charts
+from web.disclosure import PRIVATE_STREAMS, PublicState
 from web.document import MAX_AGE, Document
 from web.events import Events
+from web.hosts import Hosts
 from web.hub import Hub
 from web.live import Live
+from web.operators import PRIVATE, Desk, Handler
 from web.pages import CHARTS, PAGES, Page, Pages
+from web.reach import LOOPBACK, Reach
 from web.snapshot import PARTS, Part, Snapshot
 from web.state import State
 from web.telemetry import Telemetry
@@ -52,24 +56,36 @@ class Site:
         log: structlog.stdlib.BoundLogger,
         version: str,
         heartbeat: float = HEARTBEAT,
+        reach: Reach = LOOPBACK,
     ) -> None:
         self._log = log
+        self._hosts = Hosts((reach.host.lower(), *reach.allowed_hosts), reach.trusted_proxies, log)
         self._heartbeat = heartbeat
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         streams = keys.streams()
+        public = {name: key for name, key in streams.items() if name not in PRIVATE_STREAMS}
         self.state = State(snapshot, keys, redis, log)
+        self.visitor = PublicState(self.state)
         self.hub = Hub(streams, connect, log, self._fail)
-        self._events = Events(self.hub, streams, redis)
+        self._events = Events(self.hub, public, redis)
         self._assets = Assets(log)
-        self._pages = Pages(self.state, self._assets.urls, version, tuple(streams), log)
+        shown = self.state if reach.closed else self.visitor
+        self._pages = Pages(shown, self._assets.urls, version, tuple(public), log)
         reader = SeriesReader(redis, keys, snapshot.network)
-        self.charts = Charts(self.state, reader)
-        self._chart_api = ChartApi(self.state, self.charts, reader)
+        self.charts = Charts(self.visitor, reader)
+        self._chart_api = ChartApi(self.visitor, self.charts, reader)
         self.chart_pages = ChartPages(self._pages, self.charts.asked)
         self.documents = self._documents()
-        self._live = Live(self._pages, self.state, PAGES, self.state.pulse)
+        self._live = Live(self._pages, shown, PAGES, shown.pulse)
         self._telemetry = Telemetry(self.documents, self._chart_api, self._audiences, self.state)
+        self._lives = [self._live]
+
+        def desk() -> Desk:
+            full = self._pages if reach.closed else Pages(self.state, self._assets.urls, version, tuple(streams), log)
+            return Desk(self.state, full, Events(self.hub, streams, redis, headers=PRIVATE), self._telemetry)
+
+        self._desk = desk
 
     # --- addresses -----------------------------------------------------------------------------------
 
@@ -87,15 +103,15 @@ class Site:
             ("/api/blocks/tip/height", chain, ("chain",), api.tip_height),
             ("/api/blocks/tip/hash", chain, ("chain",), api.tip_hash),
         ):
-            documents[path] = self._document(parts, _of(build, self.state), domains=domains)
+            documents[path] = self._document(parts, _of(build, self.visitor), domains=domains)
         documents["/api/v1/difficulty-adjustment"] = self._document(
             chain,
-            lambda: api.difficulty_adjustment(self.state.snapshot, time.time()),
+            lambda: api.difficulty_adjustment(self.visitor.snapshot, time.time()),
             domains=("chain",),
             max_age=1.0,
         )
         documents["/api/v1/status"] = self._document(
-            PARTS, lambda: api.status(self.state.snapshot, self.state.notices, self.state.now)
+            PARTS, lambda: api.status(self.visitor.snapshot, self.visitor.notices, self.visitor.now)
         )
         return documents
 
@@ -115,10 +131,22 @@ class Site:
         self.state.subscribe(parts, made.invalidate)
         return made
 
-    def application(self) -> web.Application:
-        """aiohttp's application with every route."""
+    def operators(self) -> web.Application:
+        """The application of the operator's listener: the public addresses, and what only the operator is told.
+
+        To be asked for once, before `start`.
+        """
+        desk = self._desk()
+        self._lives.append(desk.live)
+        return self.application(dict(desk.routes()))
+
+    def application(self, instead: Mapping[str, Handler] | None = None) -> web.Application:
+        """aiohttp's application with every route; those of `instead` go before the public ones."""
         app = web.Application()
+        app.on_response_prepare.append(_without_software)
         router = app.router
+        for path, handle in (instead or {}).items():
+            router.add_get(path, self._guarded(handle), allow_head=path != "/live")
         for path, made in self.documents.items():
             router.add_get(path, self._guarded(made.handle))
         for path, handle in self._chart_api.routes():
@@ -130,12 +158,11 @@ class Site:
         router.add_get("/api/v1/events", self._guarded(self._events.handle))
         router.add_get("/healthz", self._answering(lambda: _ALIVE))
         router.add_get("/readyz", self._answering(self._readiness))
-        router.add_get("/metrics", self._answering(self._telemetry.answer))
-        router.add_route("*", "/{path:.*}", self._elsewhere)
+        router.add_route("*", "/{path:.*}", self._guarded(self._elsewhere))
         return app
 
     def _readiness(self) -> Answer:
-        return api.readiness(self.state.snapshot, self.state.now, self._pages.broken())
+        return api.readiness(self.visitor.snapshot, self.visitor.now, self._pages.broken())
 
     def _answering(self, build: Callable[[], Answer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -146,9 +173,11 @@ class Site:
     def _guarded(
         self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Turn what goes wrong into an answer of ours. Not a middleware: that would cost every request."""
+        """Refuse names that are not ours; turn what goes wrong into an answer. A middleware would cost more."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
+            if not self._hosts.admits(request):
+                return self._hosts.refusal(request)
             try:
                 return await handle(request)
             except web.HTTPNotFound:
@@ -156,7 +185,7 @@ class Site:
             except (ConnectionError, asyncio.CancelledError):
                 raise
             except Exception:
-                self._log.exception("request_failed", path=request.path)
+                self._log.exception("request_failed", path=request.path, client=self._hosts.client(request))
                 return self._broken(request)
 
         return guarded
@@ -164,7 +193,7 @@ class Site:
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         allowed = {"GET", "HEAD"}
         known = request.path in self.documents or request.path.startswith(("/charts", "/static/", *PREFIXES))
-        known = known or request.path in ("/api/v1/events", "/live", "/healthz", "/readyz", "/metrics")
+        known = known or request.path in ("/api/v1/events", "/live", "/healthz", "/readyz")
         if known and request.method not in allowed:
             answer = self._refusal(request, 405, "method_not_allowed", "Not that way", "This address only answers GET.")
             response = answer.response(request)
@@ -197,7 +226,8 @@ class Site:
             self.hub.tails[name].add(self.state)
         self._spawn(self.state.follow(), "state")
         self._spawn(audience.keep_alive(lambda: [a for _, a in self._audiences()], self._heartbeat), "keep-alive")
-        self._spawn(self._live.beat(), "pulse")
+        for live in self._lives:
+            self._spawn(live.beat(), "pulse")
 
     def _spawn(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
@@ -211,13 +241,14 @@ class Site:
     def _audiences(self) -> Iterator[tuple[str, Audience]]:
         for channel in self.hub.channels():
             yield "events", channel
-        for live in self._live.audiences():
-            yield "pages", live
+        for live in self._lives:
+            yield from (("pages", pages) for pages in live.audiences())
 
     def dismiss(self) -> None:
         """End every push connection and accept no more."""
         self.hub.dismiss()
-        self._live.dismiss()
+        for live in self._lives:
+            live.dismiss()
 
     @property
     def push_clients(self) -> int:
@@ -230,6 +261,12 @@ class Site:
         await self.charts.close()
         await self._chart_api.close()
         await self.hub.close()
+
+
+async def _without_software(request: web.Request, response: web.StreamResponse) -> None:
+    """Which versions of what we run on is nobody's business."""
+    del request
+    response.headers.pop(hdrs.SERVER, None)
 
 
 def _of(build: Callable[[Snapshot, float], Answer], state: State) -> Callable[[], Answer]:

@@ -15,6 +15,7 @@ from shared.redis import LOST
 from shared.series import RETARGETS, Series
 from shared.views import HistoryView
 from web.charts.chart import ChartUnavailable
+from web.disclosure import masked
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class SeriesReader:
             raise ChartUnavailable(f"{error}. It is tried again by itself.") from error
         except (*LOST, TimeoutError) as error:
             why = str(error).strip().rstrip(".") or "no answer in time"
-            raise ChartUnavailable(f"Redis does not answer: {why}. It is tried again by itself.") from error
+            raise ChartUnavailable(f"Redis does not answer: {masked(why)}. It is tried again by itself.") from error
 
     async def retargets(self, history: HistoryView) -> list[tuple[int, Header]]:
         """(period, its first header) of every period whose first header is known."""
