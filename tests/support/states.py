@@ -21,6 +21,9 @@ from support.stack import Stack, until
 BEGIN = "<!-- states: made by `make operations` -->"
 END = "<!-- end of states -->"
 
+LONGEST = 160
+"""Characters of a reason in the table."""
+
 HEAD = ("state", "/readyz", "`as_of`", "fees/recommended", "fees/precise", "overview page", "until all is well")
 
 
@@ -28,6 +31,7 @@ HEAD = ("state", "/readyz", "`as_of`", "fees/recommended", "fees/precise", "over
 class Look:
     """What web answers at one moment; a status of 0 says that there was no answer within five seconds."""
 
+    at: float  # Unix seconds
     ready: int
     reasons: str
     as_of: int | None
@@ -35,14 +39,17 @@ class Look:
     age: int | None  # seconds, of the recommended fees
     precise: int
     page: int
+    count: int | None  # transactions in the mempool, as told
 
     @property
     def row(self) -> tuple[str, ...]:
         """As cells of the table."""
         age = "" if self.age is None else f", Age {self.age} s"
         reasons = self.reasons.replace("|", "/")
+        if len(reasons) > LONGEST:
+            reasons = f"{reasons[:LONGEST]}…"
         ready = f"{self.ready}: {reasons}" if reasons else str(self.ready)
-        as_of = "none" if self.as_of is None else f"{round(time.time() - self.as_of)} s ago"
+        as_of = "none" if self.as_of is None else f"{max(0, round(self.at - self.as_of))} s ago"
         return ready, as_of, f"{self.recommended}{age}", str(self.precise), str(self.page)
 
 
@@ -81,6 +88,7 @@ async def look(stack: Stack) -> Look:
         ready, overview, fees, precise, page = await asyncio.gather(*map(ask, paths))
     age = fees[2].get("Age")
     return Look(
+        at=time.time(),
         ready=ready[0],
         reasons=ready[1]["error"]["message"] if ready[0] == 503 else "",
         as_of=overview[1].get("as_of") if overview[0] == 200 else None,
@@ -88,6 +96,7 @@ async def look(stack: Stack) -> Look:
         age=None if age is None else int(age),
         precise=precise[0],
         page=page[0],
+        count=(overview[1].get("mempool") or {}).get("count") if overview[0] == 200 else None,
     )
 
 
@@ -128,8 +137,6 @@ class Wrong:
     def mended(self) -> None:
         """What was wrong is so no more: the time until all is well counts from here."""
         self._mended = time.monotonic()
-        if self._seen is None and self._looks:
-            self._seen = self._looks[-1]
 
     async def well(self, limit: float, more: Callable[[], Awaitable[Any]] | None = None) -> None:
         """Wait until web is ready, every view is the node's, and `more` holds."""
@@ -150,8 +157,8 @@ class Wrong:
     @property
     def row(self) -> tuple[str, ...]:
         """As a row of the table."""
-        cells = self._seen.row if self._seen is not None else ("",) * 5
-        return (self._name, *cells, f"{self.seconds:.1f} s")
+        seen = self._seen or max(self._looks, key=lambda one: (one.ready != 200, one.recommended != 200, one.age or 0))
+        return (self._name, *seen.row, f"{self.seconds:.1f} s")
 
 
 @contextlib.asynccontextmanager
