@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest import fetch
+from chain_ingest.answers import Block, BlockStats, Header
 from chain_ingest.app import run
 from chain_ingest.fetch import Fetcher, Unavailable
-from chain_ingest.node import Block, BlockStats, Header, Node
+from chain_ingest.node import Node
 from chain_ingest.pools import Pools
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey

@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest import fetch, follow
+from chain_ingest.answers import Block, BlockStats
 from chain_ingest.app import run
 from chain_ingest.backfill import batches, claims
 from chain_ingest.backfill.app import run as run_backfill
-from chain_ingest.node import Block, BlockStats, Node
+from chain_ingest.node import Node
 from chain_metrics.app import run as run_metrics
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from mempool import watch
-from shared import redis
+from shared import redis, watch
 from shared.errors import UnknownLayout
 from shared.events.mempool import MempoolReset
 from shared.series import MEMPOOL_SERIES
@@ -24,8 +23,8 @@ async def everything(client: redis.Client) -> dict[str, dict[int, object]]:
 async def test_any_key_of_the_series_that_is_lost_is_written_anew(
     valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "EVERY_SECONDS", 0.2)
-    monkeypatch.setattr(watch, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "AT_ONCE", 2)  # each series has its turn
     chance = random.Random(4)
     feed = Feed(client)
     now = time.time_ns() // 1_000_000
@@ -59,5 +58,11 @@ async def test_any_key_of_the_series_that_is_lost_is_written_anew(
 
             await until(back, 8, f"{key.decode()} is whole again")
             await until(lambda: client.scard(KEYS.series_index("mempool")), 8, "the index names the segments")
+
+        async def told() -> bool:
+            kinds = [fields[b"type"] for _, fields in await client.xrange(KEYS.ops)]
+            return kinds.count(b"gap.detected") == kinds.count(b"gap.repaired") > 0
+
+        await until(told, 8, "operators are told")
     assert await client.scard(KEYS.series_index("mempool")) == len(MEMPOOL_SERIES)
     assert await client.hlen(KEYS.series_layouts("mempool")) == len(MEMPOOL_SERIES)
