@@ -78,14 +78,6 @@ async def everywhere(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         yield it
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(server.url)
-    await it.flushall()
-    yield it
-    await it.aclose()
-
-
 async def follows(everywhere: Everywhere, server: EmbeddedValkey, client: redis.Client, rpc: str, zmq: str) -> None:
     """A block and a transaction are published as ZMQ tells of them."""
     node = everywhere.node
