@@ -66,3 +66,22 @@ async def test_any_key_of_the_series_that_is_lost_is_written_anew(
         await until(told, 8, "operators are told")
     assert await client.scard(KEYS.series_index("mempool")) == len(MEMPOOL_SERIES)
     assert await client.hlen(KEYS.series_layouts("mempool")) == len(MEMPOOL_SERIES)
+
+
+async def test_what_is_lost_is_there_again_before_long(valkey: EmbeddedValkey, client: redis.Client) -> None:
+    """At the pace of operation: a restart that comes first would make it a loss for good."""
+    feed = Feed(client)
+    now = time.time_ns() // 1_000_000
+    async with serving(valkey.url):
+        await feed.tell(MempoolReset(cause="test", node="main"), feed.synced(now))
+        await feed.tell(*(added(number, now // 1000) for number in range(50)))
+        await feed.sync(now)
+        await feed.folded()
+        [key] = await until(lambda: client.keys("*mempool}:series:flow-hours:*"), 8, "there are records")
+        before = await client.get(key)
+        await client.delete(key)
+
+        async def back() -> bool:
+            return bool(await client.get(key) == before)
+
+        await until(back, 6, "the segment is whole again")
