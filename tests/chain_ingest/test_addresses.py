@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.keys import Keys
+from support.ipv6 import has_ipv6, needs_ipv6
 from support.ledger import running
 from support.spending import chain as chained
 from support.spending import fan_out, mine, mined_coins, send
@@ -27,16 +27,6 @@ from support.stack import until
 
 KEYS = Keys("regtest")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def has_ipv6() -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as it:
-        it.bind(("::1", 0))
-        return True
-    return False
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 
 ZMQ_FORMS = [
     pytest.param("tcp://127.0.0.1:{port}", id="zmq-ipv4"),
@@ -76,14 +66,6 @@ async def everywhere(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     async with it.node:
         await mine(it.node, 5)
         yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(server.url)
-    await it.flushall()
-    yield it
-    await it.aclose()
 
 
 async def follows(everywhere: Everywhere, server: EmbeddedValkey, client: redis.Client, rpc: str, zmq: str) -> None:

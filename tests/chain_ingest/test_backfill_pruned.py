@@ -49,20 +49,12 @@ def two_nodes(first: RegtestNode, second: RegtestNode) -> dict[str, str]:
     return {**first.env("FIRST"), **second.env("SECOND"), "NODES": "first,second"}
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(valkey: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(valkey.url)
-    await it.flushall()
-    yield it
-    await it.aclose()
-
-
-async def test_what_is_pruned_is_said_once(node: RegtestNode, valkey: EmbeddedValkey, connected: redis.Client) -> None:
+async def test_what_is_pruned_is_said_once(node: RegtestNode, server: EmbeddedValkey, connected: redis.Client) -> None:
     lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
     assert 0 < lowest <= 601
     history = StandInHistory(connected, node, KEYS)
     await history.begin(first_header=900)
-    async with running(valkey.url, run, "backfill", **node.env(), BACKFILL_LOAD="100") as it:
+    async with running(server.url, run, "backfill", **node.env(), BACKFILL_LOAD="100") as it:
         await history.finish()
         assert it.health.state == "ok"
     assert history.unavailable == [(0, lowest - 1)]
@@ -71,13 +63,13 @@ async def test_what_is_pruned_is_said_once(node: RegtestNode, valkey: EmbeddedVa
 
 
 async def test_what_is_pruned_meanwhile_is_found_out_by_asking(
-    node: RegtestNode, valkey: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    node: RegtestNode, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LivePath, "pruned_below", property(lambda self: 0, lambda self, value: None), raising=False)
     lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
     history = StandInHistory(connected, node, KEYS)
     await history.begin(measured_from=lowest + 30)
-    async with running(valkey.url, run, "backfill", **node.env(), BACKFILL_LOAD="100"):
+    async with running(server.url, run, "backfill", **node.env(), BACKFILL_LOAD="100"):
         await history.finish()
     assert sorted(history.measured) == list(range(lowest, lowest + 30))
     gone = [height for first, last in history.unavailable for height in range(first, last + 1)]
@@ -86,12 +78,12 @@ async def test_what_is_pruned_meanwhile_is_found_out_by_asking(
 
 
 async def test_another_node_is_asked_for_what_the_preferred_one_has_pruned(
-    node: RegtestNode, whole: RegtestNode, valkey: EmbeddedValkey, connected: redis.Client
+    node: RegtestNode, whole: RegtestNode, server: EmbeddedValkey, connected: redis.Client
 ) -> None:
     """The second has everything: nothing is given up, whatever the preferred one has pruned."""
     history = StandInHistory(connected, node, KEYS)
     await history.begin(first_header=900)
-    async with running(valkey.url, run, "backfill", **two_nodes(node, whole), BACKFILL_LOAD="100"):
+    async with running(server.url, run, "backfill", **two_nodes(node, whole), BACKFILL_LOAD="100"):
         await history.finish()
     assert history.unavailable == []
     assert sorted(history.measured) == list(range(HEIGHT + 1))
@@ -99,13 +91,13 @@ async def test_another_node_is_asked_for_what_the_preferred_one_has_pruned(
 
 
 async def test_a_silent_node_is_waited_for_before_anything_is_given_up(
-    node: RegtestNode, valkey: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    node: RegtestNode, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
     history = StandInHistory(connected, node, KEYS)
     await history.begin()
     silent = {**two_nodes(node, node), "SECOND_RPC_URL": "http://127.0.0.1:9"}
-    async with running(valkey.url, run, "backfill", **silent, BACKFILL_LOAD="100") as it, history.folding():
+    async with running(server.url, run, "backfill", **silent, BACKFILL_LOAD="100") as it, history.folding():
 
         async def waits() -> bool:
             return len(history.missing) == lowest and "node second" in str(it.health.details.get("awaited"))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import pytest_asyncio
 
 from chain_ingest import app
 from chain_ingest import chain as chain_module
@@ -18,40 +15,13 @@ from chain_ingest.follow import Follower
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
-from shared.keys import Keys
 from shared.rpc import RpcClient
 from shared.views import BlocksView, HistoryView, TipView
 from support import check
+from support.feed import KEYS, entries, published
 from support.ledger import running
 from support.spending import mine
 from support.stack import Stack, until
-
-KEYS = Keys("regtest")
-
-
-@pytest_asyncio.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path / "valkey") as it:
-        yield it
-
-
-@pytest_asyncio.fixture
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    client = redis.connect(server.url)
-    yield client
-    await client.aclose()
-
-
-async def entries(client: redis.Client) -> list[tuple[str, dict[str, Any]]]:
-    found = await client.xrange(KEYS.blocks)
-    return [(fields[b"type"].decode(), msgspec.json.decode(fields[b"data"])) for _, fields in found]
-
-
-async def published(client: redis.Client, height: int) -> None:
-    async def there() -> bool:
-        return max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0) == height
-
-    await until(there, 30, f"block {height} is the newest that is published")
 
 
 @pytest.mark.parametrize(
@@ -59,8 +29,8 @@ async def published(client: redis.Client, height: int) -> None:
 )
 async def test_what_was_missed_takes_few_calls_and_few_blocks(
     tmp_path: Path,
-    server: EmbeddedValkey,
-    connected: redis.Client,
+    valkey: EmbeddedValkey,
+    client: redis.Client,
     monkeypatch: pytest.MonkeyPatch,
     missed: int,
     begins: bool,
@@ -75,18 +45,18 @@ async def test_what_was_missed_takes_few_calls_and_few_blocks(
 
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node, 20)
-        async with running(server.url, run, "chain-ingest", **node.env()):
-            await published(connected, 20)
-        before = len(await entries(connected))
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
+            await published(client, 20)
+        before = len(await entries(client, KEYS.blocks))
         await mine(node, missed)
         monkeypatch.setattr(RpcClient, "_post", counted)
-        async with running(server.url, run, "chain-ingest", **node.env()):
-            await published(connected, 20 + missed)
-        new = (await entries(connected))[before:]
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
+            await published(client, 20 + missed)
+        new = await entries(client, KEYS.blocks, before)
     assert requests <= 12
-    heights = [data["height"] for kind, data in new if kind == "block.connected"]
+    heights = [data["height"] for _, kind, data in new if kind == "block.connected"]
     if begins:
-        assert new[0][0] == "headers.loaded"
+        assert new[0][1] == "headers.loaded"
         assert heights == list(range(20 + missed - FIRST_BLOCKS + 1, 20 + missed + 1))
     else:
         assert heights == list(range(21, 20 + missed + 1))
@@ -94,7 +64,7 @@ async def test_what_was_missed_takes_few_calls_and_few_blocks(
 
 
 async def test_a_beginning_reaches_down_to_what_was_published_before(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the pause: readers that know those blocks need not forget them."""
     monkeypatch.setattr(chain_module, "FIRST_BLOCKS", 4)
@@ -102,21 +72,21 @@ async def test_a_beginning_reaches_down_to_what_was_published_before(
     async with RegtestNode(tmp_path / "node") as node:
         for height, first in ((20, 11), (40, 20), (43, None)):
             await mine(node, height - await node.rpc("getblockcount"))
-            before = len(await entries(connected))
-            async with running(server.url, run, "chain-ingest", **node.env()):
-                await published(connected, height)
-            kind, data = (await entries(connected))[before]
+            before = len(await entries(client, KEYS.blocks))
+            async with running(valkey.url, run, "chain-ingest", **node.env()):
+                await published(client, height)
+            _, kind, data = (await entries(client, KEYS.blocks))[before]
             assert (kind, data["height"]) == (("headers.loaded", first) if first else ("block.connected", 41))
         monkeypatch.setattr(chain_module, "JOINED", 10)
         await mine(node, 30)
-        before = len(await entries(connected))
-        async with running(server.url, run, "chain-ingest", **node.env()):
-            await published(connected, 73)
-        assert (await entries(connected))[before][1]["height"] == 64  # too far below
+        before = len(await entries(client, KEYS.blocks))
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
+            await published(client, 73)
+        assert (await entries(client, KEYS.blocks))[before][2]["height"] == 64  # too far below
 
 
 async def test_streams_are_cut_although_the_mempool_never_equals_the_nodes(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def differs(self: Follower, *seen: object) -> str:
         return ""
@@ -126,11 +96,11 @@ async def test_streams_are_cut_although_the_mempool_never_equals_the_nodes(
     monkeypatch.setattr(app, "TRIM_SECONDS", 0.2, raising=False)
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node, 144)
-        async with running(server.url, run, "chain-ingest", **node.env()):
-            await published(connected, 144)
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
+            await published(client, 144)
 
             async def short() -> bool:
-                return int(await connected.xlen(KEYS.blocks)) <= 30
+                return int(await client.xlen(KEYS.blocks)) <= 30
 
             await until(short, 10, "the stream is short")
 

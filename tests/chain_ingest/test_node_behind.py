@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import pytest_asyncio
 
 from chain_ingest import app, follow
 from chain_ingest.app import run
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
-from shared.keys import Keys
 from shared.networks import NETWORKS
 from shared.service import Service
+from support.feed import KEYS, entries, kinds, published
 from support.ledger import running
-from support.spending import mine
+from support.spending import give, mine
 from support.stack import until
-
-KEYS = Keys("regtest")
-
-
-@pytest_asyncio.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path / "valkey") as it:
-        yield it
-
-
-@pytest_asyncio.fixture
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    client = redis.connect(server.url)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture(autouse=True)
@@ -48,23 +30,6 @@ def swift(monkeypatch: pytest.MonkeyPatch) -> None:
 def patience(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """How long a node may stand still below what was published."""
     monkeypatch.setitem(NETWORKS, "regtest", dataclasses.replace(NETWORKS["regtest"], patience_seconds=seconds))
-
-
-async def give(blocks: list[str], source: RegtestNode, to: RegtestNode) -> None:
-    for block_hash in blocks:
-        await to.rpc("submitblock", await source.rpc("getblock", block_hash, 0))
-
-
-async def kinds(client: redis.Client, stream: str) -> list[str]:
-    return [fields[b"type"].decode() for _, fields in await client.xrange(stream)]
-
-
-async def published(client: redis.Client, height: int) -> None:
-    async def there() -> bool:
-        heights = [int(one) for one in await client.hkeys(KEYS.chain_published)]
-        return max(heights, default=0) == height
-
-    await until(there, 15, f"block {height} is the newest that is published")
 
 
 async def synced_again(client: redis.Client, times: int = 3) -> None:
@@ -89,22 +54,22 @@ def uses(it: Service, name: str) -> Any:
 
 
 async def test_a_preferred_node_that_comes_back_behind_is_used_once_it_caught_up(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
     main, spare = RegtestNode(tmp_path / "main"), RegtestNode(tmp_path / "spare")
     async with main, spare:
         await give(await mine(main, 10), main, spare)
         env = {**main.env("MAIN"), **spare.env("SPARE"), "NODES": "main,spare"}
-        async with running(server.url, run, "chain-ingest", **env) as it:
+        async with running(valkey.url, run, "chain-ingest", **env) as it:
             await until(uses(it, "main"), 15, "the preferred node is used")
             await main.stop()
             missed = await mine(spare, 5)
-            await published(connected, 15)
+            await published(client, 15)
             await main.start()
-            await synced_again(connected)
+            await synced_again(client)
             assert detail(it, "node") == "spare"
-            assert "block.disconnected" not in await kinds(connected, KEYS.blocks)
-        async with running(server.url, run, "chain-ingest", **env) as it:  # behind when the service starts, too
+            assert "block.disconnected" not in await kinds(client, KEYS.blocks)
+        async with running(valkey.url, run, "chain-ingest", **env) as it:  # behind when the service starts, too
             await until(uses(it, "spare"), 15, "the other node is used")
             assert detail(it, "passed_over") == (
                 "node main is 5 blocks behind what was published (it is at 10, published is 15)"
@@ -113,8 +78,8 @@ async def test_a_preferred_node_that_comes_back_behind_is_used_once_it_caught_up
             await until(uses(it, "main"), 15, "the preferred node is used again")
             assert detail(it, "passed_over") is None
             await give(await mine(main), main, spare)
-            await published(connected, 16)
-        assert "block.disconnected" not in await kinds(connected, KEYS.blocks)
+            await published(client, 16)
+        assert "block.disconnected" not in await kinds(client, KEYS.blocks)
 
 
 async def behind_by_five(main: RegtestNode, folder: Path) -> tuple[RegtestNode, list[str]]:
@@ -127,49 +92,49 @@ async def behind_by_five(main: RegtestNode, folder: Path) -> tuple[RegtestNode, 
 
 @pytest.mark.parametrize("comes", [True, False], ids=["it-catches-up", "it-stays-alone"])
 async def test_a_node_alone_is_followed_down_only_once_it_stood_still_for_long(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch, comes: bool
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch, comes: bool
 ) -> None:
     patience(monkeypatch, 600 if comes else 2)
     async with RegtestNode(tmp_path / "whole") as whole:
         forgetful, missed = await behind_by_five(whole, tmp_path / "forgetful")
         async with forgetful:
-            async with running(server.url, run, "chain-ingest", **whole.env()):
-                await published(connected, 15)
-            async with running(server.url, run, "chain-ingest", **forgetful.env()) as it:
+            async with running(valkey.url, run, "chain-ingest", **whole.env()):
+                await published(client, 15)
+            async with running(valkey.url, run, "chain-ingest", **forgetful.env()) as it:
                 said = "node main is 5 blocks behind what was published (it is at 10, published is 15)"
 
                 async def told() -> bool:
                     return it.health.state == "degraded" and it.health.reason == said
 
                 await until(told, 10, "the heartbeat says that the node is behind")
-                assert "block.disconnected" not in await kinds(connected, KEYS.blocks)
+                assert "block.disconnected" not in await kinds(client, KEYS.blocks)
                 if comes:
                     await give(missed, whole, forgetful)
                     await until(uses(it, "main"), 10, "it is used again")
                 else:
-                    await published(connected, 10)
+                    await published(client, 10)
                     await mine(forgetful)
-                    await published(connected, 11)
-        events = await connected.xrange(KEYS.ops)
-        rolled = [msgspec.json.decode(f[b"data"])["detail"] for _, f in events if f[b"type"] == b"chain.rolled_back"]
-        assert (await kinds(connected, KEYS.blocks)).count("block.disconnected") == (0 if comes else 5)
+                    await published(client, 11)
+        events = await entries(client, KEYS.ops)
+        rolled = [data["detail"] for _, kind, data in events if kind == "chain.rolled_back"]
+        assert (await kinds(client, KEYS.blocks)).count("block.disconnected") == (0 if comes else 5)
         assert len(rolled) == (0 if comes else 1)
         if rolled:
             assert rolled[0].startswith("from block 15 down to the chain of node main, which ends at block 10")
 
 
 async def test_a_chain_that_begins_below_what_is_remembered_is_never_followed_down(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node that downloads everything anew must not empty the dashboard."""
     patience(monkeypatch, 0)
     async with RegtestNode(tmp_path / "whole") as whole:
         fresh, _ = await behind_by_five(whole, tmp_path / "fresh")
         async with fresh:
-            async with running(server.url, run, "chain-ingest", **whole.env()):
-                await published(connected, 15)
-            await connected.hdel(KEYS.chain_published, *range(12))  # as where more blocks came than are remembered
-            async with running(server.url, run, "chain-ingest", **fresh.env()) as it:
+            async with running(valkey.url, run, "chain-ingest", **whole.env()):
+                await published(client, 15)
+            await client.hdel(KEYS.chain_published, *range(12))  # as where more blocks came than are remembered
+            async with running(valkey.url, run, "chain-ingest", **fresh.env()) as it:
                 looks = 0
                 follow_node = app.Ingest._follow_node
 
@@ -185,5 +150,5 @@ async def test_a_chain_that_begins_below_what_is_remembered_is_never_followed_do
 
                 await until(often, 10, "the node is looked at several times")
                 assert "5 blocks behind" in it.health.reason
-        assert "block.disconnected" not in await kinds(connected, KEYS.blocks)
-        assert (await kinds(connected, KEYS.blocks)).count("headers.loaded") == 1
+        assert "block.disconnected" not in await kinds(client, KEYS.blocks)
+        assert (await kinds(client, KEYS.blocks)).count("headers.loaded") == 1

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest import condition
-from chain_ingest.node import ChainInfo, NetworkInfo
+from chain_ingest.answers import ChainInfo, NetworkInfo
 from chain_ingest.nodeclock import NodeClock
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from chain_ingest.answers import MempoolInfo
 from chain_ingest.fetch import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import MempoolInfo, Node
+from chain_ingest.node import Node
 from chain_ingest.patience import LONGEST_MS, QUIET_MS, Patience
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,26 +12,26 @@ import pytest_asyncio
 from aiohttp import web
 
 from chain_ingest import app, follow
+from chain_ingest.answers import ChainInfo, Entry, MempoolInfo
 from chain_ingest.app import run
 from chain_ingest.block import bands
 from chain_ingest.chain import FIRST_BLOCKS
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import ChainInfo, Entry, MempoolInfo, Node, NodeUnfit
+from chain_ingest.node import Node, NodeUnfit
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.bus import Producer
 from shared.errors import ConfigError, RpcUnreachable
-from shared.keys import Keys
 from shared.lease import Lease
 from shared.networks import RETARGET_INTERVAL
 from shared.rpc import RpcClient
 from support import spending
+from support.feed import KEYS, entries
 from support.ledger import running, service
 from support.stack import until
 
-KEYS = Keys("regtest")
 HEIGHT = FIRST_BLOCKS + 20
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,27 +41,6 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Regtes
     async with RegtestNode(tmp_path_factory.mktemp("node")) as it:
         await spending.mine(it, HEIGHT)
         yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path / "valkey") as it:
-        yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    client = redis.connect(server.url)
-    yield client
-    await client.aclose()
-
-
-Entries = list[tuple[int, str, dict[str, Any]]]
-
-
-async def entries(client: redis.Client, stream: str) -> Entries:
-    found = await client.xrange(stream)
-    return [(int(f[b"seq"]), f[b"type"].decode(), msgspec.json.decode(f[b"data"])) for _, f in found]
 
 
 async def tip(client: redis.Client) -> str | None:

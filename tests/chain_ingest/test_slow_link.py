@@ -11,23 +11,23 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest import fetch
+from chain_ingest.answers import Block, BlockStats, Header
 from chain_ingest.app import run
 from chain_ingest.fetch import Fetcher, Unavailable
-from chain_ingest.node import Block, BlockStats, Header, Node
+from chain_ingest.node import Node
 from chain_ingest.pools import Pools
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared import rpc as rpc_module
 from shared.errors import RpcUnreachable
-from shared.keys import Keys
 from shared.rpc import RpcClient
 from support import spending
+from support.feed import KEYS, newest
 from support.ledger import running
 from support.slow_link import SlowLink
 from support.stack import until
 
-KEYS = Keys("regtest")
 BLOCKS = 6
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,18 +44,6 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Regtes
             )
             await spending.mine(it)
         yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(server.url)
-    await it.flushall()
-    yield it
-    await it.aclose()
-
-
-async def newest(client: redis.Client) -> int:
-    return max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0)
 
 
 async def test_blocks_advance_although_each_takes_longer_than_silence_may_last(

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from chain_ingest import fetch, follow
+from chain_ingest.answers import Block, BlockStats
 from chain_ingest.app import run
 from chain_ingest.backfill import batches, claims
 from chain_ingest.backfill.app import run as run_backfill
-from chain_ingest.node import Block, BlockStats, Node
+from chain_ingest.node import Node
 from chain_metrics.app import run as run_metrics
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.errors import RpcRefused
-from shared.keys import Keys
 from shared.views import BlocksView, HistoryView
 from support import check
 from support.damage import damage_block, damage_undo
+from support.feed import KEYS, entries, kinds, newest
 from support.ledger import running
-from support.spending import build, fan_out, mine, mined_coins, send
+from support.spending import build, fan_out, give, mine, mined_coins, send
 from support.stack import Stack, until
 from support.standin_history import StandInHistory
-
-KEYS = Keys("regtest")
-
-
-@pytest_asyncio.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path / "valkey") as it:
-        yield it
-
-
-@pytest_asyncio.fixture
-async def connected(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    client = redis.connect(server.url)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture(autouse=True)
@@ -62,25 +46,22 @@ async def synced(client: redis.Client, height: int) -> None:
     """Return once this block is the newest that is published, and the mempool was compared with the node's."""
 
     async def there() -> bool:
-        newest = max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0)
-        kinds = [fields[b"type"] for _, fields in await client.xrange(KEYS.txs)]
-        return newest == height and b"mempool.synced" in kinds
+        return await newest(client) == height and "mempool.synced" in await kinds(client, KEYS.txs)
 
     await until(there, 20, f"block {height} is published and the mempool is equal")
 
 
 async def story(client: redis.Client) -> list[tuple[str, int]]:
     """Type and height of each entry; of `headers.loaded` the height of its last header."""
-    found = []
-    for _, fields in await client.xrange(KEYS.blocks):
-        data = msgspec.json.decode(fields[b"data"])
-        found.append((fields[b"type"].decode(), data["height"] + len(data.get("headers", " ")) - 1))
-    return found
+    return [
+        (kind, data["height"] + len(data.get("headers", " ")) - 1)
+        for _, kind, data in await entries(client, KEYS.blocks)
+    ]
 
 
 async def told(client: redis.Client) -> list[str]:
-    events = [(fields[b"type"], msgspec.json.decode(fields[b"data"])) for _, fields in await client.xrange(KEYS.ops)]
-    return [data["detail"] for kind, data in events if kind == b"gap.detected" and "cannot be had" in data["detail"]]
+    details = [data["detail"] for _, kind, data in await entries(client, KEYS.ops) if kind == "gap.detected"]
+    return [detail for detail in details if "cannot be had" in detail]
 
 
 def blocks(first: int, last: int) -> list[tuple[str, int]]:
@@ -88,28 +69,28 @@ def blocks(first: int, last: int) -> list[tuple[str, int]]:
 
 
 async def test_a_block_that_cannot_be_read_is_stepped_over(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node, 30)
         gone = await hash_at(node, 20)
         await damage_block(node, gone)
         async with (
-            running(server.url, run, "chain-ingest", **node.env()),
-            running(server.url, run_metrics, "chain-metrics"),
+            running(valkey.url, run, "chain-ingest", **node.env()),
+            running(valkey.url, run_metrics, "chain-metrics"),
         ):
-            await synced(connected, 30)
-            assert await story(connected) == [
+            await synced(client, 30)
+            assert await story(client) == [
                 ("headers.loaded", 0), *blocks(1, 19), ("headers.loaded", 20), *blocks(21, 30)
             ]  # fmt: skip
-            [said] = await told(connected)
+            [said] = await told(client)
             assert said == (
                 f"block 20 {gone} cannot be had, node main answers getblockstats: Block not found on disk (code -1): "
                 "without statistics, the chain goes on above"
             )
 
             async def rows() -> list[int]:
-                raw = await connected.hget(KEYS.chain_views, "blocks")
+                raw = await client.hget(KEYS.chain_views, "blocks")
                 heights = [row.height for row in msgspec.json.decode(raw, type=BlocksView).blocks] if raw else []
                 return heights if heights[:1] == [30] else []
 
@@ -118,38 +99,37 @@ async def test_a_block_that_cannot_be_read_is_stepped_over(
 
 
 async def test_blocks_without_undo_data_are_stepped_over_together_the_tip_too(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node, 12)
         damage_undo(node)
-        async with running(server.url, run, "chain-ingest", **node.env()):
-            await synced(connected, 12)
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
+            await synced(client, 12)
             await mine(node)
-            await synced(connected, 13)
-        assert await story(connected) == [("headers.loaded", 0), ("headers.loaded", 12), ("block.connected", 13)]
-        [said] = await told(connected)
+            await synced(client, 13)
+        assert await story(client) == [("headers.loaded", 0), ("headers.loaded", 12), ("block.connected", 13)]
+        [said] = await told(client)
         assert said.startswith("blocks 1 to 12 cannot be had, node main answers getblockstats: Can't read undo data")
 
 
 async def test_what_one_node_cannot_read_is_asked_from_another(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
     async with RegtestNode(tmp_path / "node") as node, RegtestNode(tmp_path / "spare") as spare:
-        for block_hash in await mine(node, 10):
-            await spare.rpc("submitblock", await node.rpc("getblock", block_hash, 0))
+        await give(await mine(node, 10), node, spare)
         await damage_block(node, await hash_at(node, 5))
         env = {**node.env(), **spare.env("SPARE"), "NODES": "main,spare"}
-        async with running(server.url, run, "chain-ingest", **env):
-            await synced(connected, 10)
-        assert await story(connected) == [("headers.loaded", 0), *blocks(1, 10)]
-        assert await told(connected) == []
-        nodes = [msgspec.json.decode(fields[b"data"])["node"] for _, fields in await connected.xrange(KEYS.blocks)]
+        async with running(valkey.url, run, "chain-ingest", **env):
+            await synced(client, 10)
+        assert await story(client) == [("headers.loaded", 0), *blocks(1, 10)]
+        assert await told(client) == []
+        nodes = [data["node"] for _, _, data in await entries(client, KEYS.blocks)]
         assert nodes == ["main"] * 5 + ["spare"] + ["main"] * 5
 
 
 async def test_a_failure_that_passes_costs_nothing(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full_block, failures = Node.full_block, 0
 
@@ -163,25 +143,25 @@ async def test_a_failure_that_passes_costs_nothing(
     monkeypatch.setattr(Node, "full_block", failing)
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node)
-        async with running(server.url, run, "chain-ingest", **node.env()):
-            await synced(connected, 1)
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
+            await synced(client, 1)
         assert failures == fetch.TRIES - 1
-        assert await story(connected) == [("headers.loaded", 0), ("block.connected", 1)]
+        assert await story(client) == [("headers.loaded", 0), ("block.connected", 1)]
 
 
 async def test_transactions_of_a_block_that_cannot_be_read_leave_the_mempool(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with RegtestNode(tmp_path / "node") as node:
         [coin] = (await fan_out(node, await mined_coins(node, 1), 1))[:1]
-        async with running(server.url, run, "chain-ingest", **node.env()):
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
             height = await node.rpc("getblockcount")
-            await synced(connected, height)
+            await synced(client, height)
             [sent] = [build([coin], [coin.value - 500])]
             await send(node, [sent])
 
             async def known() -> bool:
-                return bool(await connected.hexists(KEYS.mempool_published, bytes.fromhex(sent.txid)))
+                return bool(await client.hexists(KEYS.mempool_published, bytes.fromhex(sent.txid)))
 
             await until(known, 10, "the transaction is published")
 
@@ -195,18 +175,18 @@ async def test_transactions_of_a_block_that_cannot_be_read_leave_the_mempool(
                 return not await known()
 
             await until(gone, 25, "the transaction has left")
-            await synced(connected, height + 1)
+            await synced(client, height + 1)
 
 
 async def test_the_backfill_gives_up_by_name_and_goes_on(
-    tmp_path: Path, server: EmbeddedValkey, connected: redis.Client
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node, 60)
         await damage_block(node, await hash_at(node, 20))
-        history = StandInHistory(connected, node, KEYS)
+        history = StandInHistory(client, node, KEYS)
         await history.begin(first_header=60)
-        async with running(server.url, run_backfill, "backfill", **node.env(), BACKFILL_LOAD="100"):
+        async with running(valkey.url, run_backfill, "backfill", **node.env(), BACKFILL_LOAD="100"):
             await history.finish()
         assert history.unavailable == [(20, 20)]
         assert sorted(history.measured) == [height for height in range(61) if height != 20]

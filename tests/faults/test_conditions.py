@@ -17,7 +17,7 @@ from local_run.node import RegtestNode
 from local_run.ports import pick
 from shared.views import TipView
 from support import check
-from support.spending import build, fan_out, mine, mined_coins, send
+from support.spending import build, fan_out, give, mine, mined_coins, send
 from support.stack import Stack, until
 
 
@@ -190,8 +190,7 @@ async def test_silence_while_the_node_downloads_the_chain(tmp_path: Path) -> Non
         await says(stack, "is downloading the chain: 0 of 30 blocks")
         assert await stack.entries(stack.keys.blocks) == []
         assert await stack.entries(stack.keys.txs) == []
-        for block_hash in hashes:
-            await stack.node.rpc("submitblock", await source.rpc("getblock", block_hash, 0))
+        await give(hashes, source, stack.node)
         await check.equals_node(stack)
         await check.history_complete(stack)
         await says(stack, "days: node main knows of none above 30")
@@ -203,9 +202,7 @@ async def test_a_better_node_is_used_again(tmp_path: Path) -> None:
     """The second node serves while the first is away."""
     first, second = RegtestNode(tmp_path / "first"), RegtestNode(tmp_path / "second")
     async with second, Stack(tmp_path, node=first) as stack:
-        hashes = await mine(first, 3)
-        for block_hash in hashes:
-            await second.rpc("submitblock", await first.rpc("getblock", block_hash, 0))
+        await give(await mine(first, 3), first, second)
         stack.extra_env |= {**second.env("SPARE"), "NODES": "main,spare"}
         await stack.start(*check.FOLDS)
         await stack.synced()
@@ -218,7 +215,7 @@ async def test_a_better_node_is_used_again(tmp_path: Path) -> None:
 
         await until(follows, 15, "the spare node's block is shown")
         await first.start()
-        await first.rpc("submitblock", await second.rpc("getblock", await second.rpc("getbestblockhash"), 0))
+        await give([await second.rpc("getbestblockhash")], second, first)
 
         async def used() -> list[str]:
             events = await stack.entries(stack.keys.ops)

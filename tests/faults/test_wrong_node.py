@@ -14,7 +14,7 @@ from local_run.node import RegtestNode
 from shared.views import HistoryView, MempoolView
 from support import check
 from support.slow_link import SlowLink
-from support.spending import OTHER_SCRIPT, Built, chain, fan_out, mine, mined_coins, send
+from support.spending import OTHER_SCRIPT, Built, chain, fan_out, give, mine, mined_coins, send
 from support.stack import Stack, until
 from support.states import Look, Table, wrong
 
@@ -71,12 +71,7 @@ async def test_a_preferred_node_that_comes_back_behind(tmp_path: Path, states: T
     """No block is disconnected for a node that has only not heard of the newest ones."""
     first, second = RegtestNode(tmp_path / "first"), RegtestNode(tmp_path / "second")
     async with second, Stack(tmp_path, node=first) as stack:
-
-        async def copy(source: RegtestNode, to: RegtestNode, hashes: list[str]) -> None:
-            for block_hash in hashes:
-                await to.rpc("submitblock", await source.rpc("getblock", block_hash, 0))
-
-        await copy(first, second, await mine(first, 3))
+        await give(await mine(first, 3), first, second)
         stack.extra_env |= {**second.env("SPARE"), "NODES": "main,spare"}
         await stack.start()
         await stack.synced()
@@ -97,7 +92,7 @@ async def test_a_preferred_node_that_comes_back_behind(tmp_path: Path, states: T
 
             await until(said, 40, "the heartbeat says that the preferred node is behind")
             await state.shows(whole, 20, "the spare node serves meanwhile")
-            await copy(second, first, missing)
+            await give(missing, second, first)
             state.mended()
 
             async def used() -> bool:

@@ -14,7 +14,8 @@ from shared.clock import Moment
 from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded
 from shared.fold import Changes
 from shared.records import Congestion, Flow
-from shared.series import CONGESTION_MINUTES, FLOW_10S, FLOW_HOURS, FLOW_MINUTES, MINUTE, SeriesWriter
+from shared.series import CONGESTION_MINUTES, FLOW_10S, FLOW_HOURS, FLOW_MINUTES, MINUTE
+from shared.series_writer import SeriesWriter
 from support.folding import Committer
 from support.mempool_feed import KEYS, Feed, Process, added, records, serving, total, view
 from support.stack import until

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from local_run.errors import SetupError
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from support import servers
@@ -19,10 +18,7 @@ async def each_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[EmbeddedValkey]:
     """Valkey, Redis 7 and Redis 8 in turn; they run on, so tests use only its `url` and `port`."""
-    try:
-        binary = await servers.binary(request.param)
-    except SetupError as error:
-        pytest.skip(f"no {request.param}: {error}")
+    binary = await servers.binary_or_skip(request.param)
     async with EmbeddedValkey(tmp_path_factory.mktemp(request.param), binary=binary) as server:
         yield server
 
@@ -40,9 +36,6 @@ async def each_client(each_server: EmbeddedValkey) -> AsyncIterator[redis.Client
 @pytest_asyncio.fixture(params=servers.KINDS)
 async def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
     """A server of each kind that the test may kill."""
-    try:
-        binary = await servers.binary(request.param)
-    except SetupError as error:
-        pytest.skip(f"no {request.param}: {error}")
+    binary = await servers.binary_or_skip(request.param)
     async with EmbeddedValkey(tmp_path / "server", binary=binary) as server:
         yield server

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,20 +21,9 @@ from shared import redis
 from shared.addresses import web_url
 from shared.rpc import RpcClient
 from shared.settings import load
+from support.ipv6 import has_ipv6, needs_ipv6
 from support.servers import binary
 from support.stack import until
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 
 
 async def answers(url: str, no_env: Path) -> None:

@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 from redis.exceptions import RedisError, ResponseError
 
-from local_run.errors import SetupError
 from local_run.valkey import EmbeddedValkey
 from shared import commit, redis, trouble
 from shared.errors import Fenced
@@ -35,10 +34,7 @@ async def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[EmbeddedValkey]:
     """A server of each kind whose set-up may be changed in every respect."""
-    try:
-        binary = await servers.binary(request.param)
-    except SetupError as error:
-        pytest.skip(f"no {request.param}: {error}")
+    binary = await servers.binary_or_skip(request.param)
     extra = ["--enable-protected-configs", "yes"]
     async with EmbeddedValkey(tmp_path_factory.mktemp("refusing"), binary=binary, extra=extra) as made:
         yield made

@@ -17,7 +17,8 @@ from shared.errors import UnknownLayout
 from shared.fold import Changes
 from shared.keys import Keys
 from shared.records import FLOW, Block, Bucket, Congestion, Flow, Header, Layout
-from shared.series import CHAIN_SERIES, MEMPOOL_SERIES, Series, SeriesWriter, read, segments_of
+from shared.series import CHAIN_SERIES, MEMPOOL_SERIES, Series, read, segments_of
+from shared.series_writer import SeriesWriter
 from support.folding import Committer, commands
 
 KEYS = Keys("regtest")

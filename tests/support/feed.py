@@ -19,6 +19,34 @@ from support.stack import until
 
 KEYS = Keys("regtest")
 
+Entries = list[tuple[int, str, dict[str, Any]]]
+"""Sequence, type and data."""
+
+
+async def entries(client: redis.Client, stream: str, since: int = 0) -> Entries:
+    """Every entry, but for the first `since`."""
+    found = (await client.xrange(stream))[since:]
+    return [(int(f[b"seq"]), f[b"type"].decode(), msgspec.json.decode(f[b"data"])) for _, f in found]
+
+
+async def kinds(client: redis.Client, stream: str, since: int = 0) -> list[str]:
+    """The types of the entries."""
+    return [kind for _, kind, _ in await entries(client, stream, since)]
+
+
+async def newest(client: redis.Client) -> int:
+    """Height of the newest block that is published; 0 where none is."""
+    return max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0)
+
+
+async def published(client: redis.Client, height: int) -> None:
+    """Return once this block is the newest that is published."""
+
+    async def there() -> bool:
+        return await newest(client) == height
+
+    await until(there, 30, f"block {height} is the newest that is published")
+
 
 class Feed:
     """What a reader of chain-ingest sees."""
@@ -28,14 +56,13 @@ class Feed:
         self.redis = client
         self.health = health
 
-    async def entries(self, stream: str, since: int = 0) -> list[tuple[int, str, dict[str, Any]]]:
-        """Sequence, type and data of every entry, but for the first `since`."""
-        found = (await self.redis.xrange(stream))[since:]
-        return [(int(f[b"seq"]), f[b"type"].decode(), msgspec.json.decode(f[b"data"])) for _, f in found]
+    async def entries(self, stream: str, since: int = 0) -> Entries:
+        """Every entry, but for the first `since`."""
+        return await entries(self.redis, stream, since)
 
     async def kinds(self, stream: str, since: int = 0) -> list[str]:
         """The types of the entries."""
-        return [kind for _, kind, _ in await self.entries(stream, since)]
+        return await kinds(self.redis, stream, since)
 
     async def confirmed(self, domain: str) -> tuple[int, int, str]:
         """Sequence, milliseconds by Redis' clock, and why it is incomplete; zeros where nobody confirmed."""
@@ -68,7 +95,7 @@ class Feed:
             raise AssertionError(f"{error}: {self.health.state} {self.health.reason!r}") from None
 
 
-def mempool(entries: list[tuple[int, str, dict[str, Any]]]) -> set[str]:
+def mempool(entries: Entries) -> set[str]:
     """The mempool that entries add up to from the last beginning on; fails where one does not fit, or one is lost."""
     kinds = [kind for _, kind, _ in entries]
     begun = len(kinds) - 1 - kinds[::-1].index("mempool.reset")
@@ -86,7 +113,7 @@ def mempool(entries: list[tuple[int, str, dict[str, Any]]]) -> set[str]:
     return set(present)
 
 
-def tip(entries: list[tuple[int, str, dict[str, Any]]]) -> str:
+def tip(entries: Entries) -> str:
     """Hash of the tip that entries add up to from the last beginning on; fails where one does not fit, or is lost."""
     kinds = [kind for _, kind, _ in entries]
     begun = len(kinds) - 1 - kinds[::-1].index("headers.loaded")

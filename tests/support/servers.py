@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
 import redis.asyncio
 from redis.exceptions import RedisError
 
@@ -38,6 +39,14 @@ async def binary(kind: str) -> Path | None:
     if version is None or version[1] != b"7":
         raise SetupError(f"redis-server on the PATH is {output.decode().strip()}; expected Redis 7")
     return Path(found)
+
+
+async def binary_or_skip(kind: str) -> Path | None:
+    """As `binary`; a test that needs one that is not there is skipped."""
+    try:
+        return await binary(kind)
+    except SetupError as error:
+        pytest.skip(f"no {kind}: {error}")
 
 
 def _plain(port: int) -> redis.asyncio.Redis:

@@ -67,6 +67,12 @@ async def mine(node: RegtestNode, blocks: int = 1, *, script: bytes = SCRIPT) ->
     return hashes
 
 
+async def give(hashes: Sequence[str], source: RegtestNode, to: RegtestNode) -> None:
+    """Hand the blocks of one node to another."""
+    for block_hash in hashes:
+        await to.rpc("submitblock", await source.rpc("getblock", block_hash, 0))
+
+
 async def mined_coins(node: RegtestNode, count: int) -> list[Coin]:
     """Mine until `count` coinbases can be spent; returns them."""
     hashes = await mine(node, count)

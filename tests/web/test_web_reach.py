@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from local_run import child
 from local_run.ports import pick
 from shared.events.ops import GapDetected
+from support.ipv6 import needs_ipv6
 from support.stack import until as eventually
 from support.web_harness import Events, Running, serving, until
 from support.web_samples import Writer, health
@@ -317,18 +318,6 @@ async def test_the_log_names_who_asked_behind_proxies(valkey: str, capsys: pytes
 
 
 # --- addresses to listen at --------------------------------------------------------------------------------
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from typing import Any, Final
 from shared.errors import Fenced
 from shared.keys import LEASE_MS
 from shared.redis import TROUBLE, Client
-from shared.tasks import end
+from shared.tasks import accompanied
 
 _TAKE: Final = """
 local held = redis.call('GET', KEYS[1]) or ''
@@ -126,11 +126,4 @@ class Lease:
 
     async def hold(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work while the lease is renewed; whichever of the two ends first ends both."""
-        tasks = (asyncio.create_task(work, name="leased"), asyncio.create_task(self.keep(), name="lease"))
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            results = await end(*tasks)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+        await accompanied(work, self.keep())

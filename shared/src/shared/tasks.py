@@ -1,10 +1,12 @@
-"""Ending tasks for certain."""
+"""Tasks that belong together: each is owned, each is ended for certain, and no failure is lost."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
+
+from shared.errors import DashboardError
 
 _AGAIN_SECONDS: Final = 0.2
 
@@ -42,3 +44,20 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None  # one cause is enough: the others failed of the same
     return [task.result() for task in tasks]
+
+
+async def accompanied(work: Coroutine[Any, Any, None], *others: Coroutine[Any, Any, None]) -> None:
+    """Do the work, with others beside it that go on until it has ended: it alone ends by itself.
+
+    The first that fails ends all, with its error. Another that ends without one has failed as well.
+    """
+    tasks = [asyncio.create_task(one, name=getattr(one, "__qualname__", None)) for one in (work, *others)]
+    try:
+        first, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(*tasks)
+    for task in sorted(tasks, key=lambda one: one not in first):  # the cause, before what others say as they are ended
+        if not task.cancelled() and (error := task.exception()):
+            raise error
+    if tasks[0] not in first:
+        raise DashboardError(f"{first.pop().get_name()} ended, and {tasks[0].get_name()} was to go on beside it")

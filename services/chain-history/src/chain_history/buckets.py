@@ -15,7 +15,8 @@ from shared.keys import Keys
 from shared.networks import Network
 from shared.pow import work
 from shared.records import NO_BUCKET, Block, Bucket, Header
-from shared.series import DAYS, HOURS, WEEKS, Series, SeriesWriter
+from shared.series import DAYS, HOURS, WEEKS, Series
+from shared.series_writer import SeriesWriter
 
 ALL: Final[tuple[Series[Bucket], ...]] = (HOURS, DAYS, WEEKS)
 

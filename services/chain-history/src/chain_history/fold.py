@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 
 from chain_history.loading import load
-from chain_history.losses import Losses
 from chain_history.mending import mend
 from chain_history.store import Store, TooDeep
 from chain_history.views import views
@@ -22,6 +21,7 @@ from shared.fold import Changes
 from shared.keys import Keys
 from shared.networks import NETWORKS
 from shared.records import Block, Header, pool_id, tail
+from shared.watch import Losses
 
 SHOW_MS: Final = 1_000
 """Views are written and changes announced at most once in this time."""

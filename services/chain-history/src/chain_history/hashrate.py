@@ -12,7 +12,8 @@ from itertools import accumulate
 from typing import Any
 
 from shared.records import Bucket
-from shared.series import DAY, DAYS, HOURS, WEEK, WEEKS, Series, SeriesWriter
+from shared.series import DAY, DAYS, HOURS, WEEK, WEEKS, Series
+from shared.series_writer import SeriesWriter
 
 Estimates = tuple[float, float]
 """H/s over a day and over seven days."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from chain_history.coverage import Coverage
 from chain_history.largest import Day, LargestByDay
-from chain_history.losses import LENGTHS, Losses, look
+from chain_history.losses import LENGTHS, look
 from chain_history.mending import make_again
 from chain_history.pools import PoolsByDay
 from chain_history.state import LAYOUT, State, decode
@@ -15,6 +15,7 @@ from shared import layouts, redis
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL
 from shared.series import BLOCKS, HEADERS, RETARGETS, Series, read, segments_of
+from shared.watch import Losses
 
 
 async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:

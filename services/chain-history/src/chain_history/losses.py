@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chain_history import state
 from shared import redis
 from shared.keys import Keys
 from shared.series import CHAIN_SERIES
+from shared.watch import Losses, Segment
 
 _SCRIPT: Final = """
 local found = {
@@ -25,27 +25,8 @@ return found
 """
 """All in one moment, between two commits."""
 
-Segment = tuple[str, int]
-"""Name of a series, and number of its segment."""
-
-LENGTHS: Final = {series.name: series.segment * series.layout.width for series in CHAIN_SERIES}
+LENGTHS: Final = {series.name: series.size for series in CHAIN_SERIES}
 """Bytes of a segment: each is written whole."""
-
-
-@dataclass
-class Losses:
-    """What is gone, or not whole."""
-
-    parts: set[str] = field(default_factory=set)  # keys that are not series, as `parts` names them
-    segments: list[Segment] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.parts or self.segments)
-
-    def __str__(self) -> str:
-        named = [f"{name}:{segment}" for name, segment in self.segments[:5]]
-        more = [f"{len(self.segments) - 5} segments more"] if len(self.segments) > 5 else []
-        return "Redis has lost " + ", ".join([*sorted(self.parts), *named, *more]) + " of the chain's history"
 
 
 async def look(client: redis.Client, keys: Keys, segments: Sequence[Segment]) -> Losses:

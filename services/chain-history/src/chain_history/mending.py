@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import Final
 
 from chain_history.coverage import Coverage
-from chain_history.losses import Losses
 from chain_history.pools import PoolsByDay
 from chain_history.store import Store
 from shared import redis
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL
 from shared.series import BLOCKS, DAYS, HEADERS, HOURS, RETARGETS, WEEKS, read
+from shared.watch import Losses
 
 _BUCKETS: Final = {HOURS.name, DAYS.name, WEEKS.name}
 

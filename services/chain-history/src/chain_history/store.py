@@ -22,7 +22,8 @@ from shared.events.backfill import MeasuredBlock
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL, Network
 from shared.records import Block, Header, pool_id
-from shared.series import BLOCKS, DAY, DAYS, HEADERS, RETARGETS, SeriesWriter, segments_of
+from shared.series import BLOCKS, DAY, DAYS, HEADERS, RETARGETS, segments_of
+from shared.series_writer import SeriesWriter
 
 NEWEST: Final = 144
 """Blocks whose latest time counts as the chain's."""

@@ -8,15 +8,15 @@ from typing import Final, NamedTuple
 import prometheus_client
 
 from chain_ingest import condition
+from chain_ingest.answers import ChainInfo, MempoolInfo, NetworkInfo
 from chain_ingest.chain import ChainFollower
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import ChainInfo, MempoolInfo, NetworkInfo, Node
+from chain_ingest.node import Node
 from chain_ingest.nodeclock import NodeClock
 from chain_ingest.published import Claim
 from shared import clock
-from shared.clock import RedisClock
 from shared.errors import RpcUnreachable
-from shared.service import HealthReport
+from shared.service import Service
 from shared.tasks import together
 
 PULSE_SECONDS: Final = 2.0
@@ -50,14 +50,14 @@ class Seen(NamedTuple):
 class Agreement:
     """Asks one node, and confirms to readers what it agrees to. What it does not agree to, nobody confirms."""
 
-    def __init__(self, health: HealthReport, node: Node, chain: ChainFollower, mempool: MempoolFollower) -> None:
+    def __init__(self, service: Service, node: Node, chain: ChainFollower, mempool: MempoolFollower) -> None:
         self.clock = NodeClock()
         self.agreed_ms = clock.now().steady_ms  # when the mempool last did, by our steady clock; at first: the start
-        self._health = health
+        self._health = service.health
         self._node = node
         self._chain = chain
         self._mempool = mempool
-        self._redis_clock = RedisClock()
+        self._redis_clock = service.clock  # hears the time at each confirmation, too
         self._answered_ms = clock.now().steady_ms
         self._network = NetworkInfo(0, "")
         self._seen: Seen | None = None

@@ -26,7 +26,7 @@ from shared.networks import NETWORKS
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
-from shared.tasks import end
+from shared.tasks import accompanied, end
 from shared.trouble import RedisTrouble
 
 TRIM_SECONDS: Final = 15.0
@@ -124,18 +124,8 @@ class Ingest:
         return False
 
     async def _work(self) -> None:
-        """Follow, and keep the streams short meanwhile, however long that takes; either ends both."""
-        tasks = (
-            asyncio.create_task(self._follow(), name="follow"),
-            asyncio.create_task(self._keep_short(), name="trim"),
-        )
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            results = await end(*tasks)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+        """Follow, and keep the streams short meanwhile, however long that takes."""
+        await accompanied(self._follow(), self._keep_short())
 
     async def _keep_short(self) -> None:
         while True:

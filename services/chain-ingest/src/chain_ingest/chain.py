@@ -11,8 +11,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from chain_ingest.answers import Header
 from chain_ingest.fetch import AT_ONCE, AppliedBlock, Fetcher, Unavailable
-from chain_ingest.node import ChainMoved, Header, Node, NodeBehind
+from chain_ingest.node import ChainMoved, Node, NodeBehind
 from chain_ingest.progress import Progress
 from shared import redis
 from shared.bus import PUBLISH_AT_ONCE, Producer

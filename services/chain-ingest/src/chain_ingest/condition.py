@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chain_ingest.node import ChainInfo, MempoolInfo, NetworkInfo
+from chain_ingest.answers import ChainInfo, MempoolInfo, NetworkInfo
 from shared.clock import SKEW_MS
 
 VERIFIED: Final = 0.99

@@ -14,8 +14,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chain_ingest.answers import Header
 from chain_ingest.block import HEADER, BlockContents, coinbase_tag, header_hash, read
-from chain_ingest.node import METHOD_NOT_FOUND, Header, Node
+from chain_ingest.node import METHOD_NOT_FOUND, Node
 from chain_ingest.pools import Pools
 from shared.errors import RpcError, RpcMalformed, RpcRefused
 from shared.events.blocks import BlockConnected

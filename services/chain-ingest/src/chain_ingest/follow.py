@@ -59,7 +59,7 @@ class Follower:
         self._healing = healing
         self._hints = Hints(node.rpc.node.zmq_urls)
         self._state = State(service.health, chain, mempool, healing)
-        self._agreement = Agreement(service.health, node, chain, mempool)
+        self._agreement = Agreement(service, node, chain, mempool)
         self._snapshots = Snapshots(service, node, chain, mempool, healing, self._agreement, self._state)
         self._beginnings = Beginnings(service, node, chain, mempool, healing)
         self._warning = ""

@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from chain_ingest.answers import Entry, MempoolContents
 from chain_ingest.fetch import AppliedBlock
 from chain_ingest.hints import Hint, Hints
-from chain_ingest.node import Entry, MempoolContents, Node
+from chain_ingest.node import Node
 from chain_ingest.published import Published, Record, unpack
 from chain_ingest.removals import RemovalRun
 from chain_ingest.transaction import Transaction, parse

@@ -1,21 +1,29 @@
-"""What chain-ingest asks of a Bitcoin node, typed. The only module here that names RPC methods."""
+"""What chain-ingest asks of a Bitcoin node. The only module here that names RPC methods."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
-
+from chain_ingest.answers import (
+    Block,
+    BlockStats,
+    ChainInfo,
+    Entry,
+    Header,
+    MempoolContents,
+    MempoolInfo,
+    NetworkInfo,
+    Notification,
+    Script,
+)
 from shared.errors import DashboardError, RpcError, RpcRefused
-from shared.rpc import RpcClient, satoshi
+from shared.rpc import RpcClient
 from shared.tasks import together
 
 OLDEST_VERSION: Final = 220_000
 """Bitcoin Core 22.0: the first whose getmempoolinfo has `total_fee`. (0.21 brought `sequence` to ZMQ.)"""
-
 
 METHOD_NOT_FOUND: Final = -32601
 """RPC_METHOD_NOT_FOUND: the node does not know the call at all."""
@@ -36,145 +44,6 @@ class NodeBehind(DashboardError):
 
 class ChainMoved(RpcError):
     """The node's best chain changed while it was read: to be read again."""
-
-
-class ChainInfo(msgspec.Struct):
-    """Of `getblockchaininfo`."""
-
-    chain: str
-    blocks: int
-    headers: int
-    bestblockhash: str
-    initialblockdownload: bool
-    verificationprogress: float
-    mediantime: int = 0
-    time: int = 0  # of the newest block; nodes before 23.0 do not tell it
-    pruned: bool = False
-    pruneheight: int = 0  # lowest block that is there; 0 where the node has pruned nothing yet
-
-
-class NetworkInfo(msgspec.Struct):
-    """Of `getnetworkinfo`."""
-
-    version: int
-    subversion: str
-    localrelay: bool = True  # False: transactions of others are not taken (-blocksonly)
-    networkactive: bool = True
-    connections: int = 0
-
-
-class Header(msgspec.Struct):
-    """Of `getblockheader`."""
-
-    hash: str
-    height: int
-    time: int
-    mediantime: int
-    bits: str
-    chainwork: str
-    previousblockhash: str = ""
-
-
-class Block(msgspec.Struct):
-    """Of `getblock HASH 1`."""
-
-    hash: str
-    height: int
-    time: int
-    mediantime: int
-    bits: str
-    difficulty: float
-    chainwork: str
-    size: int
-    weight: int
-    tx: list[str]
-    previousblockhash: str = ""
-
-
-class BlockStats(msgspec.Struct):
-    """Of `getblockstats`; amounts in satoshi, feerates in sat/vB."""
-
-    ins: int
-    outs: int
-    total_out: int
-    totalfee: int
-    subsidy: int
-    avgfeerate: int
-    feerate_percentiles: list[int]
-
-
-class _Fees(msgspec.Struct):
-    base: Decimal
-    ancestor: Decimal
-
-
-class Entry(msgspec.Struct):
-    """Of `getmempoolentry`."""
-
-    vsize: int
-    weight: int
-    time: int
-    fees: _Fees
-    ancestorsize: int
-    depends: list[str]
-    spentby: list[str]
-    replaceable: bool = msgspec.field(name="bip125-replaceable", default=True)  # a node without it replaces anything
-
-    @property
-    def fee(self) -> int:
-        """Satoshi."""
-        return satoshi(self.fees.base)
-
-    @property
-    def ancestor_fee(self) -> int:
-        """Satoshi, itself included; with what `prioritisetransaction` added or took off at this node."""
-        return satoshi(self.fees.ancestor)
-
-
-class MempoolInfo(msgspec.Struct):
-    """Of `getmempoolinfo`."""
-
-    size: int
-    bytes: int
-    usage: int
-    total_fee: Decimal
-    maxmempool: int
-    mempoolminfee: Decimal
-    minrelaytxfee: Decimal
-    loaded: bool = True  # False: what it kept on disk is not read in full yet
-
-    @property
-    def totals(self) -> tuple[int, int, int]:
-        """Count, virtual bytes, satoshi."""
-        return self.size, self.bytes, satoshi(self.total_fee)
-
-    @property
-    def min_fee_rate(self) -> float:
-        """sat/vB below which nothing is accepted."""
-        return float(max(self.mempoolminfee, self.minrelaytxfee) * 100_000)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether transactions are being evicted for want of room."""
-        return self.mempoolminfee > self.minrelaytxfee or self.usage > 0.9 * self.maxmempool
-
-
-class MempoolContents(msgspec.Struct):
-    """Of `getrawmempool false true`; the sequence is the next that ZMQ will use."""
-
-    txids: list[str]
-    mempool_sequence: int
-
-
-class Notification(msgspec.Struct):
-    """Of `getzmqnotifications`."""
-
-    type: str
-    address: str
-
-
-class _Script(msgspec.Struct):
-    address: str = ""
 
 
 _STATS: Final = list(BlockStats.__struct_fields__)
@@ -277,8 +146,8 @@ class Node:
 
     async def addresses(self, scripts: Iterable[bytes]) -> list[str]:
         """The addresses of output scripts; those without one are left out."""
-        answers = await self.rpc.batch([("decodescript", (script.hex(),)) for script in scripts], kind=_Script)
-        return [answer.address for answer in answers if isinstance(answer, _Script) and answer.address]
+        answers = await self.rpc.batch([("decodescript", (script.hex(),)) for script in scripts], kind=Script)
+        return [answer.address for answer in answers if isinstance(answer, Script) and answer.address]
 
     async def mempool_info(self) -> MempoolInfo:
         """Totals of the mempool."""

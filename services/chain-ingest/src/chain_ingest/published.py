@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from chain_ingest.node import MempoolInfo
+from chain_ingest.answers import MempoolInfo
 from shared import redis
 from shared.bus import PUBLISH_AT_ONCE, Producer
 from shared.commit import Argument, Commands

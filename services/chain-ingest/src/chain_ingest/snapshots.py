@@ -8,10 +8,11 @@ from typing import Final
 import prometheus_client
 
 from chain_ingest.agreement import PULSE_SECONDS, Agreement
+from chain_ingest.answers import MempoolContents
 from chain_ingest.chain import ChainFollower
 from chain_ingest.fetch import AppliedBlock
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import MempoolContents, Node
+from chain_ingest.node import Node
 from chain_ingest.patience import Healing
 from chain_ingest.state import State
 from shared import clock

@@ -49,6 +49,7 @@ class MempoolFold:
         self._keys = keys
         self._flow = FlowRecorder(keys)
         self._congestion = CongestionRecorder(keys)
+        self.writers = {writer.series.name: writer for it in (self._flow, self._congestion) for writer in it.writers}
         self._moments = Moments()
         self._node_ahead = 0  # seconds
         self._empty()
@@ -89,10 +90,6 @@ class MempoolFold:
                 tx, parents = unpack(record)
                 self._picture.add(txid, tx, parents, ())
         self._picture.relink()
-
-    def past(self) -> dict[str, int]:
-        """The keys of the series that are stored by our account, with their lengths."""
-        return {**self._flow.expected(), **self._congestion.expected()}
 
     def doubt_past(self) -> None:
         """Some of them is lost: all of it is written anew with the next flush."""

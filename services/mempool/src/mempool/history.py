@@ -18,7 +18,8 @@ from shared.commit import Commands
 from shared.events.mempool import MempoolSynced, TxAdded
 from shared.keys import Keys
 from shared.records import NO_CONGESTION, NO_FLOW, Congestion, Flow
-from shared.series import CONGESTION_HOURS, CONGESTION_MINUTES, FLOW_10S, FLOW_HOURS, FLOW_MINUTES, SeriesWriter
+from shared.series import CONGESTION_HOURS, CONGESTION_MINUTES, FLOW_10S, FLOW_HOURS, FLOW_MINUTES
+from shared.series_writer import SeriesWriter
 from shared.views import FeeBand, MempoolView
 
 DOMAIN: Final = FLOW_10S.domain
@@ -49,7 +50,7 @@ class FlowRecorder:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._writers = [SeriesWriter(series, keys, mirrored=True) for series in (FLOW_10S, FLOW_MINUTES, FLOW_HOURS)]
+        self.writers = [SeriesWriter(series, keys, mirrored=True) for series in (FLOW_10S, FLOW_MINUTES, FLOW_HOURS)]
         self._departed = Departed(keys)
         self._sums: dict[int, list[int]] = {}  # since the last flush: count, vsize, value, fee by 10 s
         self._newest, self._since = Mark()
@@ -62,7 +63,7 @@ class FlowRecorder:
         stored: bytes | None = await client.hget(self._keys.mempool_checkpoint, _FIELD)
         mark = msgspec.json.decode(stored, type=Mark) if stored else Mark()
         await self._departed.load(client)
-        for writer in self._writers:
+        for writer in self.writers:
             await writer.load(client, segments.get(writer.series.name, ()))
         self._sums, self._anew, self._flushed = {}, False, mark
         self._newest, self._since = mark
@@ -76,12 +77,8 @@ class FlowRecorder:
 
     def rewrite(self) -> None:
         """The series in Redis are in doubt: the next flush writes them anew."""
-        for writer in self._writers:
+        for writer in self.writers:
             writer.rewrite()
-
-    def expected(self) -> dict[str, int]:
-        """The keys that are stored by our account, with their lengths."""
-        return {key: length for writer in self._writers for key, length in writer.expected().items()}
 
     def begin_anew(self) -> None:
         """The whole mempool will be told again."""
@@ -123,7 +120,7 @@ class FlowRecorder:
             for place, sums in self._sums.items()
         ]
         self._sums = {}
-        for writer in self._writers:
+        for writer in self.writers:
             for time, (tx_count, vsize, value, fee) in buckets:
                 index = writer.series.index(time)
                 was = writer.get(index) or NO_FLOW
@@ -141,25 +138,21 @@ class CongestionRecorder:
     """Adds up what each look at the mempool finds, by minute and hour of the clock of the comparisons."""
 
     def __init__(self, keys: Keys) -> None:
-        self._writers = [SeriesWriter(series, keys, mirrored=True) for series in (CONGESTION_MINUTES, CONGESTION_HOURS)]
+        self.writers = [SeriesWriter(series, keys, mirrored=True) for series in (CONGESTION_MINUTES, CONGESTION_HOURS)]
 
     async def load(self, client: redis.Client, segments: Mapping[str, set[int]]) -> None:
         """Read what was committed last; `segments` are those that exist."""
-        for writer in self._writers:
+        for writer in self.writers:
             await writer.load(client, segments.get(writer.series.name, ()))
 
     def reset(self) -> None:
         """The state in Redis is gone, or cannot be read. What was flushed is written anew, with the next flush."""
-        for writer in self._writers:
+        for writer in self.writers:
             writer.rewrite()
-
-    def expected(self) -> dict[str, int]:
-        """The keys that are stored by our account, with their lengths."""
-        return {key: length for writer in self._writers for key, length in writer.expected().items()}
 
     def look(self, now_ms: int, summary: MempoolView, bands: Sequence[FeeBand]) -> None:
         """One look, at a mempool that is complete."""
-        for writer in self._writers:
+        for writer in self.writers:
             index = writer.series.index(now_ms // 1000)
             was = writer.get(index) or NO_CONGESTION
             record = Congestion(
@@ -173,5 +166,5 @@ class CongestionRecorder:
 
     def flush(self, commands: Commands) -> None:
         """Commands for the looks since the last call."""
-        for writer in self._writers:
+        for writer in self.writers:
             writer.flush(commands)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from chain_ingest.answers import BlockStats
 from chain_ingest.backfill.pace import Pace
 from chain_ingest.block import HEADER, header_hash
-from chain_ingest.node import BlockStats, Node
+from chain_ingest.node import Node
 from shared.errors import RpcError, RpcRefused
 from shared.rpc import BATCH
 

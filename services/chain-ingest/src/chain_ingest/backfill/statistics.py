@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
+from chain_ingest.answers import BlockStats
 from chain_ingest.backfill.batches import Lately, entries, missing_batches, runs
 from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.history import History
@@ -15,7 +16,6 @@ from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.rest import Source
 from chain_ingest.block import BlockMeasures, measure
 from chain_ingest.fetch import PRUNED
-from chain_ingest.node import BlockStats
 from chain_ingest.pools import Pools
 from shared.errors import RpcError, RpcRefused
 from shared.events.backfill import BlocksUnavailable, MeasuredBlock
