@@ -15,8 +15,8 @@ venv: ## make or repair .venv (PYTHON=python3.12 chooses the interpreter)
 run: venv ## the dashboard; with no node configured, a demonstration on a private regtest chain
 	@exec $(python) -m local_run
 
-test: venv ## every test, two at a time (ARGS="tests/local -k node" for some)
-	$(python) -m pytest -n 2 --dist loadfile $(ARGS)
+test: venv ## every test (ARGS="tests/local -k node" for some)
+	$(python) -m pytest $(ARGS)
 
 test-faults: venv ## the fault suite in full: kill -9, lost messages, bursts
 	$(python) -m pytest tests/faults --full $(ARGS)
