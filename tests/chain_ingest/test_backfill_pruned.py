@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -281,3 +282,30 @@ async def test_what_cannot_be_read_is_given_up_once_and_fetched_where_a_node_can
                 await until(measured, 20, "the block is measured")
         assert history.unavailable == [(500, 500)]
         assert history.published[500] == 1
+
+
+async def test_a_node_that_is_gone_is_not_asked_for_every_batch(
+    node: RegtestNode, valkey: EmbeddedValkey, connected: redis.Client
+) -> None:
+    """Some 17 batches, none of which waits for it."""
+    lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
+    asked = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.close()
+
+    history = StandInHistory(connected, node, KEYS)
+    await history.begin()
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as gone:
+        port = gone.sockets[0].getsockname()[1]
+        env = {**two_nodes(node, node), "SECOND_RPC_URL": f"http://127.0.0.1:{port}"}
+        async with running(valkey.url, run, "backfill", **env, BACKFILL_LOAD="100"), history.folding():
+
+            async def measured() -> bool:
+                return len(history.missing) == lowest
+
+            await until(measured, 30, "all is measured that the first node has")
+    assert len(history.measured) > 300
+    assert 1 <= asked <= 3  # a request may be sent once more
