@@ -304,7 +304,7 @@ async def test_a_node_that_is_gone_is_not_asked_for_every_batch(
         async with running(valkey.url, run, "backfill", **env, BACKFILL_LOAD="100"), history.folding():
 
             async def measured() -> bool:
-                return len(history.missing) == lowest
+                return bool(len(history.missing) == lowest)
 
             await until(measured, 30, "all is measured that the first node has")
     assert len(history.measured) > 300
