@@ -14,7 +14,7 @@ from shared.events.blocks import BlockConnected
 from shared.pow import work
 from shared.records import Bucket, pool_id
 from shared.series import BLOCKS, DAYS, HEADERS, HOURS, RETARGETS, WEEKS, read
-from shared.views import ConfirmedLargestView
+from shared.views import ConfirmedLargestView, HistoryView
 from support.chain_samples import (
     BITS,
     GENESIS_TIME,
@@ -190,6 +190,19 @@ async def test_progress_is_told(client: redis.Client) -> None:
     assert seen.missing == [(751, 800)]
     assert seen.unavailable == 249  # 500 to 750 but for the two that are known
     assert not seen.complete
+    assert seen.given_up == [(702, 750), (500, 699)]
+    built.apply(measured(blocks, [600, 750]))
+    await built.commit()
+    seen = await view(client)
+    assert seen.unavailable == 247
+    assert seen.given_up == [(702, 749), (601, 699), (500, 599)]
+
+
+async def test_a_view_of_before_names_nothing_that_was_given_up(client: redis.Client) -> None:
+    await fresh(client, chain(200))
+    raw = msgspec.json.decode(await client.hget(KEYS.history_views, "history"))
+    del raw["given_up"]
+    assert msgspec.convert(raw, HistoryView).given_up == []
 
 
 async def test_a_new_beginning_keeps_what_it_stands_on(client: redis.Client) -> None:

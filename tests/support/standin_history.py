@@ -52,9 +52,19 @@ class StandInHistory:
     @property
     def missing(self) -> list[int]:
         """Heights whose statistics are missing, newest first."""
-        gone = {height for first, last in self.unavailable for height in range(first, last + 1)}
+        gone = set(self.gone)
+        return [at for at in self._unknown if at not in gone]
+
+    @property
+    def gone(self) -> list[int]:
+        """Heights of these that were said to be unavailable."""
+        said = {height for first, last in self.unavailable for height in range(first, last + 1)}
+        return [at for at in self._unknown if at in said]
+
+    @property
+    def _unknown(self) -> list[int]:
         heights = range(self.height, self.first_header - 1, -1)
-        return [at for at in heights if at not in self.known and at not in self.measured and at not in gone]
+        return [at for at in heights if at not in self.known and at not in self.measured]
 
     @property
     def complete(self) -> bool:
@@ -63,12 +73,6 @@ class StandInHistory:
 
     def view(self) -> HistoryView:
         """As chain-history would write it."""
-        spans: list[tuple[int, int]] = []
-        for height in self.missing:
-            if spans and spans[-1][0] == height + 1:
-                spans[-1] = (height, spans[-1][1])
-            else:
-                spans.append((height, height))
         return HistoryView(
             network=self._keys.network,
             height=self.height,
@@ -77,11 +81,12 @@ class StandInHistory:
             first_header=self.first_header,
             floor_hash=self.floor_hash,
             measured=len(self.measured) + len(self.known),
-            unavailable=sum(last - first + 1 for first, last in self.unavailable),
-            missing=spans[:100],
+            unavailable=len(self.gone),
+            missing=_spans(self.missing)[:100],
             measured_from=None,
             measured_from_time=None,
             complete=self.complete,
+            given_up=_spans(self.gone)[:100],
         )
 
     async def show(self) -> None:
@@ -137,3 +142,13 @@ class StandInHistory:
             return self.complete
 
         await until(done, limit, "nothing is missing")
+
+
+def _spans(heights: list[int]) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for height in heights:
+        if spans and spans[-1][0] == height + 1:
+            spans[-1] = (height, spans[-1][1])
+        else:
+            spans.append((height, height))
+    return spans

@@ -354,7 +354,8 @@ async def test_the_backfills_progress(valkey: str, writer: Any) -> None:
         card = page[page.index('id="card-history"') :]
         assert "30.77" in card
         assert "1 h 2 min" in card
-        assert "Pruned" in card
+        assert "Unavailable" in card
+        assert "fetched once a node of yours has them" in card
         async with http.get("/api/v1/charts/tx-fees?range=all") as response:
             assert "older ones are being fetched: 30 % done" in (await response.json())["notice"]
         await writer.health(health("chain-history", "degraded", reason="the disk is full"))

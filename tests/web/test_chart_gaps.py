@@ -68,7 +68,7 @@ async def test_a_block_that_nobody_can_give_is_a_gap(
     client: redis.Client, built: Built, metric: str, name: str, span: str
 ) -> None:
     chart = await draw(client, metric, range=span)
-    assert chart.notice == "Your node cannot give 1 block any more, pruned or not readable: there is a gap."
+    assert chart.notice == "Your nodes have not given 1 block, pruned or not readable: there is a gap until one does."
     figure = next(figure for figure in chart.figures if any(line.name == name for line in figure.lines))
     step = {"each block": 1, "each hour": HOUR, "each day": DAY}[figure.resolution]
     gap = BLOCKS_OF_CHAIN[GAP - 1].time // step * step

@@ -111,11 +111,12 @@ class HistoryView(View, frozen=True, kw_only=True):
     first_header: int  # headers are known from this height on
     floor_hash: str  # that the next headers below must end with; empty when genesis is known
     measured: int  # blocks whose statistics are known
-    unavailable: int  # blocks that the node has pruned
+    unavailable: int  # blocks that no node has given: pruned, or not readable
     missing: list[tuple[int, int]]  # heights without statistics, from and to, newest first; at most 100
     measured_from: int | None  # lowest height above which no statistics are missing
     measured_from_time: int | None
     complete: bool  # nothing is left to fetch
+    given_up: list[tuple[int, int]] = []  # the unavailable ones, as `missing`: wanted once a node has them
 
 
 class ConfirmedTx(View, frozen=True, kw_only=True):

@@ -186,7 +186,7 @@ class Store:
         return [block.time for _, block in blocks.values()]
 
     def unavailable(self, first: int, last: int) -> None:
-        """These blocks cannot be had any more, except those that are known."""
+        """No node gives these blocks, but for those that are known. What comes later all the same is taken."""
         for low, high in list(self.measured.less(self.lost).gaps(first, last)):
             self.given_up.add(low, high)
         self._dirty = True

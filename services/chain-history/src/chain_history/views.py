@@ -13,7 +13,7 @@ from shared.series import DAY
 from shared.views import ConfirmedLargestView, HistoryView, View
 
 MISSING: Final = 100
-"""Gaps that are named at most."""
+"""Gaps that are named at most, and as many spans that were given up."""
 
 _DAYS: Final = {"1w": 7, "1m": 30, "1y": 365}
 """Whole days in UTC, today among them."""
@@ -47,6 +47,7 @@ def history_view(network: Network, store: Store) -> HistoryView:
         measured_from=measured_from,
         measured_from_time=None if measured_from is None else spine.time(measured_from),
         complete=spine.first == 0 and not missing,
+        given_up=store.given_up.intervals[: -MISSING - 1 : -1],
     )
 
 

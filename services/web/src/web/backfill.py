@@ -13,7 +13,7 @@ class Backfill:
     """Blocks of the best chain, genesis included, by what is known of them."""
 
     measured: int
-    unavailable: int  # the node has pruned them
+    unavailable: int  # no node has given them: pruned, or not readable
     total: int  # that can be measured
     rate: float | None  # blocks a second, while it runs
     seconds_left: float | None

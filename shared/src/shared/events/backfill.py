@@ -70,7 +70,7 @@ class BlocksMeasured(Event, frozen=True, kw_only=True, gc=False):
 
 
 class BlocksUnavailable(Event, frozen=True, kw_only=True, gc=False):
-    """No node can give these blocks: they were pruned, or cannot be read."""
+    """No node that answers gives these blocks, pruned or not readable; they are taken if one does later."""
 
     TYPE: ClassVar[str] = "blocks.unavailable"
 

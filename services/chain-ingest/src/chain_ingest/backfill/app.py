@@ -13,8 +13,8 @@ from typing import Final
 from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.headers import Headers
 from chain_ingest.backfill.history import History
-from chain_ingest.backfill.live import LivePath
-from chain_ingest.backfill.others import Others
+from chain_ingest.backfill.live import LivePath, NotWhole
+from chain_ingest.backfill.others import LOOK_SECONDS, Others
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.pace import Pace
 from chain_ingest.backfill.rest import Source
@@ -36,7 +36,7 @@ POLL_SECONDS: Final = 1.0
 """Between two looks at the view while there is nothing to do for this worker."""
 
 IDLE_SECONDS: Final = 3.0
-"""The same once nothing is missing."""
+"""The same once nothing is missing; what was given up is looked for at LOOK_SECONDS."""
 
 RETRY_SECONDS: Final = 1.0
 """Pause after all nodes failed."""
@@ -78,6 +78,7 @@ class Backfill:
         self._others = Others(service, nodes)
         self._headers = Headers(claims, outbox, self._history)
         self._statistics = Statistics(claims, outbox, self._history, pools, service.log)
+        self._again = 0.0  # no look for what was given up before this moment
         self._redis_trouble = RedisTrouble(service)
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
 
@@ -95,7 +96,7 @@ class Backfill:
         for config in self._nodes:
             try:
                 await self._with_node(config)
-            except (RpcError, NodeUnfit) as error:
+            except (RpcError, NodeUnfit, NotWhole) as error:
                 self._node_trouble[config.name].failed(error)
                 reasons.append(f"node {config.name}: {chain(error)}")
             else:
@@ -109,9 +110,10 @@ class Backfill:
         async with RpcClient(config) as rpc:
             node = Node(rpc)
             info = await node.check(NETWORKS[service.settings.network].rpc_chain)
+            live = LivePath(service, node, self._history, alone=len(self._nodes) == 1)
+            await live.look()
             self._node_trouble[config.name].ended()
             service.health.note(node=config.name, node_version=info.subversion)
-            live = LivePath(service, node, self._history)
             source = Source(node, Pace(service.settings.backfill_load, live.clear), service.log)
             self._others.besides(config, live.clear)
             until = time.monotonic() + BETTER_SECONDS if config is not self._nodes[0] else float("inf")
@@ -121,10 +123,11 @@ class Backfill:
                 if view is None:
                     service.health.ok(paused="waiting for chain-history")
                     await asyncio.sleep(POLL_SECONDS)
-                elif view.complete:
+                elif view.complete and (not view.given_up or time.monotonic() < self._again):
                     service.health.ok(paused=None)
                     await asyncio.sleep(IDLE_SECONDS)
                 elif not await self._work(source, live, view):
+                    self._again = time.monotonic() + LOOK_SECONDS
                     await asyncio.sleep(POLL_SECONDS)
 
     async def _work(self, source: Source, live: LivePath, view: HistoryView) -> bool:

@@ -24,7 +24,7 @@ REMEMBERED_SECONDS: Final = 30.0
 def missing_batches(missing: Sequence[tuple[int, int]], lowest: int) -> Iterator[tuple[int, list[int]]]:
     """(number, heights) of each batch that lacks something from height `lowest` on, newest first.
 
-    `missing` as in HistoryView: from and to, newest first. Heights rise.
+    `missing` as in HistoryView, or its `given_up`: from and to, newest first. Heights rise.
     """
     number, heights = -1, list[int]()
     for begin, last in missing:
@@ -79,10 +79,10 @@ class Lately:
     def __contains__(self, number: int) -> bool:
         return time.monotonic() < self._until.get(number, 0.0)
 
-    def add(self, number: int) -> None:
-        """Remember one, and forget the oldest beyond REMEMBERED."""
+    def add(self, number: int, seconds: float | None = None) -> None:
+        """Remember one, for REMEMBERED_SECONDS unless told, and forget the oldest beyond REMEMBERED."""
         self._until.pop(number, None)
-        self._until[number] = time.monotonic() + REMEMBERED_SECONDS
+        self._until[number] = time.monotonic() + (REMEMBERED_SECONDS if seconds is None else seconds)
         if len(self._until) > REMEMBERED:
             del self._until[next(iter(self._until))]
 

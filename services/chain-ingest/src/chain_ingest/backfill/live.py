@@ -10,7 +10,8 @@ from redis.exceptions import ResponseError
 
 from chain_ingest.backfill.history import History
 from chain_ingest.condition import not_whole
-from chain_ingest.node import Node
+from chain_ingest.node import ChainInfo, Node
+from shared.errors import DashboardError
 from shared.keys import FOLDS
 from shared.service import Service
 
@@ -25,19 +26,37 @@ TXS_LAG: Final = 20_000
 """Entries that a group may have to read."""
 
 
+class NotWhole(DashboardError):
+    """The node has not the best chain yet, and another may."""
+
+
 class LivePath:
     """Looks at node and streams; `clear` is called before each request to the node."""
 
-    def __init__(self, service: Service, node: Node, history: History) -> None:
+    def __init__(self, service: Service, node: Node, history: History, *, alone: bool) -> None:
+        """`alone`: there is no other node, so this one is waited for."""
         self.pruned_below = 0  # lowest height whose block the node has
+        self._alone = alone
         self._service = service
         self._node = node
         self._history = history
         self._looked = float("-inf")
         self._paused = ""
 
+    async def look(self) -> tuple[ChainInfo, str]:
+        """What the node says of its chain, and why it is to be waited for; raises NotWhole where it is not."""
+        info = await self._node.chain_info()
+        self.pruned_below = info.pruneheight if info.pruned else 0
+        words = not_whole(self._node.name, info)
+        if words and not self._alone:
+            raise NotWhole(words)
+        return info, words
+
     async def clear(self) -> None:
-        """Return at once while the live path keeps up, else when it does again; the heartbeat says what is awaited."""
+        """Return at once while the live path keeps up, else when it does again; the heartbeat says what is awaited.
+
+        Raises NotWhole.
+        """
         while time.monotonic() - self._looked >= LOOK_SECONDS:
             reason = await self._lag()
             if reason != self._paused:
@@ -53,9 +72,8 @@ class LivePath:
         view = await self._history.look()
         if view is None:
             return "chain-history has begun anew"
-        info = await self._node.chain_info()
-        self.pruned_below = info.pruneheight if info.pruned else 0
-        if words := not_whole(self._node.name, info):
+        info, words = await self.look()
+        if words:
             return words
         if info.blocks > view.height + HEIGHT_LAG:
             return f"the series end at block {view.height}, node {self._node.name} is at {info.blocks}"

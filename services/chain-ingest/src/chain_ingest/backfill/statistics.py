@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from chain_ingest.answers import BlockStats
 from chain_ingest.backfill.batches import Lately, entries, missing_batches, runs
 from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.history import History
+from chain_ingest.backfill.live import NotWhole
 from chain_ingest.backfill.others import Others
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.rest import Source
@@ -33,6 +34,9 @@ CLAIMS_TRIED: Final = 200
 TRIES: Final = 3
 """How often a block that the node cannot read is asked for, with other work between, before it is given up."""
 
+AGAIN_SECONDS: Final = 3_600.0
+"""Between two tries of what was given up, while no node comes that was not asked: perhaps one was repaired."""
+
 INVALID_PARAMETER: Final = -8
 """RPC_INVALID_PARAMETER: what a height beyond the tip is answered with."""
 
@@ -54,6 +58,8 @@ class Statistics:
         self._pools = pools
         self._trouble = Trouble(log, "backfill_block")
         self._lately = Lately()
+        self._in_vain = Lately()  # of what was given up: tried again, with the nodes that there were
+        self._arrivals = 0  # of nodes, when that began
         self._failed: dict[int, int] = {}  # how often, by height; of blocks that may still come
         self._measured = 0
 
@@ -62,24 +68,37 @@ class Statistics:
         if view.measured < self._measured:
             self._lately.clear()  # the fold has less than it had: it may have begun anew
         self._measured = view.measured
-        lowest = await others.lowest(pruned_below)
+        lowest = await others.lowest(pruned_below, wanted=bool(pruned_below or view.given_up))
         if not others.awaited() and await self._give_up(view, lowest):
             return True
+        if others.arrivals != self._arrivals:
+            self._arrivals = others.arrivals
+            self._in_vain.clear()
         tried = 0
-        for number, heights in missing_batches(view.missing, lowest):
+        for number, heights, again in self._wanted(view, lowest):
             if number in self._lately:
                 continue
             claim = await self._claims.take(f"blocks:{number}")
             if claim is not None:
                 async with claim:
-                    await self._batch(source, heights, pruned_below, others)
+                    await self._batch(source, heights, pruned_below, others, again=again)
                     claim.leave()
                 self._lately.add(number)
+                if again:
+                    self._in_vain.add(number, AGAIN_SECONDS)
                 return True
             tried += 1
             if tried == CLAIMS_TRIED:
                 break
         return False
+
+    def _wanted(self, view: HistoryView, lowest: int) -> Iterator[tuple[int, list[int], bool]]:
+        """Number and heights of each batch to be had, and whether it was given up before; those come last."""
+        for number, heights in missing_batches(view.missing, lowest):
+            yield number, heights, False
+        for number, heights in missing_batches(view.given_up, lowest):
+            if number not in self._in_vain:
+                yield number, heights, True
 
     async def _give_up(self, view: HistoryView, lowest: int) -> bool:
         """Say once what every node has pruned; whether we did."""
@@ -98,8 +117,13 @@ class Statistics:
         for first, last in spans:
             await self._outbox.put(BlocksUnavailable(first=first, last=last, reason=reason))
 
-    async def _batch(self, source: Source, heights: list[int], pruned_below: int, others: Others) -> None:
-        """Measure these blocks; what was measured is published although the rest fails."""
+    async def _batch(
+        self, source: Source, heights: list[int], pruned_below: int, others: Others, *, again: bool
+    ) -> None:
+        """Measure these blocks; what was measured is published although the rest fails.
+
+        `again`: they are given up already, and that is not said anew.
+        """
         try:
             hashes = await source.hashes(heights[0], heights[-1])
         except RpcRefused as error:
@@ -109,19 +133,19 @@ class Statistics:
         blocks = {at: hashes[at - heights[0]] for at in heights}
         lost = {at: f"pruned by node {source.name}" for at in heights if at < pruned_below}  # why, by height
         measured: list[MeasuredBlock] = []
-        failure: RpcError | None = None
+        failure: RpcError | NotWhole | None = None
         try:
             await self._blocks(source, [(at, one) for at, one in blocks.items() if at not in lost], measured, lost)
             if lost:
                 await self._elsewhere(others, blocks, measured, lost)
-        except RpcError as error:
+        except (RpcError, NotWhole) as error:
             failure = error
         for event in entries(measured):
             await self._outbox.put(event)
         self._history.add_blocks(len(measured))
         if failure is not None:
             raise failure
-        if not others.awaited():
+        if not again and not others.awaited():
             for reason in dict.fromkeys(lost.values()):
                 await self._unavailable(list(runs(sorted(at for at, why in lost.items() if why == reason))), reason)
 

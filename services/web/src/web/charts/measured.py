@@ -181,7 +181,7 @@ def notice(history: HistoryView, start: int) -> str:
         if not history.complete:
             return f"Statistics of {lacking:,} blocks are not there yet: they are left out, and being fetched: {done}."
         blocks = "1 block" if lacking == 1 else f"{lacking:,} blocks"
-        return f"Your node cannot give {blocks} any more, pruned or not readable: there is a gap."
+        return f"Your nodes have not given {blocks}, pruned or not readable: there is a gap until one does."
     known = (
         f"Block statistics are known from {day(history.measured_from_time)} on"
         if history.measured_from_time is not None
@@ -189,7 +189,7 @@ def notice(history: HistoryView, start: int) -> str:
     )
     if not history.complete:
         return f"{known}; older ones are being fetched: {done}."
-    return f"{known}: your node has pruned older blocks." if history.unavailable else ""
+    return f"{known}: your nodes have not given older ones, pruned or not readable." if history.unavailable else ""
 
 
 def header_notice(history: HistoryView, start: int, first_time: int | None) -> str:
