@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from local_run import ports
 from local_run.valkey import EmbeddedValkey
 from shared import keys as shared_keys
 from shared import redis
@@ -47,7 +48,8 @@ def all_keys(network: str) -> dict[str, str]:
 @pytest_asyncio.fixture
 async def cluster_slots(tmp_path: Path) -> dict[str, int]:
     """The slot that a real server gives to each key."""
-    async with EmbeddedValkey(tmp_path, extra=["--cluster-enabled", "yes"]) as server:
+    bus = str(ports.pick()[0])  # not the default, which may be another connection's
+    async with EmbeddedValkey(tmp_path, extra=["--cluster-enabled", "yes", "--cluster-port", bus]) as server:
         client = redis.connect(server.url)
         try:
             names = {key for network in NETWORKS for key in all_keys(network).values()}

@@ -75,7 +75,7 @@ function judged() {
 function show([state, why = "", ms = null]) {
   const [text, title] = STATES[state];
   dot.dataset.state = state;
-  dot.title = node && ms !== truths.server ? `${title}. ${node}` : title;
+  dot.title = node && ms !== truths.server ? `${title}. ${node[0].toUpperCase()}${node.slice(1)}` : title;
   write(dot.querySelector(".dot-text"), text);
   write(dot.querySelector(".dot-why"), why);
   stamp(dot.querySelector(".dot-age"), "<span>for </span><time data-for></time>", ms);
