@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import aiohttp
 import msgspec
 
+from shared import clock
 from shared.errors import (
     RpcForbidden,
     RpcMalformed,
@@ -86,6 +87,7 @@ class RpcClient:
     def __init__(self, node: NodeSettings) -> None:
         self.node = node
         self.date = ""  # the node's own clock as its HTTP server told it last, to the second
+        self.heard_ms = clock.now().steady_ms  # when it last sent anything, by our steady clock; at first: the start
         self._session: aiohttp.ClientSession | None = None
         self._authorization = ""
         self._answered = False  # any call, ever: so calls from here are allowed
@@ -121,7 +123,7 @@ class RpcClient:
             raise RuntimeError("RpcClient is used outside of its context")
         try:
             async with self._limit, self._session.get(f"{self.node.rpc_url.rstrip('/')}/rest/{path}") as response:
-                return await _read(response) if response.status == 200 else None
+                return await self._read(response) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
@@ -183,9 +185,21 @@ class RpcClient:
         try:
             async with self._session.post(self.node.rpc_url, data=body, headers=headers) as response:
                 self.date = response.headers.get("Date", "")
-                return response.status, await _read(response)
+                return response.status, await self._read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RpcUnreachable(self._unreachable(error)) from None
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The whole body; raises TimeoutError where it comes in more slowly than is sane."""
+        began = time.monotonic()
+        body = bytearray()
+        self.heard_ms = clock.now().steady_ms
+        async for piece in response.content.iter_any():
+            body += piece
+            self.heard_ms = clock.now().steady_ms
+            if time.monotonic() - began > SILENCE_SECONDS + len(body) / LEAST_BYTES_PER_SECOND:
+                raise TimeoutError(f"only {len(body):,} bytes came in {time.monotonic() - began:.0f} s")
+        return bytes(body)
 
     def _credentials(self) -> str:
         if self.node.rpc_cookie_file is None:
@@ -231,17 +245,6 @@ class RpcClient:
         user = base64.b64decode(self._authorization.removeprefix("Basic ")).decode().partition(":")[0]
         text = f"the node at {self.node.rpc_url} forbids {names} (403): add it to rpcwhitelist of user {user}"
         return text if self._answered else f"{text}, and this machine to rpcallowip"
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body; raises TimeoutError where it comes in more slowly than is sane."""
-    began = time.monotonic()
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if time.monotonic() - began > SILENCE_SECONDS + len(body) / LEAST_BYTES_PER_SECOND:
-            raise TimeoutError(f"only {len(body):,} bytes came in {time.monotonic() - began:.0f} s")
-    return bytes(body)
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from shared.networks import COIN
 from shared.rpc import satoshi
 
 
@@ -118,6 +119,10 @@ class MempoolInfo(msgspec.Struct):
     def totals(self) -> tuple[int, int, int]:
         """Count, virtual bytes, satoshi."""
         return self.size, self.bytes, satoshi(self.total_fee)
+
+    def summing_to(self, count: int, vsize: int, fee: int) -> MempoolInfo:
+        """The same of a mempool with these totals."""
+        return msgspec.structs.replace(self, size=count, bytes=vsize, total_fee=Decimal(fee) / COIN)
 
     @property
     def min_fee_rate(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import Final
 
 from chain_ingest import condition
@@ -11,8 +12,8 @@ from chain_ingest.chain import ChainFollower
 from chain_ingest.fetch import Fetcher
 from chain_ingest.follow import Follower
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import Node, NodeBehind, NodeUnfit
-from chain_ingest.patience import Healing
+from chain_ingest.node import Node, NodeBehind, NodeUnfit, NodeUnready
+from chain_ingest.patience import Healing, Patience
 from chain_ingest.pools import Pools
 from chain_ingest.progress import Progress
 from shared import clock, redis
@@ -75,6 +76,7 @@ class Ingest:
         self._patience_ms = NETWORKS[service.settings.network].patience_seconds * 1_000
         self._still: dict[str, tuple[str, int]] = {}  # of nodes that are behind: tip, and since when it has not moved
         self._healing = Healing()
+        self._cuts = {producer: Patience() for producer in (blocks, txs)}  # of entries that a group had not read
         self._loaded = False
         self._current = ""
         self._redis_trouble = RedisTrouble(service)
@@ -130,13 +132,17 @@ class Ingest:
     async def _keep_short(self) -> None:
         while True:
             for producer, keep in ((self._chain.producer, BLOCKS_KEEP), (self._mempool.producer, STREAM_KEEP)):
-                if lost := await producer.trim(keep, STREAM_CAP):
+                lost = await producer.trim(keep, STREAM_CAP)
+                if lost and self._cuts[producer].tried():
                     detail = f"{producer.stream}: {lost} entries cut that a group had not read"
                     await self._service.say(GapDetected, detail)
             await asyncio.sleep(TRIM_SECONDS)
 
     async def _follow(self) -> None:
-        """Follow the first node that answers and is not behind, the preferred one first."""
+        """Follow the first node that answers and is not behind, the preferred one first.
+
+        One that is not ready yet is held, unless another can be followed.
+        """
         if not self._loaded:
             await self._chain.load()
             await self._mempool.load()
@@ -153,6 +159,8 @@ class Ingest:
                     break  # a better node is back: begin with the first again
                 except NodeBehind as error:
                     behind.append((node, error))
+                    reasons.append(str(error))
+                except NodeUnready as error:
                     reasons.append(str(error))
                 except (RpcError, NodeUnfit) as error:
                     self._node_trouble[node.name].failed(error)
@@ -206,23 +214,28 @@ class Ingest:
             self._service.health.note(node=config.name, node_version=info.subversion, passed_over=passed_over or None)
             follower = Follower(self._service, node, self._chain, self._mempool, self._healing)
             try:
-                await follower.run(better=lambda: self._is_back(self._better_than(config)))
+                await follower.run(better=functools.partial(self._better, config))
             finally:
                 follower.close()
 
-    def _better_than(self, config: NodeSettings) -> tuple[NodeSettings, ...]:
-        return self._nodes[: self._nodes.index(config)]
+    async def _better(self, config: NodeSettings, held: str) -> bool:
+        """Whether a node that is preferred to this one can be followed; else the heartbeat tells why not.
 
-    async def _is_back(self, nodes: tuple[NodeSettings, ...]) -> bool:
-        """Whether one of these can be followed; else the heartbeat tells why not."""
+        Raises NodeUnready where this one is held, for a reason, and one that comes after it can be followed.
+        """
+        place = self._nodes.index(config)
         reasons = []
-        for config in nodes:
-            reason = await self._why_not(config)
+        for preferred in self._nodes[:place]:
+            reason = await self._why_not(preferred)
             if not reason:
                 return True
             reasons.append(reason)
         if reasons:
             self._service.health.note(passed_over="; ".join(reasons))
+        if held:
+            for other in self._nodes[place + 1 :]:
+                if not await self._why_not(other):
+                    raise NodeUnready(held)
         return False
 
     async def _why_not(self, config: NodeSettings) -> str:

@@ -42,6 +42,10 @@ class NodeBehind(DashboardError):
         self.work = work
 
 
+class NodeUnready(DashboardError):
+    """The node has not read or loaded all that it is asked for, and another has."""
+
+
 class ChainMoved(RpcError):
     """The node's best chain changed while it was read: to be read again."""
 
