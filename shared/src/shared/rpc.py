@@ -111,7 +111,7 @@ class RpcClient:
         """One call; `kind` is the type that its result is decoded as."""
         body = msgspec.json.encode({"jsonrpc": "1.0", "id": 0, "method": method, "params": params})
         one, _ = _decoder(kind)
-        return _result(method, _decode(one, await self._post(body, [method])))
+        return _result(method, kind, _decode(one, await self._post(body, [method])))
 
     async def rest(self, path: str) -> bytes | None:
         """What the node's REST interface answers to GET `/rest/PATH`; None where it gives no such answer.
@@ -147,11 +147,13 @@ class RpcClient:
         )
         _, many = _decoder(kind)
         responses = _decode(many, await self._post(body, [method for method, _ in calls]))
+        if sorted(response.id for response in responses) != list(range(len(calls))):
+            raise RpcMalformed(f"the node answered {len(responses)} calls of {len(calls)}, or others than were asked")
         results: list[Any] = [None] * len(calls)
         for response in responses:
             method = calls[response.id][0]
             try:
-                results[response.id] = _result(method, response)
+                results[response.id] = _result(method, kind, response)
             except RpcRefused as error:
                 results[response.id] = error
         return results
@@ -254,9 +256,11 @@ def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         raise RpcMalformed(f"the node's answer is not what was asked for: {error}; it begins {raw[:120]!r}") from error
 
 
-def _result(method: str, response: _Response[Any]) -> Any:
+def _result(method: str, kind: Any, response: _Response[Any]) -> Any:
     error = response.error
     if error is None:
+        if response.result is None and kind is not Any:
+            raise RpcMalformed(f"the node answered `{method}` with null")
         return response.result
     if error.code == WARMING_UP:
         raise RpcWarmingUp(f"the node is starting: {error.message}")

@@ -64,11 +64,13 @@ class Ingest:
         blocks = Producer(client, self._lease, keys.blocks, keys.chain_producer, keys.confirmed("chain"))
         txs = Producer(client, self._mempool_lease, keys.txs, keys.mempool_producer, keys.confirmed("mempool"))
         self._mempool = MempoolFollower(client, keys, txs)
+        self._rpc = {node.name: RpcClient(node) for node in nodes}
+        self._fetcher = Fetcher(Pools(service.settings.pools_file), nodes)
         self._chain = ChainFollower(
             client,
             keys,
             blocks,
-            Fetcher(Pools(service.settings.pools_file), nodes),
+            self._fetcher,
             Progress(service.health),
             connected=self._mempool.apply_block,
             say=lambda detail: service.say(GapDetected, detail),
@@ -139,15 +141,23 @@ class Ingest:
             await asyncio.sleep(TRIM_SECONDS)
 
     async def _follow(self) -> None:
-        """Follow the first node that answers and is not behind, the preferred one first.
-
-        One that is not ready yet is held, unless another can be followed.
-        """
+        """Follow the nodes, from what was published before on."""
         if not self._loaded:
             await self._chain.load()
             await self._mempool.load()
             self._loaded = True
             self._redis_trouble.ended()
+        async with contextlib.AsyncExitStack() as stack:
+            for rpc in self._rpc.values():  # kept open, since blocks may be on their way when something else fails
+                await stack.enter_async_context(rpc)
+            stack.push_async_callback(self._fetcher.end)
+            await self._follow_some()
+
+    async def _follow_some(self) -> None:
+        """Follow the first node that answers and is not behind, the preferred one first.
+
+        One that is not ready yet is held, unless another can be followed.
+        """
         while not self._service.stopping.is_set():
             reasons: list[str] = []
             behind: list[tuple[NodeSettings, NodeBehind]] = []
@@ -188,8 +198,7 @@ class Ingest:
         if waited < self._patience_ms:
             return
         try:
-            async with RpcClient(config) as rpc:
-                done = await self._chain.roll_back(Node(rpc))
+            done = await self._chain.roll_back(Node(self._rpc[config.name]))
         except RpcError as error:
             self._node_trouble[config.name].failed(error)
             return
@@ -201,22 +210,21 @@ class Ingest:
 
     async def _follow_node(self, config: NodeSettings, passed_over: str) -> None:
         """Follow this node. `passed_over`: why the preferred ones are not used."""
-        async with RpcClient(config) as rpc:
-            node = Node(rpc)
-            info = await node.check(NETWORKS[self._service.settings.network].rpc_chain)
-            await self._chain.measure(node)
-            self._still.clear()
-            self._node_trouble[config.name].ended()
-            detail = f"{config.name} {info.subversion}"
-            if self._current != detail:
-                self._current = detail
-                await self._service.say(NodeChanged, detail)
-            self._service.health.note(node=config.name, node_version=info.subversion, passed_over=passed_over or None)
-            follower = Follower(self._service, node, self._chain, self._mempool, self._healing)
-            try:
-                await follower.run(better=functools.partial(self._better, config))
-            finally:
-                follower.close()
+        node = Node(self._rpc[config.name])
+        info = await node.check(NETWORKS[self._service.settings.network].rpc_chain)
+        await self._chain.measure(node)
+        self._still.clear()
+        self._node_trouble[config.name].ended()
+        detail = f"{config.name} {info.subversion}"
+        if self._current != detail:
+            self._current = detail
+            await self._service.say(NodeChanged, detail)
+        self._service.health.note(node=config.name, node_version=info.subversion, passed_over=passed_over or None)
+        follower = Follower(self._service, node, self._chain, self._mempool, self._healing)
+        try:
+            await follower.run(better=functools.partial(self._better, config))
+        finally:
+            follower.close()
 
     async def _better(self, config: NodeSettings, held: str) -> bool:
         """Whether a node that is preferred to this one can be followed; else the heartbeat tells why not.
