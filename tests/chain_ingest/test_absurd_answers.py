@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+import zmq
 
 from chain_ingest import app
+from chain_ingest.hints import Hints
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.rpc import RpcClient
 from support.feed import KEYS, feeding, mempool, tip
 from support.spending import build, fan_out, mined_coins, send
+from support.stack import until
 
 Answer = dict[str, Any]
 
@@ -88,3 +92,32 @@ async def test_an_absurd_answer_is_named_and_waited_out(
             assert feed.health.state == "ok"
             assert tip(await feed.entries(KEYS.blocks)) == await node.rpc("getbestblockhash")
             assert mempool(await feed.entries(KEYS.txs)) == set(await node.rpc("getrawmempool"))
+
+
+async def test_what_is_no_transaction_is_passed_over_among_the_hints(node: RegtestNode) -> None:
+    """Over ZMQ, by the name of one: the node is asked for what is missing."""
+    txid: str = (await node.rpc("getrawmempool"))[0]
+    raw = bytes.fromhex(await node.rpc("getrawtransaction", txid))
+    with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:
+        url = f"tcp://127.0.0.1:{publisher.bind_to_random_port('tcp://127.0.0.1')}"
+        hints = Hints((url,))
+        hints.open()
+        try:
+            for _ in range(2):  # a subscription to each topic
+                assert await asyncio.to_thread(publisher.poll, 5_000)
+                publisher.recv()
+            bodies = [b"", b"\x02\x00", raw[:-1], raw]
+            for number, body in enumerate(bodies):
+                publisher.send_multipart([b"rawtx", body, number.to_bytes(4, "little")])
+            publisher.send_multipart([b"sequence", bytes.fromhex(txid) + b"A" + bytes(8), bytes(4)])
+
+            async def come() -> bool:
+                await hints.wait(0.1)
+                return hints.pending
+
+            await until(come, 5, "the hints have come")
+            found = hints.transaction(txid)
+            assert found is not None
+            assert found.txid == txid
+        finally:
+            hints.close()
