@@ -8,9 +8,13 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 import pytest_asyncio
 
+from chain_ingest import agreement
+from chain_ingest.snapshots import Snapshots
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
@@ -92,6 +96,44 @@ async def test_nothing_is_confirmed_while_the_node_hangs(
             os.kill(node.pid, signal.SIGCONT)
         await feed.agrees()
         assert feed.health.state == "ok"
+
+
+async def test_silence_is_counted_from_what_came_last(
+    node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long snapshot is no silence: what was read at such pains is not thrown away for one answer that is late."""
+    monkeypatch.setattr(agreement, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(agreement, "SILENT_SECONDS", 4.0)
+    coins = await fan_out(node, await mined_coins(node, 1), 50)
+    await send(node, [built for coin in coins for built in chain(coin, 20, [3, 20])])
+    taken, hung = 0, asyncio.Event()
+    take = Snapshots.take
+
+    async def hang(seconds: float) -> None:
+        os.kill(node.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            os.kill(node.pid, signal.SIGCONT)
+
+    async def slow(snapshots: Snapshots, *arguments: Any, **more: Any) -> None:
+        nonlocal taken
+        taken += 1
+        await asyncio.gather(take(snapshots, *arguments, **more), hang(5.0) if taken == 1 else asyncio.sleep(0))
+        os.kill(node.pid, signal.SIGSTOP)  # until it was said that an answer is late
+        hung.set()
+
+    monkeypatch.setattr(Snapshots, "take", slow)
+    try:
+        async with feeding(node, valkey) as feed:
+            await asyncio.wait_for(hung.wait(), 20)
+            await feed.says("node main has not answered for 1 s", 10)
+            os.kill(node.pid, signal.SIGCONT)
+            await feed.agrees()
+            assert taken == 1
+            assert await feed.kinds(KEYS.ops) == ["node.changed"]
+    finally:
+        os.kill(node.pid, signal.SIGCONT)
 
 
 async def test_the_least_feerate_is_told_as_soon_as_it_rises(

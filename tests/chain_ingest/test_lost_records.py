@@ -109,3 +109,38 @@ async def test_single_transactions_go_from_the_record(
         await until(begun_anew, 20, "the mempool begins anew")
         await until(lambda: add_up(feed), 20, "the stream adds up to what the node has")
         assert await client.hlen(KEYS.mempool_published) == len(transactions)
+
+
+@pytest.mark.parametrize("layout", ["2", "none of ours"])
+async def test_records_of_another_version_are_not_misread(
+    node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client, layout: str
+) -> None:
+    """After a newer version was here: what it stored is left behind, and the mempool begins anew."""
+    transactions = await sends(node)
+    await send(node, transactions[:10])
+    async with feeding(node, valkey) as feed:
+        await feed.agrees()
+        before = len(await feed.entries(KEYS.txs))
+    assert await client.hget(KEYS.mempool_producer, "layout") == b"1"
+    await client.hset(KEYS.mempool_producer, "layout", layout)
+    for txid in await client.hkeys(KEYS.mempool_published):
+        await client.hset(KEYS.mempool_published, txid, b"\x02")
+    await send(node, transactions[10:])
+    async with feeding(node, valkey) as feed:
+        await until(lambda: add_up(feed), 30, "the streams add up to what the node has")
+        await feed.agrees(limit=30)
+        assert (await feed.kinds(KEYS.txs, before)).count("mempool.reset") == 1
+    assert await client.hget(KEYS.mempool_producer, "layout") == b"1"
+
+
+async def test_records_of_the_time_before_layouts_are_read_on(
+    node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client
+) -> None:
+    await send(node, await sends(node))
+    async with feeding(node, valkey) as feed:
+        await feed.agrees()
+        before = len(await feed.entries(KEYS.txs))
+    await client.hdel(KEYS.mempool_producer, "layout")
+    async with feeding(node, valkey) as feed:
+        await feed.agrees()
+        assert set(await feed.kinds(KEYS.txs, before)) <= {"mempool.synced"}

@@ -15,7 +15,7 @@ from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.networks import NETWORKS
 from shared.service import Service
-from support.feed import KEYS, entries, kinds, published
+from support.feed import KEYS, entries, kinds, newest, published
 from support.ledger import running
 from support.spending import give, mine
 from support.stack import until
@@ -152,3 +152,38 @@ async def test_a_chain_that_begins_below_what_is_remembered_is_never_followed_do
                 assert "5 blocks behind" in it.health.reason
         assert "block.disconnected" not in await kinds(client, KEYS.blocks)
         assert (await kinds(client, KEYS.blocks)).count("headers.loaded") == 1
+
+
+@pytest.mark.parametrize("gone", ["work", "producer"])
+@pytest.mark.parametrize("knows", [True, False], ids=["tip-known", "tip-unknown"])
+async def test_a_node_is_seen_to_be_behind_although_the_record_tells_no_work(
+    tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, gone: str, knows: bool
+) -> None:
+    """As right after an update from a version that did not keep it, or once the record is lost."""
+    async with RegtestNode(tmp_path / "whole") as whole:
+        other, missed = await behind_by_five(whole, tmp_path / "other")
+        async with other:
+            if knows:
+                await give(missed, whole, other)
+                await other.rpc("invalidateblock", missed[0])
+            async with running(valkey.url, run, "chain-ingest", **whole.env()):
+                await published(client, 15)
+            if gone == "work":
+                assert await client.hdel(KEYS.chain_producer, "work") == 1
+            else:
+                assert await client.delete(KEYS.chain_producer) == 1
+            async with running(valkey.url, run, "chain-ingest", **other.env()) as it:
+
+                async def told() -> bool:
+                    return "5 blocks behind what was published" in it.health.reason
+
+                await until(told, 10, "the heartbeat says that the node is behind")
+                assert await newest(client) == 15
+                if knows:
+                    await other.rpc("reconsiderblock", missed[0])
+                else:
+                    await give(missed, whole, other)
+                await give(await mine(whole), whole, other)
+                await published(client, 16)
+                await until(uses(it, "main"), 15, "it is used again")
+        assert "block.disconnected" not in await kinds(client, KEYS.blocks)

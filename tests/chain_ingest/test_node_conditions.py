@@ -103,6 +103,26 @@ async def test_a_first_start_publishes_no_half_mempool(
         assert synced[0] == 4_000
 
 
+async def test_the_chain_begins_anew_while_the_mempool_is_loaded(
+    full_node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fold of the chain that lost its place is not kept waiting by what it does not read."""
+    monkeypatch.setattr("chain_ingest.follow.COMPARE_SECONDS", 0.1)
+    async with feeding(full_node, valkey) as feed:
+        await feed.agrees()
+        await full_node.restart()
+        async with slowly(full_node):
+            await feed.says("node main is loading its mempool: ")
+            await client.set(KEYS.chain_resync, "a test asks")
+
+            async def begun() -> bool:
+                return (await feed.kinds(KEYS.blocks)).count("headers.loaded") == 2
+
+            await until(begun, 15, "the chain begins anew")
+            assert not (await full_node.rpc("getmempoolinfo"))["loaded"]
+        assert not await client.exists(KEYS.chain_resync)
+
+
 # --- its chain ---------------------------------------------------------------------------------------------
 
 

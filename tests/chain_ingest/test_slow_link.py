@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -157,12 +159,52 @@ async def test_fewer_at_once_while_they_are_slow_and_more_again(
         assert reader.most == fetch.AT_ONCE
 
 
-async def test_nothing_is_fetched_on_when_nobody_wants_it_any_more(node: RegtestNode) -> None:
+async def test_a_failure_is_told_at_once_and_what_is_on_its_way_goes_on(node: RegtestNode) -> None:
+    """The others may take long over a slow line: neither does the failure wait for them, nor do they begin again."""
+    async with (
+        SlowLink(node.rpc_port, 1_000_000) as link,
+        RpcClient(dataclasses.replace(node.settings(), rpc_url=link.url)) as rpc,
+    ):
+        headers = await path(node, rpc, 4)
+        hashes = [header.hash for header in headers]
+        reader, fetcher = Counting(rpc, failing=hashes[0]), Fetcher(Pools(None))
+        link.rate = 100_000
+        began = time.monotonic()
+        with pytest.raises(RpcUnreachable):
+            await all_of(fetcher, reader, headers)
+        assert time.monotonic() - began < 1
+        assert reader.now == 3
+        link.rate = 10_000_000
+        assert await all_of(fetcher, reader, headers) == hashes
+        assert [reader.asked.count(one) for one in hashes] == [2, 1, 1, 1]
+
+
+async def test_what_is_on_its_way_goes_on_when_the_caller_fails(node: RegtestNode) -> None:
+    """As where the node cannot answer what the mempool asks of it: the next attempt finds what was fetched."""
     async with RpcClient(node.settings()) as rpc:
+        headers = await path(node, rpc, 6)
+        hashes = [header.hash for header in headers]
+        reader, fetcher = Counting(rpc), Fetcher(Pools(None))
+        async with contextlib.aclosing(fetcher.blocks(reader, headers)) as blocks:
+            await anext(blocks)
+        assert await all_of(fetcher, reader, headers) == hashes
+        assert [reader.asked.count(one) for one in hashes] == [1] * 6
+
+
+@pytest.mark.parametrize("by", ["the end", "another node", "another path"])
+async def test_nothing_is_fetched_on_when_nobody_wants_it_any_more(node: RegtestNode, by: str) -> None:
+    other = dataclasses.replace(node.settings(), name="spare")
+    async with RpcClient(node.settings()) as rpc, RpcClient(other) as spare:
         headers = await path(node, rpc, 6)
         reader, fetcher = Counting(rpc), Fetcher(Pools(None))
         blocks: Any = fetcher.blocks(reader, headers)
         await anext(blocks)
         await blocks.aclose()
+        if by == "the end":
+            await fetcher.end()
+        elif by == "another node":
+            assert len(await all_of(fetcher, Counting(spare), headers)) == 6
+        else:
+            assert len(await all_of(fetcher, reader, headers[5:])) == 1
         assert reader.now == 0
         assert [task for task in asyncio.all_tasks() if task.get_name() == "block"] == []

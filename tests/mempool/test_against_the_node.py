@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest.node import Node
-from chain_ingest.transaction import parse
 from local_run.node import RegtestNode
 from mempool.fold import MempoolFold
 from mempool.projection import COINBASE_VSIZE
@@ -43,9 +42,9 @@ async def views(node: RegtestNode) -> tuple[MempoolView, FeesView]:
     async with RpcClient(node.settings()) as rpc:
         reader = Node(rpc)
         txids = (await reader.mempool()).txids
-        details, raw = await reader.details(txids)
+        details, transactions = await reader.details(txids)
         for txid in txids:
-            entry, transaction = details[txid], parse(raw[txid])
+            entry, transaction = details[txid], transactions[txid]
             added = TxAdded(
                 txid=txid, vsize=entry.vsize, weight=entry.weight, size=transaction.size, fee=entry.fee,
                 value=transaction.value, time=entry.time, parents=entry.depends, children=entry.spentby,

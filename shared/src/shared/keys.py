@@ -181,7 +181,7 @@ class Keys:
     @property
     def mempool_producer(self) -> str:
         """Hash of chain-ingest: `cursor`, `commits`, `block` (last block whose transactions left), `count` (how many
-        `mempool_published` must hold)."""
+        `mempool_published` must hold), `layout` (of its records)."""
         return self._key("mempool", "producer")
 
     @property

@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import aiohttp
 import msgspec
 
+from shared import clock
 from shared.errors import (
     RpcForbidden,
     RpcMalformed,
@@ -86,6 +87,7 @@ class RpcClient:
     def __init__(self, node: NodeSettings) -> None:
         self.node = node
         self.date = ""  # the node's own clock as its HTTP server told it last, to the second
+        self.heard_ms = clock.now().steady_ms  # when it last sent anything, by our steady clock; at first: the start
         self._session: aiohttp.ClientSession | None = None
         self._authorization = ""
         self._answered = False  # any call, ever: so calls from here are allowed
@@ -109,7 +111,7 @@ class RpcClient:
         """One call; `kind` is the type that its result is decoded as."""
         body = msgspec.json.encode({"jsonrpc": "1.0", "id": 0, "method": method, "params": params})
         one, _ = _decoder(kind)
-        return _result(method, _decode(one, await self._post(body, [method])))
+        return _result(method, kind, _decode(one, await self._post(body, [method])))
 
     async def rest(self, path: str) -> bytes | None:
         """What the node's REST interface answers to GET `/rest/PATH`; None where it gives no such answer.
@@ -121,7 +123,7 @@ class RpcClient:
             raise RuntimeError("RpcClient is used outside of its context")
         try:
             async with self._limit, self._session.get(f"{self.node.rpc_url.rstrip('/')}/rest/{path}") as response:
-                return await _read(response) if response.status == 200 else None
+                return await self._read(response) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
@@ -145,11 +147,13 @@ class RpcClient:
         )
         _, many = _decoder(kind)
         responses = _decode(many, await self._post(body, [method for method, _ in calls]))
+        if sorted(response.id for response in responses) != list(range(len(calls))):
+            raise RpcMalformed(f"the node answered {len(responses)} calls of {len(calls)}, or others than were asked")
         results: list[Any] = [None] * len(calls)
         for response in responses:
             method = calls[response.id][0]
             try:
-                results[response.id] = _result(method, response)
+                results[response.id] = _result(method, kind, response)
             except RpcRefused as error:
                 results[response.id] = error
         return results
@@ -183,9 +187,21 @@ class RpcClient:
         try:
             async with self._session.post(self.node.rpc_url, data=body, headers=headers) as response:
                 self.date = response.headers.get("Date", "")
-                return response.status, await _read(response)
+                return response.status, await self._read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise RpcUnreachable(self._unreachable(error)) from None
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The whole body; raises TimeoutError where it comes in more slowly than is sane."""
+        began = time.monotonic()
+        body = bytearray()
+        self.heard_ms = clock.now().steady_ms
+        async for piece in response.content.iter_any():
+            body += piece
+            self.heard_ms = clock.now().steady_ms
+            if time.monotonic() - began > SILENCE_SECONDS + len(body) / LEAST_BYTES_PER_SECOND:
+                raise TimeoutError(f"only {len(body):,} bytes came in {time.monotonic() - began:.0f} s")
+        return bytes(body)
 
     def _credentials(self) -> str:
         if self.node.rpc_cookie_file is None:
@@ -233,17 +249,6 @@ class RpcClient:
         return text if self._answered else f"{text}, and this machine to rpcallowip"
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body; raises TimeoutError where it comes in more slowly than is sane."""
-    began = time.monotonic()
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if time.monotonic() - began > SILENCE_SECONDS + len(body) / LEAST_BYTES_PER_SECOND:
-            raise TimeoutError(f"only {len(body):,} bytes came in {time.monotonic() - began:.0f} s")
-    return bytes(body)
-
-
 def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     try:
         return decoder.decode(raw)
@@ -251,9 +256,11 @@ def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         raise RpcMalformed(f"the node's answer is not what was asked for: {error}; it begins {raw[:120]!r}") from error
 
 
-def _result(method: str, response: _Response[Any]) -> Any:
+def _result(method: str, kind: Any, response: _Response[Any]) -> Any:
     error = response.error
     if error is None:
+        if response.result is None and kind is not Any:
+            raise RpcMalformed(f"the node answered `{method}` with null")
         return response.result
     if error.code == WARMING_UP:
         raise RpcWarmingUp(f"the node is starting: {error.message}")

@@ -58,7 +58,6 @@ class Agreement:
         self._chain = chain
         self._mempool = mempool
         self._redis_clock = service.clock  # hears the time at each confirmation, too
-        self._answered_ms = clock.now().steady_ms
         self._network = NetworkInfo(0, "")
         self._seen: Seen | None = None
         self._told: Claim | None = None  # as the last `mempool.synced` has it
@@ -73,14 +72,13 @@ class Agreement:
             async with asyncio.timeout(ANSWER_SECONDS):
                 chain, mempool = await together(self._node.chain_info(), self._node.mempool_info())
         except TimeoutError:
-            silent = (clock.now().steady_ms - self._answered_ms) / 1000
+            silent = (clock.now().steady_ms - self._node.rpc.heard_ms) / 1000
             words = f"node {self._node.name} has not answered for {silent:.0f} s"
             if silent > SILENT_SECONDS:
                 raise RpcUnreachable(words) from None
             self._health.degraded(words)
             return None
-        self._answered_ms = clock.now().steady_ms
-        self.clock.dated(self._node.rpc.date, self._answered_ms)
+        self.clock.dated(self._node.rpc.date, clock.now().steady_ms)
         self._seen = Seen(asked_ms, chain, mempool)
         return self._seen
 

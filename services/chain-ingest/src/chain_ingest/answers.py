@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated, Final
 
 import msgspec
 
+from shared.networks import COIN
 from shared.rpc import satoshi
+
+Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Work = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{1,64}\Z")]
+Bits = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}\Z")]
+U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+SUPPLY: Final = 21_000_000
+"""Bitcoin that there can ever be."""
+
+
+def _check(*amounts: Decimal) -> None:
+    """Raise ValueError where one is no amount of bitcoin."""
+    for amount in amounts:
+        if not amount.is_finite() or abs(amount) > SUPPLY:
+            raise ValueError(f"{amount} is no amount of bitcoin")
 
 
 class ChainInfo(msgspec.Struct):
@@ -15,7 +33,7 @@ class ChainInfo(msgspec.Struct):
     chain: str
     blocks: int
     headers: int
-    bestblockhash: str
+    bestblockhash: Hash
     initialblockdownload: bool
     verificationprogress: float
     mediantime: int = 0
@@ -37,58 +55,63 @@ class NetworkInfo(msgspec.Struct):
 class Header(msgspec.Struct):
     """Of `getblockheader`."""
 
-    hash: str
-    height: int
-    time: int
-    mediantime: int
-    bits: str
-    chainwork: str
-    previousblockhash: str = ""
+    hash: Hash
+    height: U32
+    time: U32
+    mediantime: U32
+    bits: Bits
+    chainwork: Work
+    previousblockhash: Hash = ""
 
 
 class Block(msgspec.Struct):
     """Of `getblock HASH 1`."""
 
-    hash: str
-    height: int
-    time: int
-    mediantime: int
-    bits: str
+    hash: Hash
+    height: U32
+    time: U32
+    mediantime: U32
+    bits: Bits
     difficulty: float
-    chainwork: str
-    size: int
-    weight: int
-    tx: list[str]
-    previousblockhash: str = ""
+    chainwork: Work
+    size: Number
+    weight: Number
+    tx: list[Hash]
+    previousblockhash: Hash = ""
 
 
 class BlockStats(msgspec.Struct):
     """Of `getblockstats`; amounts in satoshi, feerates in sat/vB."""
 
-    ins: int
-    outs: int
-    total_out: int
-    totalfee: int
-    subsidy: int
-    avgfeerate: int
-    feerate_percentiles: list[int]
+    ins: Number
+    outs: Number
+    total_out: Number
+    totalfee: Number
+    subsidy: Number
+    avgfeerate: Number
+    feerate_percentiles: list[Number]
 
 
 class _Fees(msgspec.Struct):
     base: Decimal
     ancestor: Decimal
 
+    def __post_init__(self) -> None:
+        _check(self.base, self.ancestor)
+        if self.base < 0:
+            raise ValueError(f"{self.base} is no fee")
+
 
 class Entry(msgspec.Struct):
     """Of `getmempoolentry`."""
 
-    vsize: int
-    weight: int
-    time: int
+    vsize: U32
+    weight: U32
+    time: U32
     fees: _Fees
-    ancestorsize: int
-    depends: list[str]
-    spentby: list[str]
+    ancestorsize: Number
+    depends: list[Hash]
+    spentby: list[Hash]
     replaceable: bool = msgspec.field(name="bip125-replaceable", default=True)  # a node without it replaces anything
 
     @property
@@ -105,19 +128,26 @@ class Entry(msgspec.Struct):
 class MempoolInfo(msgspec.Struct):
     """Of `getmempoolinfo`."""
 
-    size: int
-    bytes: int
-    usage: int
+    size: Number
+    bytes: Number
+    usage: Number
     total_fee: Decimal
-    maxmempool: int
+    maxmempool: Number
     mempoolminfee: Decimal
     minrelaytxfee: Decimal
     loaded: bool = True  # False: what it kept on disk is not read in full yet
+
+    def __post_init__(self) -> None:
+        _check(self.total_fee, self.mempoolminfee, self.minrelaytxfee)
 
     @property
     def totals(self) -> tuple[int, int, int]:
         """Count, virtual bytes, satoshi."""
         return self.size, self.bytes, satoshi(self.total_fee)
+
+    def summing_to(self, count: int, vsize: int, fee: int) -> MempoolInfo:
+        """The same of a mempool with these totals."""
+        return msgspec.structs.replace(self, size=count, bytes=vsize, total_fee=Decimal(fee) / COIN)
 
     @property
     def min_fee_rate(self) -> float:
@@ -133,8 +163,12 @@ class MempoolInfo(msgspec.Struct):
 class MempoolContents(msgspec.Struct):
     """Of `getrawmempool false true`; the sequence is the next that ZMQ will use."""
 
-    txids: list[str]
-    mempool_sequence: int
+    txids: list[Annotated[str, msgspec.Meta(min_length=64, max_length=64)]]
+    mempool_sequence: Number
+
+    def __post_init__(self) -> None:
+        if len(bytes.fromhex("".join(self.txids))) != 32 * len(self.txids):  # all at once: they are many
+            raise ValueError("txids are 64 hexadecimal digits each")
 
 
 class Notification(msgspec.Struct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import Final
 
 from chain_ingest import condition
@@ -11,8 +12,8 @@ from chain_ingest.chain import ChainFollower
 from chain_ingest.fetch import Fetcher
 from chain_ingest.follow import Follower
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.node import Node, NodeBehind, NodeUnfit
-from chain_ingest.patience import Healing
+from chain_ingest.node import Node, NodeBehind, NodeUnfit, NodeUnready
+from chain_ingest.patience import Healing, Patience
 from chain_ingest.pools import Pools
 from chain_ingest.progress import Progress
 from shared import clock, redis
@@ -63,11 +64,13 @@ class Ingest:
         blocks = Producer(client, self._lease, keys.blocks, keys.chain_producer, keys.confirmed("chain"))
         txs = Producer(client, self._mempool_lease, keys.txs, keys.mempool_producer, keys.confirmed("mempool"))
         self._mempool = MempoolFollower(client, keys, txs)
+        self._rpc = {node.name: RpcClient(node) for node in nodes}
+        self._fetcher = Fetcher(Pools(service.settings.pools_file), nodes)
         self._chain = ChainFollower(
             client,
             keys,
             blocks,
-            Fetcher(Pools(service.settings.pools_file), nodes),
+            self._fetcher,
             Progress(service.health),
             connected=self._mempool.apply_block,
             say=lambda detail: service.say(GapDetected, detail),
@@ -75,6 +78,7 @@ class Ingest:
         self._patience_ms = NETWORKS[service.settings.network].patience_seconds * 1_000
         self._still: dict[str, tuple[str, int]] = {}  # of nodes that are behind: tip, and since when it has not moved
         self._healing = Healing()
+        self._cuts = {producer: Patience() for producer in (blocks, txs)}  # of entries that a group had not read
         self._loaded = False
         self._current = ""
         self._redis_trouble = RedisTrouble(service)
@@ -130,18 +134,30 @@ class Ingest:
     async def _keep_short(self) -> None:
         while True:
             for producer, keep in ((self._chain.producer, BLOCKS_KEEP), (self._mempool.producer, STREAM_KEEP)):
-                if lost := await producer.trim(keep, STREAM_CAP):
+                lost = await producer.trim(keep, STREAM_CAP)
+                if lost and self._cuts[producer].tried():
                     detail = f"{producer.stream}: {lost} entries cut that a group had not read"
                     await self._service.say(GapDetected, detail)
             await asyncio.sleep(TRIM_SECONDS)
 
     async def _follow(self) -> None:
-        """Follow the first node that answers and is not behind, the preferred one first."""
+        """Follow the nodes, from what was published before on."""
         if not self._loaded:
             await self._chain.load()
             await self._mempool.load()
             self._loaded = True
             self._redis_trouble.ended()
+        async with contextlib.AsyncExitStack() as stack:
+            for rpc in self._rpc.values():  # kept open, since blocks may be on their way when something else fails
+                await stack.enter_async_context(rpc)
+            stack.push_async_callback(self._fetcher.end)
+            await self._follow_some()
+
+    async def _follow_some(self) -> None:
+        """Follow the first node that answers and is not behind, the preferred one first.
+
+        One that is not ready yet is held, unless another can be followed.
+        """
         while not self._service.stopping.is_set():
             reasons: list[str] = []
             behind: list[tuple[NodeSettings, NodeBehind]] = []
@@ -153,6 +169,8 @@ class Ingest:
                     break  # a better node is back: begin with the first again
                 except NodeBehind as error:
                     behind.append((node, error))
+                    reasons.append(str(error))
+                except NodeUnready as error:
                     reasons.append(str(error))
                 except (RpcError, NodeUnfit) as error:
                     self._node_trouble[node.name].failed(error)
@@ -180,8 +198,7 @@ class Ingest:
         if waited < self._patience_ms:
             return
         try:
-            async with RpcClient(config) as rpc:
-                done = await self._chain.roll_back(Node(rpc))
+            done = await self._chain.roll_back(Node(self._rpc[config.name]))
         except RpcError as error:
             self._node_trouble[config.name].failed(error)
             return
@@ -193,36 +210,40 @@ class Ingest:
 
     async def _follow_node(self, config: NodeSettings, passed_over: str) -> None:
         """Follow this node. `passed_over`: why the preferred ones are not used."""
-        async with RpcClient(config) as rpc:
-            node = Node(rpc)
-            info = await node.check(NETWORKS[self._service.settings.network].rpc_chain)
-            await self._chain.measure(node)
-            self._still.clear()
-            self._node_trouble[config.name].ended()
-            detail = f"{config.name} {info.subversion}"
-            if self._current != detail:
-                self._current = detail
-                await self._service.say(NodeChanged, detail)
-            self._service.health.note(node=config.name, node_version=info.subversion, passed_over=passed_over or None)
-            follower = Follower(self._service, node, self._chain, self._mempool, self._healing)
-            try:
-                await follower.run(better=lambda: self._is_back(self._better_than(config)))
-            finally:
-                follower.close()
+        node = Node(self._rpc[config.name])
+        info = await node.check(NETWORKS[self._service.settings.network].rpc_chain)
+        await self._chain.measure(node)
+        self._still.clear()
+        self._node_trouble[config.name].ended()
+        detail = f"{config.name} {info.subversion}"
+        if self._current != detail:
+            self._current = detail
+            await self._service.say(NodeChanged, detail)
+        self._service.health.note(node=config.name, node_version=info.subversion, passed_over=passed_over or None)
+        follower = Follower(self._service, node, self._chain, self._mempool, self._healing)
+        try:
+            await follower.run(better=functools.partial(self._better, config))
+        finally:
+            follower.close()
 
-    def _better_than(self, config: NodeSettings) -> tuple[NodeSettings, ...]:
-        return self._nodes[: self._nodes.index(config)]
+    async def _better(self, config: NodeSettings, held: str) -> bool:
+        """Whether a node that is preferred to this one can be followed; else the heartbeat tells why not.
 
-    async def _is_back(self, nodes: tuple[NodeSettings, ...]) -> bool:
-        """Whether one of these can be followed; else the heartbeat tells why not."""
+        Raises NodeUnready where this one is held, for a reason, and one that comes after it can be followed.
+        """
+        place = self._nodes.index(config)
         reasons = []
-        for config in nodes:
-            reason = await self._why_not(config)
+        for preferred in self._nodes[:place]:
+            reason = await self._why_not(preferred)
             if not reason:
                 return True
             reasons.append(reason)
         if reasons:
             self._service.health.note(passed_over="; ".join(reasons))
+        if held:
+            for other in self._nodes[place + 1 :]:
+                if not await self._why_not(other):
+                    raise NodeUnready(held)
         return False
 
     async def _why_not(self, config: NodeSettings) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from chain_ingest.chain import ChainFollower
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node
-from chain_ingest.patience import Healing
+from chain_ingest.patience import Healing, Patience
 from shared.events.ops import GapDetected
 from shared.service import Service
 
 
 class Beginnings:
-    """Makes them, with patience where they are asked for again and again."""
+    """Makes them, with patience where they are asked for again and again.
+
+    A request is made by a fold that lost entries, or by the command that rebuilds everything. It stands until the
+    commit that fulfils it: a failure on the way must not lose it. What was published must be where it was put: a key
+    may be evicted, or deleted by a hand.
+    """
 
     def __init__(
         self, service: Service, node: Node, chain: ChainFollower, mempool: MempoolFollower, healing: Healing
@@ -22,36 +29,29 @@ class Beginnings:
         self._mempool = mempool
         self._patience = healing.requests
 
-    async def requested(self) -> bool:
-        """Serve folds that lost entries, and the command that rebuilds everything.
-
-        A request stands until the commit that fulfils it: a failure on the way must not lose it. Returns whether the
-        mempool has begun anew, so that its transactions are to be published.
-        """
-        keys, client = self._service.keys, self._service.redis
-        chain, mempool = await client.get(keys.chain_resync), await client.get(keys.mempool_resync)
-        return await self._make(_words(chain), _words(mempool))
-
-    async def lost(self) -> bool:
-        """What was published must be where it was put: a key may be evicted, or deleted by a hand. Returns the same."""
-        chain, mempool = await self._chain.lost(), await self._mempool.published.lost()
-        for cause in (chain, mempool):
-            if cause:
-                await self._service.say(GapDetected, cause)
-        return await self._make(chain, mempool)
-
-    async def _make(self, chain: str, mempool: str) -> bool:
-        if chain and not self._patience["chain"].wait_ms:
-            self._patience["chain"].tried()
-            self._service.log.info("chain_begins_anew", cause=chain)
+    async def of_chain(self) -> None:
+        """Begin the chain's stream anew, where it is time to."""
+        cause = await self._cause(self._service.keys.chain_resync, self._chain.lost, self._patience["chain"])
+        if cause:
+            self._service.log.info("chain_begins_anew", cause=cause)
             await self._chain.begin_anew(self._node)
-        if not mempool or self._patience["mempool"].wait_ms:
-            return False
-        self._patience["mempool"].tried()
-        self._service.log.info("mempool_begins_anew", cause=mempool)
-        await self._mempool.reset(self._node, mempool)
-        return True
 
+    async def of_mempool(self) -> bool:
+        """Begin the mempool's stream anew, where it is time to; returns whether all of it is to be published."""
+        lost = self._mempool.published.lost
+        cause = await self._cause(self._service.keys.mempool_resync, lost, self._patience["mempool"])
+        if cause:
+            self._service.log.info("mempool_begins_anew", cause=cause)
+            await self._mempool.reset(self._node, cause)
+        return bool(cause)
 
-def _words(request: bytes | None) -> str:
-    return request.decode(errors="replace") or "no reason given" if request is not None else ""
+    async def _cause(self, key: str, lost: Callable[[], Awaitable[str]], patience: Patience) -> str:
+        """Why to begin anew now; empty where there is no reason, or not yet. Whoever asked has announced it."""
+        if patience.wait_ms:
+            return ""
+        request: bytes | None = await self._service.redis.get(key)
+        gone = await lost()
+        cause = gone if request is None else request.decode(errors="replace") or "no reason given"
+        if cause and patience.tried() and gone:
+            await self._service.say(GapDetected, gone)
+        return cause

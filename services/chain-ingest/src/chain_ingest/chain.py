@@ -23,7 +23,7 @@ from shared.events.base import Event
 from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoaded
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL
-from shared.rpc import BATCH
+from shared.rpc import BATCH, NOT_FOUND
 
 FIRST_BLOCKS: Final = 180
 """Blocks published in full at a beginning; the headers below them go into `headers.loaded`. What lacks more than that
@@ -101,12 +101,14 @@ class ChainFollower:
         """Raise NodeBehind where the node's chain has less work than what is published."""
         best = await node.best_hash()
         if best != self.tip_hash:
-            self._weigh(node, await node.header(best))
+            await self._weigh(node, await node.header(best))
 
-    def _weigh(self, node: Node, tip: Header) -> None:
+    async def _weigh(self, node: Node, tip: Header) -> None:
         work = int(tip.chainwork, 16)
-        if work >= self._work:
-            return
+        if self._published and not self._work:
+            self._work = await self._work_at_tip(node)
+        if work >= self._work > 0 or (tip.height > self.tip_height and not self._work):
+            return  # one that is longer counts for more where the node cannot tell the work of what is published
         blocks = self.tip_height - tip.height
         where = f"{blocks} block{'s' * (blocks != 1)} behind" if blocks > 0 else "on a branch with less work than"
         raise NodeBehind(
@@ -114,6 +116,18 @@ class ChainFollower:
             tip.hash,
             work,
         )
+
+    async def _work_at_tip(self, node: Node) -> int:
+        """Chainwork of what is published, where the record does not say it; 0 where this node does not know the block.
+
+        The record is of a version that did not keep it, or was lost.
+        """
+        try:
+            return int((await node.header(self.tip_hash)).chainwork, 16)
+        except RpcRefused as error:
+            if error.code != NOT_FOUND:
+                raise
+            return 0
 
     async def sync(self, node: Node) -> bool:
         """Publish what separates us from the node's tip; returns whether there was anything.
@@ -125,7 +139,7 @@ class ChainFollower:
             if best == self.tip_hash:
                 return False
             tip = await node.header(best)
-            self._weigh(node, tip)
+            await self._weigh(node, tip)
             try:
                 await self._follow(node, tip)
                 break
@@ -150,7 +164,7 @@ class ChainFollower:
     async def begin_anew(self, node: Node) -> None:
         """Publish headers and blocks again from the start, for a reader that lost its place."""
         tip = await node.header(await node.best_hash())
-        self._weigh(node, tip)
+        await self._weigh(node, tip)
         await self._connect(node, tip, await self._begin(node, tip))
 
     async def _follow(self, node: Node, tip: Header) -> None:

@@ -59,43 +59,57 @@ class Unavailable:
 
 
 class Fetcher:
-    """Fetches along a path of headers. Holds AT_ONCE blocks at most."""
+    """Fetches along a path of headers, AT_ONCE blocks at a time.
+
+    What is on its way when one of them fails, or the caller does, goes on for the next call that wants the same of the
+    same node. So it must be ended.
+    """
 
     def __init__(self, pools: Pools, nodes: Sequence[NodeSettings] = ()) -> None:
         self._pools = pools
         self._nodes = nodes
-        self._kept: dict[str, Fetched] = {}
+        self._node = ""  # that was asked last
+        self._tasks: dict[str, asyncio.Task[Fetched | Unavailable]] = {}  # by hash; those that ended, until handed out
         self._width = AT_ONCE
+
+    async def end(self) -> None:
+        """Let go of everything."""
+        tasks, self._tasks = self._tasks, {}
+        await end(*tasks.values())
 
     async def blocks(self, node: Node, path: Sequence[Header]) -> AsyncGenerator[Fetched | Unavailable, None]:
         """The blocks of these headers, in order; raises what the node failed with."""
-        hashes = {header.hash for header in path}
-        self._kept = {one: fetched for one, fetched in self._kept.items() if one in hashes}
-        waiting, coming = deque(path), deque[asyncio.Task[Fetched | Unavailable]]()
-        try:
-            while waiting or coming:
-                while waiting and len(coming) < self._width:
-                    coming.append(asyncio.create_task(self._fetch(node, waiting.popleft()), name="block"))
-                fetched = await coming.popleft()
-                yield fetched
-                if not isinstance(fetched, Unavailable):
-                    del self._kept[fetched[0].hash]
-        except RpcError:
-            self._width = max(1, self._width // 2)
-            if coming:
-                await asyncio.wait(coming)  # what is on its way is kept for the next time
-            raise
-        finally:
-            await end(*coming)
+        await self._keep(node, {header.hash for header in path})
+        waiting, coming = deque(path), deque[str]()
+        while waiting or coming:
+            while waiting and len(coming) < self._width:
+                header = waiting.popleft()
+                coming.append(header.hash)
+                if header.hash not in self._tasks:
+                    self._tasks[header.hash] = asyncio.create_task(self._fetch(node, header), name="block")
+            task = self._tasks[coming[0]]
+            await asyncio.wait([task])
+            try:
+                fetched = task.result()
+            except RpcError:
+                self._width = max(1, self._width // 2)
+                raise
+            yield fetched
+            del self._tasks[coming.popleft()]
+
+    async def _keep(self, node: Node, wanted: set[str]) -> None:
+        """Keep what arrived, and what is on its way from this node; end the rest."""
+        same, self._node = node.name == self._node, node.name
+        of_use = {
+            one for one, task in self._tasks.items() if one in wanted and (_arrived(task) if task.done() else same)
+        }
+        ended = [self._tasks.pop(one) for one in list(self._tasks) if one not in of_use]
+        await end(*ended)
 
     async def _fetch(self, node: Node, header: Header) -> Fetched | Unavailable:
-        kept = self._kept.get(header.hash)
-        if kept is not None:
-            return kept
         began = time.monotonic()
         fetched = await self._from_some_node(node, header)
         if not isinstance(fetched, Unavailable):
-            self._kept[header.hash] = fetched
             slow = time.monotonic() - began > SLOW_SECONDS
             self._width = max(1, self._width // 2) if slow else min(AT_ONCE, self._width + 1)
         return fetched
@@ -166,3 +180,7 @@ class Fetcher:
     async def _pool(self, node: Node, contents: BlockContents) -> str | None:
         addresses = await node.addresses(contents.coinbase_outputs) if self._pools.needs_addresses else []
         return self._pools.find(contents.coinbase_script, addresses)
+
+
+def _arrived(task: asyncio.Task[Fetched | Unavailable]) -> bool:
+    return not task.cancelled() and task.exception() is None and not isinstance(task.result(), Unavailable)

@@ -42,8 +42,10 @@ BATCH: Final = 1_000
 RUN_SECONDS: Final = 0.2
 """How long removals wait for the message that explains them; the `C` of a full block comes late behind its `R`s."""
 
-Better = Callable[[], Awaitable[bool]]
-"""Whether a node that is preferred to the present one can be followed again."""
+Better = Callable[[str], Awaitable[bool]]
+"""Whether a node that is preferred to the present one can be followed again; told why the present one is held.
+
+Raises NodeUnready where it is held, and a node that comes after it can be followed."""
 
 
 class Follower:
@@ -66,6 +68,8 @@ class Follower:
         self._cause = START  # why the mempool must be read anew; hints say nothing meanwhile
         self._due = 0.0  # the next look at the node
         self._around_due = 0.0  # the next look at what changes seldom
+        self._choice_due = 0.0  # the next look at the other nodes
+        self._held = ""  # why nothing (but perhaps its chain) is published of the node
         self._awaited = ""  # a tip that the node has and no hint has told yet
 
     def close(self) -> None:
@@ -89,7 +93,9 @@ class Follower:
             await self._pulse()
             if not self._cause and time.monotonic() >= self._around_due:
                 await self._look_around()
-                if await better():
+            if time.monotonic() >= self._choice_due:
+                self._choice_due = time.monotonic() + COMPARE_SECONDS
+                if await better(self._held):
                     return
 
     @property
@@ -158,17 +164,20 @@ class Follower:
         seen = await self._agreement.ask()
         if seen is None:
             return
-        if words := condition.not_whole(self._node.name, seen.chain):
-            self._cause = self._cause or START
-            self._state.hold(words, f"{seen.chain.blocks:,} of {seen.chain.headers:,} blocks")
+        unwhole = condition.not_whole(self._node.name, seen.chain)
+        self._held = unwhole or condition.not_loaded(self._node.name, seen.mempool)
+        if self._held:
+            self._cause = self._cause or START  # what is not loaded yet would be told as removed
+        if unwhole:
+            self._state.hold(unwhole, f"{seen.chain.blocks:,} of {seen.chain.headers:,} blocks")
             return
         await self._follow_chain(seen)
-        if words := condition.not_loaded(self._node.name, seen.mempool):
-            self._cause = self._cause or START  # what is not loaded yet would be told as removed
-            self._state.hold(words, f"{seen.mempool.size:,} transactions loaded")
+        await self._beginnings.of_chain()
+        if self._held:
+            self._state.hold(self._held, f"{seen.mempool.size:,} transactions loaded")
             return
-        if await self._beginnings.requested():
-            self._cause = self._cause or START
+        if await self._beginnings.of_mempool():
+            self._cause = START  # readers have nothing: whatever else was amiss, this waits for nothing
         if not self._cause:
             await self._compare(seen)
         elif self._cause not in {START, POLL} and self._healing.snapshots.wait_ms:
@@ -222,8 +231,6 @@ class Follower:
         """Look at what changes seldom."""
         self._around_due = time.monotonic() + COMPARE_SECONDS
         await self._agreement.look_around()
-        if await self._beginnings.lost():
-            self._miss(START)
 
     async def _repair(self) -> None:
         """Read chain and mempool from the node and publish what differs."""
@@ -232,7 +239,7 @@ class Follower:
         self._hints.clear()
         if cause == START:
             await self._look_around()
-        await self._snapshots.take(cause)
+        await self._snapshots.take(cause, hinted=self._hinted)
         self._cause = ""
         if await self._agreement.confirm_mempool():
             self._report()

@@ -155,7 +155,10 @@ class Hints:
         """
         found = self._transactions.pop(txid, None)
         while found is None and self._raw:
-            transaction = parse(self._raw.popleft()[1])
+            try:
+                transaction = parse(self._raw.popleft()[1])
+            except (ValueError, IndexError):
+                continue  # not what the node sends by this name: whatever it was is asked of it
             if transaction.txid == txid:
                 return transaction
             self._transactions[transaction.txid] = transaction

@@ -13,7 +13,7 @@ from chain_ingest.hints import Hint, Hints
 from chain_ingest.node import Node
 from chain_ingest.published import Published, Record, unpack
 from chain_ingest.removals import RemovalRun
-from chain_ingest.transaction import Transaction, parse
+from chain_ingest.transaction import Transaction
 from shared import redis
 from shared.bus import Producer
 from shared.events.mempool import TxAdded, TxRemoved
@@ -110,8 +110,7 @@ class MempoolFollower:
             entries = await node.entries(list(wanted)) if wanted else {}
             missing = [txid for txid in entries if wanted[txid] is None]
             if missing:
-                for txid, raw in (await node.raw_transactions(missing)).items():
-                    wanted[txid] = parse(raw)
+                wanted.update(await node.transactions(missing))
             for hint in batch:
                 if hint.sequence < self._skip_below:
                     continue
@@ -187,8 +186,8 @@ class MempoolFollower:
         Hints older than the snapshot are dropped from then on.
         """
         self._discard()
-        if self.producer.seq == 0:
-            await self.reset(node, "first start")
+        if cause := self.published.unreadable or ("" if self.producer.seq else "first start"):
+            await self.reset(node, cause)
         present = set(contents.txids)
         gone = [txid for txid in self.published if txid not in present]
         new = [txid for txid in contents.txids if self.published.get(txid) is None]
@@ -197,10 +196,10 @@ class MempoolFollower:
         parts = [new[start : start + SNAPSHOT_STEP] for start in range(0, len(new), SNAPSHOT_STEP)]
         done = 0
         async with contextlib.aclosing(_details(node, parts)) as answers:
-            async for part, entries, raw in answers:
+            async for part, entries, transactions in answers:
                 for txid in part:
-                    if txid in entries and txid in raw:
-                        self._add(txid, entries[txid], parse(raw[txid]))
+                    if txid in entries and txid in transactions:
+                        self._add(txid, entries[txid], transactions[txid])
                 await self.commit()
                 done += len(part)
                 await beside(done, len(new))
@@ -208,12 +207,12 @@ class MempoolFollower:
         return len(gone) + len(new)
 
 
-Part = tuple[list[str], dict[str, Entry], dict[str, bytes]]
+Part = tuple[list[str], dict[str, Entry], dict[str, Transaction]]
 
 
 async def _details(node: Node, parts: list[list[str]]) -> AsyncGenerator[Part, None]:
-    """Entries and bytes part by part; the next part is on its way while the caller deals with one."""
-    coming: asyncio.Task[tuple[dict[str, Entry], dict[str, bytes]]] | None = None
+    """Entries and contents part by part; the next part is on its way while the caller deals with one."""
+    coming: asyncio.Task[tuple[dict[str, Entry], dict[str, Transaction]]] | None = None
     try:
         for place, part in enumerate(parts):
             answer = await (coming or node.details(part))

@@ -11,6 +11,7 @@ from chain_ingest.answers import (
     BlockStats,
     ChainInfo,
     Entry,
+    Hash,
     Header,
     MempoolContents,
     MempoolInfo,
@@ -18,7 +19,8 @@ from chain_ingest.answers import (
     Notification,
     Script,
 )
-from shared.errors import DashboardError, RpcError, RpcRefused
+from chain_ingest.transaction import Transaction, parse
+from shared.errors import DashboardError, RpcError, RpcMalformed, RpcRefused
 from shared.rpc import RpcClient
 from shared.tasks import together
 
@@ -40,6 +42,10 @@ class NodeBehind(DashboardError):
         super().__init__(message)
         self.best = best
         self.work = work
+
+
+class NodeUnready(DashboardError):
+    """The node has not read or loaded all that it is asked for, and another has."""
 
 
 class ChainMoved(RpcError):
@@ -91,7 +97,7 @@ class Node:
 
     async def best_hash(self) -> str:
         """Hash of the tip."""
-        best: str = await self.rpc.call("getbestblockhash", kind=str)
+        best: str = await self.rpc.call("getbestblockhash", kind=Hash)
         return best
 
     async def header(self, block_hash: str) -> Header:
@@ -101,7 +107,7 @@ class Node:
 
     async def hashes(self, heights: Iterable[int]) -> list[str]:
         """Hashes on the best chain; raises RpcRefused where a height is beyond the tip."""
-        return _all(await self.rpc.batch([("getblockhash", (height,)) for height in heights], kind=str))
+        return _all(await self.rpc.batch([("getblockhash", (height,)) for height in heights], kind=Hash))
 
     async def branch(self, first: int, tip: Header) -> list[Header]:
         """Headers from height `first` up to this tip, each on the one before; raises ChainMoved where they are not."""
@@ -137,12 +143,12 @@ class Node:
     async def raw_block(self, block_hash: str) -> bytes:
         """A serialised block."""
         raw: str = await self.rpc.call("getblock", block_hash, 0, kind=str)
-        return bytes.fromhex(raw)
+        return _bytes("getblock", raw)
 
     async def raw_headers(self, hashes: Sequence[str]) -> list[bytes]:
         """Serialised headers by hash, 80 bytes each."""
         raw = _all(await self.rpc.batch([("getblockheader", (block_hash, False)) for block_hash in hashes], kind=str))
-        return [bytes.fromhex(header) for header in raw]
+        return [_bytes("getblockheader", header) for header in raw]
 
     async def addresses(self, scripts: Iterable[bytes]) -> list[str]:
         """The addresses of output scripts; those without one are left out."""
@@ -164,15 +170,29 @@ class Node:
         answers = await self.rpc.batch([("getmempoolentry", (txid,)) for txid in txids], kind=Entry)
         return {txid: answer for txid, answer in zip(txids, answers, strict=True) if isinstance(answer, Entry)}
 
-    async def raw_transactions(self, txids: Sequence[str]) -> dict[str, bytes]:
-        """Serialised transactions of the mempool; one that is gone is missing from the answer."""
+    async def transactions(self, txids: Sequence[str]) -> dict[str, Transaction]:
+        """Transactions of the mempool; one that is gone is missing from the answer."""
         answers = await self.rpc.batch([("getrawtransaction", (txid,)) for txid in txids], kind=str)
-        return {txid: bytes.fromhex(raw) for txid, raw in zip(txids, answers, strict=True) if isinstance(raw, str)}
+        return {txid: _transaction(raw) for txid, raw in zip(txids, answers, strict=True) if isinstance(raw, str)}
 
-    async def details(self, txids: Sequence[str]) -> tuple[dict[str, Entry], dict[str, bytes]]:
-        """Entries and bytes of transactions in the mempool, asked for side by side."""
-        entries, raw = await together(self.entries(txids), self.raw_transactions(txids))
-        return entries, raw
+    async def details(self, txids: Sequence[str]) -> tuple[dict[str, Entry], dict[str, Transaction]]:
+        """Entries and contents of transactions in the mempool, asked for side by side."""
+        entries, transactions = await together(self.entries(txids), self.transactions(txids))
+        return entries, transactions
+
+
+def _bytes(method: str, text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise RpcMalformed(f"the node answers `{method}` with what is not hexadecimal ({error})") from error
+
+
+def _transaction(text: str) -> Transaction:
+    try:
+        return parse(_bytes("getrawtransaction", text))
+    except (ValueError, IndexError) as error:
+        raise RpcMalformed(f"the node answers `getrawtransaction` with no transaction ({error})") from error
 
 
 def _all(answers: list[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from chain_ingest.answers import MempoolInfo
-from shared import redis
+from shared import layouts, redis
 from shared.bus import PUBLISH_AT_ONCE, Producer
 from shared.commit import Argument, Commands
 from shared.events.base import Event
@@ -20,6 +20,9 @@ from shared.keys import Keys
 
 _HEAD: Final = struct.Struct("<QII")  # fee in satoshi, vsize, time; the inputs' fingerprints follow
 _SCAN: Final = 5_000
+
+LAYOUT: Final = 1
+"""Of the records. What another version of the software stored in another is not read: the mempool begins anew."""
 
 Totals = tuple[int, int, int]
 """Count, virtual bytes, satoshi."""
@@ -87,6 +90,7 @@ class Published:
     def __init__(self, client: redis.Client, keys: Keys, producer: Producer) -> None:
         self.producer = producer
         self.block = ""  # the last whose transactions left the mempool by our account
+        self.unreadable = ""  # why nothing can be added to what is stored: it must begin anew
         self.next_sequence = 0  # of the node's mempool
         self.totals: Totals = (0, 0, 0)
         self._redis = client
@@ -103,9 +107,16 @@ class Published:
     async def load(self) -> None:
         """Read what was committed before."""
         await self.producer.load()
-        block, count = await self._redis.hmget(self._keys.mempool_producer, "block", "count")
+        fields = await self._redis.hmget(self._keys.mempool_producer, "block", "count", layouts.LAYOUT)
+        block, count, layout = fields
         self._block = block.decode() if block else ""
-        self._records, self.totals = {}, (0, 0, 0)
+        self._records, self.totals, self.unreadable = {}, (0, 0, 0), ""
+        stored = str(layouts.FIRST) if layout is None else layout.decode(errors="replace")
+        if stored != str(LAYOUT):
+            self.unreadable = f"{self._keys.mempool_published} is stored in layout {stored}, {LAYOUT} is expected"
+            self._expected = int(count or 0)
+            self.discard()
+            return
         async for txid, record in self._redis.hscan_iter(self._keys.mempool_published, count=_SCAN):
             self._set(txid.hex(), record)  # a scan may return a field twice
         self._expected = int(count) if count else len(self._records)
@@ -120,6 +131,8 @@ class Published:
 
     async def lost(self) -> str:
         """What is gone of what was published, in words; empty where all is there."""
+        if self.unreadable:
+            return self.unreadable
         there = int(await self._redis.hlen(self._keys.mempool_published))
         if there != self._expected or len(self._records) != self._expected:
             return f"{self._keys.mempool_published} holds {there} transactions of {self._expected}"
@@ -170,9 +183,9 @@ class Published:
         commands = Commands()
         commands.add("DEL", self._keys.mempool_published)
         commands.add("DEL", self._keys.mempool_resync)  # whoever asked for this beginning has it now
-        commands.add("HSET", self._keys.mempool_producer, "count", 0)
+        commands.add("HSET", self._keys.mempool_producer, "count", 0, layouts.LAYOUT, LAYOUT)
         await self.producer.publish([MempoolReset(cause=cause, node=node)], commands)
-        self._records, self._expected, self.totals = {}, 0, (0, 0, 0)
+        self._records, self._expected, self.totals, self.unreadable = {}, 0, (0, 0, 0), ""
         self.discard()
 
     def _set(self, txid: str, record: bytes | None) -> None:

@@ -52,8 +52,11 @@ class Snapshots:
         self._state = state
         self._confirm_due = 0.0
 
-    async def take(self, cause: str) -> None:
-        """Read chain and mempool from the node and publish what differs, then look for what the node said of it."""
+    async def take(self, cause: str, *, hinted: bool) -> None:
+        """Read chain and mempool from the node and publish what differs, then look for what the node said of it.
+
+        Without hints, what it says next is found only where nothing moves: then what was compared is what is confirmed.
+        """
         began = time.monotonic()
         told = cause not in {START, POLL}
         if told and self._healing.repair(cause):
@@ -62,6 +65,8 @@ class Snapshots:
         asked_ms, contents = await self._contents()
         info = await self._node.mempool_info()
         different = await self._mempool.snapshot(self._node, contents, self._beside)
+        if not hinted:
+            info = info.summing_to(*self._mempool.published.totals)
         self._agreement.doubt()
         await self._agreement.seek(asked_ms, info, 0)
         TAKEN.labels("gap" if told else cause).inc()
