@@ -8,9 +8,10 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
+from chain_ingest.answers import ChainInfo
 from chain_ingest.backfill.history import History
 from chain_ingest.condition import not_whole
-from chain_ingest.node import ChainInfo, Node
+from chain_ingest.node import Node
 from shared.errors import DashboardError
 from shared.keys import FOLDS
 from shared.service import Service
