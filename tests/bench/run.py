@@ -43,6 +43,7 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
         coins = await fan_out(stack.node, await mined_coins(stack.node, 3), 500)
         await stack.start()
         await stack.synced()
+        await stack.serves()
         if wanted("latency"):
             figures += await latency.measure(stack, coins[1_000:])
         if wanted("mempool"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import aiohttp
 import msgspec
 
 from local_run import child
@@ -168,6 +169,18 @@ class Stack:
     async def health(self, service: str) -> Health | None:
         """The service's heartbeat."""
         return next((health for health in await self.heartbeats() if health.service == service), None)
+
+    async def serves(self, limit: float = 20) -> None:
+        """Return when web answers."""
+
+        async def answers() -> bool:
+            try:
+                async with aiohttp.ClientSession() as session, session.get(f"{self.url}/healthz") as response:
+                    return response.status == 200
+            except aiohttp.ClientError:
+                return False
+
+        await until(answers, limit, "web answers")
 
     async def synced(self, limit: float = 30) -> None:
         """Return when every view says what the node says now."""
