@@ -59,7 +59,7 @@ class Stack:
         self.node = node or RegtestNode(folder / "node")
         self.valkey = valkey or EmbeddedValkey(folder / "valkey")
         self.keys = Keys("regtest")
-        self.web_port = pick()[0]
+        self.web_port, self.admin_port = pick(2)
         self.extra_env: dict[str, str] = {}
         self.redis: redis.Client = None
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -68,6 +68,11 @@ class Stack:
     def url(self) -> str:
         """Base URL of web."""
         return f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def admin_url(self) -> str:
+        """Base URL of web's listener for the operator."""
+        return f"http://127.0.0.1:{self.admin_port}"
 
     async def __aenter__(self) -> Self:
         await asyncio.gather(self.node.start(), self.valkey.start())
@@ -104,6 +109,7 @@ class Stack:
             **self.node.env(),
             "REDIS_URL": self.valkey.url,
             "WEB_PORT": str(self.web_port),
+            "ADMIN_PORT": str(self.admin_port),
             "ENV_DIR": str(self.folder / "no-env"),
             "LOG_LEVEL": "debug",
             **self.extra_env,

@@ -11,6 +11,7 @@ import pytest
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
+from web.disclosure import masked
 from web.document import _listed, _takes_gzip
 from web.pages import PAGES
 
@@ -40,7 +41,7 @@ async def test_the_overview_tells_everything_without_a_script(http: aiohttp.Clie
     assert re.search(r'<time datetime="[0-9TZ:-]+" title="[0-9 :-]+ UTC" data-ago>4 min ago</time>', html)
 
 
-async def test_mempool_blocks_and_status_tell_theirs(http: aiohttp.ClientSession, writer: Any) -> None:
+async def test_mempool_blocks_and_status_tell_theirs(http: aiohttp.ClientSession, site: Any, writer: Any) -> None:
     await writer.redis.xgroup_create(writer.keys.metrics, "reader", "0")
     shown = words(await text(http, "/mempool"))
     for expected in ("118 MB of 300 MB", "All the rest", "6.58–207 sat/vB", "1,358.19 BTC", "Equal to the node"):  # noqa: RUF001
@@ -50,7 +51,7 @@ async def test_mempool_blocks_and_status_tell_theirs(http: aiohttp.ClientSession
     assert "954,067" in shown
     html = ""
     for _ in range(100):  # the lag is read every two seconds
-        html = await text(http, "/status")
+        html = await text(http, f"{site.admin}/status")
         if "reader" in html:
             break
         await asyncio.sleep(0.05)
@@ -260,14 +261,15 @@ async def test_an_empty_state_says_what_is_missing(bare: Any, writer: Any) -> No
             health("chain-ingest", "degraded", reason=reason), health("chain-metrics"), health("mempool")
         )
         await until(lambda: len(bare.site.state.snapshot.services) == 3)
-        for path in PATHS:
-            html = await text(http, path)
-            Balanced(html)
-            assert reason in html  # the banner
-        html = await text(http, "/")
-        card = html.split('id="card-height"')[1].split("</section>")[0]
-        assert reason in card
-        assert "tried again by itself" in card
+        for url, told in ((bare.url, masked(reason)), (bare.admin, reason)):
+            for path in PATHS:
+                html = await text(http, f"{url}{path}")
+                Balanced(html)
+                assert told in html  # the banner
+            html = await text(http, f"{url}/")
+            card = html.split('id="card-height"')[1].split("</section>")[0]
+            assert told in card
+            assert "tried again by itself" in card
 
 
 @pytest.mark.parametrize(("height", "count"), [(0, 0), (1, 1), (431, 37), (149, 3)])

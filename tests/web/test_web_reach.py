@@ -7,8 +7,9 @@ import os
 import re
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 from msgspec.structs import replace
+from redis.exceptions import ResponseError
 
 from local_run import child
 from local_run.ports import pick
@@ -29,6 +31,7 @@ from web.reach import Reach
 
 SECRETS = (
     "10.0.0.5", "/home/alice", "cellar", "4711", "0.1.9", "/Satoshi:29.0.0/", "{main:", "tcp://", "2001:db8::7", "7.2.",
+    "Version", "attic", "lodger",
 )  # fmt: skip
 """What the heartbeats of `troubled` and Redis tell, and what no visitor needs."""
 
@@ -54,6 +57,10 @@ async def troubled(writer: Writer) -> None:
         health("mempool", "degraded", reason="no answer at [2001:db8::7]:8332"),
         health("web"),
     ]  # fmt: skip
+    await writer.confirm("mempool", incomplete="the node at attic.example relays no transactions")
+    for group in ("mempool", "lodger"):
+        with suppress(ResponseError):  # it is there
+            await writer.redis.xgroup_create(writer.keys.txs, group, mkstream=True)
     await writer.health(*(replace(report, instance=f"{report.service}@cellar", version="0.1.9") for report in reports))
 
 
@@ -70,20 +77,22 @@ async def read(http: aiohttp.ClientSession, url: str) -> tuple[str, Any]:
         return await response.text(), response.headers
 
 
-@pytest.mark.parametrize("reach", [OUTSIDE, BEHIND_A_PROXY], ids=["outside", "proxy"])
+@pytest.mark.parametrize("reach", [OUTSIDE, BEHIND_A_PROXY, Reach()], ids=["outside", "proxy", "loopback"])
 async def test_a_visitor_is_told_what_is_wrong_but_not_where(valkey: str, writer: Any, reach: Reach) -> None:
     await writer.chain()
     await writer.mempool()
     await troubled(writer)
     async with serving(valkey, reach=reach) as site, aiohttp.ClientSession() as http:
-        await site.ready()
-        await until(lambda: site.site.state.notices)
+        await until(lambda: site.site.state.snapshot.tip and site.site.state.notices)
         for path in PUBLIC:
             text, headers = await read(http, f"{site.url}{path}")
             assert not [secret for secret in SECRETS if secret in text], path
             assert "Server" not in headers, path
+            if path in ("/readyz", "/api/v1/status"):
+                assert "Access-Control-Allow-Origin" not in headers, path
         shown = (await read(http, f"{site.url}/"))[0]
         assert "no answer from the node at [address]: Connection refused" in shown
+        assert "the node at [address] relays no transactions" in shown
         assert "SPARE_RPC_COOKIE_FILE=… cannot be read (No such file or directory)" in shown
         async with http.get(f"{site.url}/api/v1/status") as response:
             found = await response.json()
@@ -91,41 +100,72 @@ async def test_a_visitor_is_told_what_is_wrong_but_not_where(valkey: str, writer
         assert set(services) == {"chain-ingest", "chain-metrics", "mempool", "web"}
         assert services["chain-ingest"]["details"] == {"node": "main", "height": 954_210}
         assert not [field for field in ("pid", "version") if field in services["web"]]
+        groups = {stream["name"]: [group["name"] for group in stream["groups"]] for stream in found["streams"]}
+        assert groups["txs"] == ["mempool"]
 
 
-async def test_pages_that_only_this_machine_reaches_show_everything_but_json_does_not(valkey: str, writer: Any) -> None:
-    """Any website that the operator visits may read JSON, wherever it is served."""
+async def test_a_card_that_cannot_be_shown_is_told_without_addresses(site: Running, http: Any) -> None:
+    def broken() -> str:
+        raise OSError("no answer at 10.0.0.5:8332")
+
+    for path, words in ((f"{site.url}/readyz", "[address]"), (f"{site.admin}/readyz", "10.0.0.5:8332")):
+        for pages in (site.site._pages, site.site._lives[-1]._pages):
+            pages._cards["price"]._render = broken
+            pages._cards["price"].stale = True
+        text, _ = await read(http, path)
+        assert f"card price cannot be shown: OSError: no answer at {words}" in text
+
+
+async def test_that_redis_may_forget_is_told_to_everybody(valkey: str, writer: Any) -> None:
+    """It is no secret, and who reads the figures should know."""
+    await writer.redis.config_set("maxmemory-policy", "allkeys-random")
+    try:
+        async with serving(valkey) as site, aiohttp.ClientSession() as http:
+            await until(lambda: site.site.state.notices)
+            for url in (site.url, site.admin):
+                assert "allkeys-random" in (await read(http, f"{url}/status"))[0]
+    finally:
+        await writer.redis.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_words_without_end_are_cut(valkey: str, writer: Any) -> None:
+    """What nobody would read costs nobody's time."""
+    endless = "a-" * 100_000
     await writer.chain()
     await writer.mempool()
-    await troubled(writer)
+    await writer.confirm("mempool", incomplete=endless)
+    await writer.health(health("mempool", "degraded", reason=endless, progress=endless, zmq=endless))
     async with serving(valkey) as site, aiohttp.ClientSession() as http:
-        await site.ready()
         await until(lambda: site.site.state.notices)
-        page, headers = await read(http, f"{site.url}/")
-        assert "no answer from the node at http://10.0.0.5:8332: Connection refused" in page
-        assert "Access-Control-Allow-Origin" not in headers
-        for path in ("/api/v1/status", "/readyz", "/api/v1/overview"):
-            text, headers = await read(http, f"{site.url}{path}")
-            assert headers["Access-Control-Allow-Origin"] == "*"
-            assert not [secret for secret in SECRETS if secret in text], path
+        for url in (site.url, site.admin):
+            text, _ = await read(http, f"{url}/status")
+            assert endless[:1_000] in text
+            assert endless[:1_001] not in text
+
+
+@pytest.mark.parametrize(
+    "piece", ["a-", "a.", "a/", "'/", "{a", "a:", "[a", "1.", "::", "user ,", "A=", "@a", "~", "host ", "a.a:", "'"]
+)
+def test_masking_takes_time_that_grows_with_the_length_only(piece: str) -> None:
+    """100,000 characters take some 50 ms; what looks at each of them from each of them, minutes."""
+    began = time.process_time()
+    disclosure.masked(piece * (100_000 // len(piece)))
+    assert time.process_time() - began < 1
 
 
 async def test_a_redis_that_does_not_answer_is_told_without_its_address() -> None:
-    """Also the page of a chart, which says why it is empty; at this machine pages tell all."""
+    """Also the page of a chart, which says why it is empty."""
     url = f"redis://cellar-user:secret@127.0.0.1:{pick()[0]}/0"
     address = url.partition("@")[2].partition("/")[0]
-    async with serving(url, reach=OUTSIDE) as site, aiohttp.ClientSession() as http:
+    async with serving(url) as site, aiohttp.ClientSession() as http:
         await until(lambda: site.site.state.snapshot.redis_error)
         for path in PUBLIC:
             text, _ = await read(http, f"{site.url}{path}")
             assert address not in text, path
             assert "cellar-user" not in text, path
         assert "connecting to [address]" in (await read(http, f"{site.url}/readyz"))[0]
-        assert f"connecting to {address}" in (await read(http, f"{site.admin}/status"))[0]
-    async with serving(url) as site, aiohttp.ClientSession() as http:
-        await until(lambda: site.site.state.snapshot.redis_error)
-        assert f"connecting to {address}" in (await read(http, f"{site.url}/"))[0]
-        assert address not in (await read(http, f"{site.url}/api/v1/status"))[0]
+        for path in ("/status", "/", "/api/v1/status"):
+            assert f"connecting to {address}" in (await read(http, f"{site.admin}{path}"))[0]
 
 
 @pytest.mark.parametrize("reach", [OUTSIDE, Reach()], ids=["outside", "loopback"])
@@ -134,11 +174,13 @@ async def test_the_operator_is_told_everything_and_no_website_is(valkey: str, wr
     await writer.mempool()
     await troubled(writer)
     async with serving(valkey, reach=reach) as site, aiohttp.ClientSession() as http:
-        await site.ready()
-        await until(lambda: site.site.state.notices)
+        await until(lambda: site.site.state.snapshot.tip and site.site.state.notices)
         for path, words in (
             ("/status", ("chain-ingest@cellar", "http://10.0.0.5:8332", "/Satoshi:29.0.0/", "{main:mempool}:txs")),
-            ("/", ("http://10.0.0.5:8332", "954,210")),
+            ("/status", ("lodger",)),
+            ("/", ("http://10.0.0.5:8332", "954,210", "Version 0.1.0", "attic.example")),
+            ("/charts", ("http://10.0.0.5:8332",)),
+            ("/charts/difficulty", ("http://10.0.0.5:8332",)),
             ("/api/v1/status", ("chain-ingest@cellar", '"pid":4711', "/home/alice/.bitcoin/.cookie", "{main:chain}:")),
             ("/metrics", ("web_redis_up 1.0", "process_resident_memory_bytes")),
             ("/live?pages=status", ("chain-ingest@cellar",)),
@@ -206,9 +248,18 @@ async def test_replicas_are_told_apart_by_number(valkey: str, writer: Any) -> No
         ("no answer at ::1: refused, nor at ::ffff:10.0.0.5", "no answer at [address]: refused, nor at [address]"),
         ("fe80::1%eth0 and 2001:db8:0:0:0:0:0:7 and [::1]:80", "[address] and [address] and [address]"),
         ("MAIN_RPC_COOKIE_FILE='/home/a b/.cookie' cannot be read", "MAIN_RPC_COOKIE_FILE=… cannot be read"),
-        ('cannot open "/home/a b/x" nor /var/lib/x.', "cannot open [path] nor [path]"),
+        ('cannot open "/home/a b/x" nor /var/lib/x.', "cannot open [path] nor [path]."),
+        ("is version 210200 /Satoshi:0.21.2/: expected 220000", "is version 210200 [path]: expected 220000"),
         ("{main:chain}:views: Expected int", "[key]: Expected int"),
         ("mempool@cellar.example is down", "mempool is down"),
+        ("Getting nodename from db.alice.net failed", "Getting nodename from [address] failed"),
+        ("Getting nodename from cellar failed", "Getting nodename from [address] failed"),
+        ("no answer at node.alice.example. It is tried again", "no answer at [address]. It is tried again"),
+        (".data/x/.cookie, ../secrets/cookie", "[path], [path]"),
+        ("'.data/x/.cookie' nor ~/cookie nor secrets/cookie.", "'[path]' nor [path] nor [path]."),
+        ("NOPERM User cellar-user has no permissions", "NOPERM User [name] has no permissions"),
+        ("add it to rpcwhitelist of user alice.", "add it to rpcwhitelist of user [name]."),
+        ("no answer at HTTP://cellar/wallet", "no answer at [address]"),
     ],
 )
 def test_addresses_paths_and_names_are_masked(words: str, left: str) -> None:
@@ -223,6 +274,9 @@ def test_addresses_paths_and_names_are_masked(words: str, left: str) -> None:
         "is on network 'regtest': BITCOIN_NETWORK expects 'signet'",
         "the mempool differs: (1, 2, 3) here, (4, 5, 6) at the node (transactions, vB, sat)",
         "1.5 sat/vB, and/or 3/4 at 12:30:05 on 2026-11-27 12:30",
+        "this user has no permissions; the user is disabled",
+        "the node loads mempool.dat (3.5 MB/s, 1/2)",
+        "Expected `int`, got `str` - at `$.height`",
         "needs Bitcoin Core 0.21.0 or later; this one is 0.20.1",
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist on disk",
         "another replica is active",
@@ -289,6 +343,30 @@ async def test_the_name_that_web_listens_at_is_answered(valkey: str) -> None:
         assert (await status(f"{site.url}/healthz", Host="other.example"))[0] == 421
 
 
+async def test_the_name_that_the_operators_listener_has_is_answered(valkey: str, tmp_path: Path) -> None:
+    """`127.1` is 127.0.0.1, but only as a name."""
+    log = tmp_path / "log"
+    async with web(valkey, log, ADMIN_HOST="127.1", ADMIN_PORT="0"):
+        [address] = await said(log, "web_listening_for_operators")
+        assert (await status(f"{address}/status", Host="127.1"))[0] == 200
+        assert (await status(f"{address}/status", Host="127.1.example"))[0] == 421
+
+
+@pytest.mark.parametrize("listener", ["url", "admin"])
+async def test_a_website_cannot_borrow_a_name_of_ours(valkey: str, listener: str) -> None:
+    """The browser of a proxy's machine is as trusted as the proxy: what a page writes itself replaces no `Host`."""
+    proxies = (ip_network("127.0.0.0/8"),)
+    async with serving(valkey, reach=Reach(allowed_hosts=("dashboard.example",), trusted_proxies=proxies)) as site:
+        url = f"{getattr(site, listener)}/api/v1/status"
+        for written in (
+            {"X-Forwarded-Host": "localhost"},
+            {"Forwarded": "host=localhost"},
+            {"X-Forwarded-Host": "dashboard.example", "Forwarded": "host=dashboard.example"},
+        ):
+            code, words, _ = await status(url, Host="evil.example", **written)
+            assert (code, "ALLOWED_HOSTS=evil.example" in words) == (421, True), written
+
+
 async def test_forwarded_names_count_only_from_proxies_that_are_trusted(valkey: str) -> None:
     allowed = ("dashboard.example",)
     forged = {"Host": "evil.example", "X-Forwarded-Host": "dashboard.example"}
@@ -298,7 +376,10 @@ async def test_forwarded_names_count_only_from_proxies_that_are_trusted(valkey: 
     proxies = (ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8"))
     async with serving(valkey, reach=Reach(allowed_hosts=allowed, trusted_proxies=proxies)) as site:
         url = f"{site.url}/healthz"
-        assert (await status(url, **forged))[0] == 200
+        assert (await status(url, **forged))[0] == 421
+        assert (await status(url, Host="x", **{"X-Forwarded-Host": "dashboard.example"}))[0] == 200
+        both = {"X-Forwarded-Host": "dashboard.example", "Forwarded": "host=evil.example"}
+        assert (await status(url, Host="x", **both))[0] == 421
         assert (await status(url, Host="x", Forwarded="for=1.2.3.4;host=dashboard.example;proto=https"))[0] == 200
         assert (await status(url, Host="x", Forwarded="host=evil.example"))[0] == 421
         code, words, _ = await status(url, Host="x", **{"X-Forwarded-Host": "dashboard.example, evil.example"})

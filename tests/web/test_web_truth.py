@@ -19,6 +19,7 @@ from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
 from web import conditions
+from web.disclosure import masked
 from web.snapshot import Snapshot
 from web.truth import KEPT, Witness
 
@@ -247,11 +248,13 @@ async def test_a_first_start_without_the_node(bare: Any, writer: Any, reason: st
     await writer.redis.delete(writer.keys.confirmed("mempool"))
     await writer.health(health("chain-ingest", "degraded", reason=reason), health("chain-metrics"), health("mempool"))
     await until(lambda: bare.site.state.snapshot.services)
-    async with aiohttp.ClientSession(bare.url) as http:
+    async with aiohttp.ClientSession(bare.admin) as http:
         await absent(http, reason)
-        async with http.get(f"{bare.admin}/readyz") as response:
+        async with http.get("/readyz") as response:
             assert response.status == 503
             assert reason in (await response.json())["error"]["message"]
+    async with aiohttp.ClientSession(bare.url) as http:
+        await absent(http, masked(reason))
 
 
 async def test_a_node_that_relays_no_transactions(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
@@ -363,6 +366,7 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
             assert "Redis may lose what it holds" in shown
             assert "Cannot be read: WRONGTYPE" in shown
             assert "Dead letters of chainnot known" in shown
+            shown = words(await text(http, f"{running.admin}/status"))
             assert f"{writer.keys.history_views}: WRONGTYPE" in shown
             assert f"{writer.keys.confirmed('chain')}: WRONGTYPE" in shown
             async with http.get(f"{running.admin}/api/v1/status") as response:

@@ -1,7 +1,7 @@
 """What a visitor may know: that a service has trouble and which, but no address, path, name of a machine or process.
 
-The operator's listener, and pages that only this machine reaches, show everything. JSON that any website may read
-(CORS) never does, wherever it is served.
+Only the operator's listener shows everything: from where the public one is reached it cannot tell. In doubt words are
+masked.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from typing import Any, Final
 import msgspec
 
 from shared.views import Health
-from web.snapshot import Notice, Snapshot
+from web.conditions import HISTORIAN, PRODUCERS
+from web.snapshot import Notice, Snapshot, StreamReport
 from web.state import State
 
 PRIVATE_STREAMS: Final = ("ops",)
 """Streams that only the operator is told."""
+
+_GROUPS: Final = (*PRODUCERS, HISTORIAN)
+"""Readers of streams that are ours; what others call themselves is their business."""
 
 _PROGRESS: Final = ("progress", "paused", "node")
 """Words among a heartbeat's details that help a visitor; figures do anyway."""
@@ -33,11 +37,18 @@ def _address_if_ipv6(found: re.Match[str]) -> str:
     return "[address]"
 
 
+_FRACTIONS: Final = (
+    r"(?:sat|tx|blocks|[kM]?i?B)/(?:vB|s)|and/or|I/O|(?:application|text)/[\w+-]+|\d[\d.]*(?:/\d[\d.]*)+"
+)
+"""What has a slash and is no path."""
+
+# Each begins at one place of a run of characters at most, so that its time grows with the length and no faster.
 _MASKS: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     (re.compile(r"\b([A-Z][A-Z0-9_]+=)('[^']*'|\"[^\"]*\"|\S+)"), r"\1…"),  # a variable's value
-    (re.compile(r"\b[a-z][a-z0-9+.-]*:/[^\s'\",;)]*[^\s'\",;:.)]"), "[address]"),  # also unix:/path, of redis-py
+    # also unix:/path, of redis-py
+    (re.compile(r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:/[^\s'\",;)]*[^\s'\",;:.)]"), "[address]"),
     (re.compile(r"(['\"])/.*?\1"), "[path]"),
-    (re.compile(r"(?<![\w/.])/[^\s'\",;:)]+"), "[path]"),
+    (re.compile(rf"(?<![\w/.~-])(?!(?:{_FRACTIONS})(?![\w/]))[\w.~-]*/[^\s'\",;)]*[^\s'\",;:.)]"), "[path]"),
     (re.compile(r"\{[\w-]+:[\w-]+\}:[\w:.-]*\w"), "[key]"),
     (re.compile(r"(?<=[\w-])@[\w.-]+"), ""),  # SERVICE@MACHINE
     (
@@ -46,12 +57,17 @@ _MASKS: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
     ),
     (re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)(?::\d+)?"), "[address]"),
     (re.compile(r"(?<![\w.-])(?=[\w.-]*[A-Za-z])[\w-]+(?:\.[\w-]+)*:\d{2,5}(?![\w:])"), "[address]"),  # NAME:PORT
-    (re.compile(r"(?i)\b(host|connecting to|resolve) (?!\[)[\w.-]+"), r"\1 [address]"),
+    (re.compile(r"(?i)\b(host|connecting to|resolve|nodename from) (?!\[)[\w.-]+"), r"\1 [address]"),
+    (re.compile(r"(?<![\w.-])(?:[\w-]+\.)+(?!(?:dat|conf|log)\b)[A-Za-z]{2,}(?![\w-]|\.\w)"), "[address]"),  # a domain
+    (
+        re.compile(r"(?i)\b(user) (?!(?:is|or|and|has|names?)\b)('[^']*'|\"[^\"]*\"|\S*[^\s.,:;)])"),
+        r"\1 [name]",
+    ),
 )
 
 
 def masked(words: str) -> str:
-    """The words without addresses, paths, keys, names of machines and values of variables."""
+    """The words without addresses, paths, keys, names of machines and users, and values of variables."""
     for pattern, instead in _MASKS:
         words = pattern.sub(instead, words)
     return words
@@ -63,11 +79,17 @@ def public(snapshot: Snapshot) -> Snapshot:
         snapshot,
         public=True,
         services=_services(snapshot.services),
-        streams=tuple(replace(stream, key="", error=masked(stream.error)) for stream in snapshot.streams),
+        streams=tuple(_stream(stream) for stream in snapshot.streams),
         redis=None,
         redis_error=masked(snapshot.redis_error),
         unreadable=tuple(masked(words) for words in snapshot.unreadable),
+        truth={name: replace(truth, incomplete=masked(truth.incomplete)) for name, truth in snapshot.truth.items()},
     )
+
+
+def _stream(stream: StreamReport) -> StreamReport:
+    groups = tuple(group for group in stream.groups if group.name in _GROUPS)
+    return replace(stream, key="", error=masked(stream.error), groups=groups)
 
 
 def _services(services: tuple[Health, ...]) -> tuple[Health, ...]:

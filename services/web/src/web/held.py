@@ -106,7 +106,7 @@ class Held:
                 self._told(what, error)
                 wrong.discard(what)
             else:
-                services.append(health)
+                services.append(_clipped(health))
         for what in wrong:
             del self.unreadable[what]
         return tuple(services)
@@ -116,6 +116,14 @@ class Held:
         if what not in self.unreadable:
             self._log.error("unreadable", what=what, error=str(error))
         self.unreadable[what] = text
+
+
+def _clipped(health: Health) -> Health:
+    """Without what is longer than anybody reads, so that showing it costs a bounded time."""
+    details = {
+        name: value[: truth.WORDS] if isinstance(value, str) else value for name, value in health.details.items()
+    }
+    return msgspec.structs.replace(health, reason=health.reason[: truth.WORDS], details=details)
 
 
 def _unlikely(health: Health, now_ms: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 from aiohttp import web
@@ -23,13 +23,12 @@ class Hosts:
         self._trouble = Trouble(log, "host")
 
     def admits(self, request: web.Request) -> bool:
-        """Whether the request asks for a name of ours. Without a name it comes from no browser."""
-        header = self._asked(request)
-        return header is None or header in self._names
+        """Whether every name that the request gives is ours. Without a name it comes from no browser."""
+        return self._stranger(request) is None
 
     def refusal(self, request: web.Request) -> web.Response:
         """What to answer otherwise; no website can read it."""
-        name = bare(self._asked(request) or "")
+        name = bare(self._stranger(request) or "")
         self._trouble.failed(
             "a request asked for a name that is not ours", name=name[:120], client=self.client(request)
         )
@@ -45,13 +44,24 @@ class Hosts:
             client = named.strip()
         return client
 
-    def _asked(self, request: web.Request) -> str | None:
+    def _stranger(self, request: web.Request) -> str | None:
+        """The first name of the request that is not ours."""
+        return next((name for name in self._asked(request) if name not in self._names), None)
+
+    def _asked(self, request: web.Request) -> Iterator[str]:
+        """`Host`, which no website can write, and what a trusted proxy says was asked of it.
+
+        Never the second in place of the first: a page may write every other header, and on the proxy's own machine the
+        browser is as trusted as the proxy.
+        """
+        host = request.headers.get("Host")
+        if host is not None:
+            yield host
         if self._proxies and self._trusts(request.remote or ""):
             forwarded = request.headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip()
-            forwarded = forwarded or next((part["host"] for part in reversed(request.forwarded) if "host" in part), "")
             if forwarded:
-                return forwarded
-        return request.headers.get("Host")
+                yield forwarded
+            yield from [part["host"] for part in reversed(request.forwarded) if "host" in part][:1]
 
     def _trusts(self, peer: str) -> bool:
         if not self._proxies:

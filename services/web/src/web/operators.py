@@ -13,6 +13,7 @@ from aiohttp import web
 
 from web import api
 from web.answers import CORS, Answer
+from web.charts.pages import ChartPages
 from web.document import Document
 from web.events import Events
 from web.live import Live
@@ -30,9 +31,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Desk:
     """The operator's pages, status, events and figures, over the state in full."""
 
-    def __init__(self, state: State, pages: Pages, events: Events, telemetry: Telemetry) -> None:
+    def __init__(self, state: State, pages: Pages, charts: ChartPages, events: Events, telemetry: Telemetry) -> None:
         self._state = state
         self._pages = pages
+        self._charts = charts
         self._events = events
         self._telemetry = telemetry
         self.live = Live(pages, state, PAGES, state.pulse)
@@ -42,6 +44,8 @@ class Desk:
         for page in PAGES.values():
             if page is not CHARTS:
                 yield page.path, self._document(self._page(page), page.domains).handle
+        yield "/charts", self._charts.index
+        yield "/charts/{metric}", self._charts.page
         yield "/live", self.live.handle
         yield "/api/v1/status", self._document(self._status).handle
         yield "/api/v1/events", self._events.handle

@@ -24,6 +24,9 @@ STALE: Final = 20.0
 FORSAKEN: Final = 600.0
 """Seconds after which nobody should pay a fee by them."""
 
+WORDS: Final = 1_000
+"""Characters that are kept of what a service says in words: a sentence or two."""
+
 KEPT: Final = 64
 """Confirmations that wait for the views to come as far; one comes every two seconds."""
 
@@ -85,7 +88,7 @@ def confirmed(raw: Mapping[bytes, bytes], now_ms: int) -> Confirmed | None:
     seq, time_ms = (_number(raw, name) for name in (b"seq", b"time_ms"))
     if time_ms > now_ms + SKEW_MS:
         raise ValueError(f"time_ms is {time_ms}, ahead of Redis' clock, {now_ms}: expected a moment that was")
-    words = {name: raw.get(name.encode(), b"").decode(errors="replace") for name in ("node", "incomplete")}
+    words = {name: raw.get(name.encode(), b"").decode(errors="replace")[:WORDS] for name in ("node", "incomplete")}
     return Confirmed(seq=seq, time_ms=time_ms, **words)
 
 

@@ -20,13 +20,13 @@ from web.charts.pages import ChartPages
 from web.charts.reading import SeriesReader
 from web.charts.routes import PREFIXES, ChartApi
 from web.charts.store import Charts
-from web.disclosure import PRIVATE_STREAMS, PublicState
+from web.disclosure import PRIVATE_STREAMS, PublicState, masked
 from web.document import MAX_AGE, Document
 from web.events import Events
 from web.hosts import Hosts
 from web.hub import Hub
 from web.live import Live
-from web.operators import PRIVATE, Desk, Handler
+from web.operators import PRIVATE, Desk, Handler, private
 from web.pages import CHARTS, PAGES, Page, Pages
 from web.reach import LOOPBACK, Reach
 from web.snapshot import PARTS, Part, Snapshot
@@ -59,7 +59,7 @@ class Site:
         reach: Reach = LOOPBACK,
     ) -> None:
         self._log = log
-        self._hosts = Hosts((reach.host.lower(), *reach.allowed_hosts), reach.trusted_proxies, log)
+        self._hosts = Hosts(reach.names, reach.trusted_proxies, log)
         self._heartbeat = heartbeat
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,20 +70,20 @@ class Site:
         self.hub = Hub(streams, connect, log, self._fail)
         self._events = Events(self.hub, public, redis)
         self._assets = Assets(log)
-        shown = self.state if reach.closed else self.visitor
-        self._pages = Pages(shown, self._assets.urls, version, tuple(public), log)
+        self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log)
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._chart_api = ChartApi(self.visitor, self.charts, reader)
         self.chart_pages = ChartPages(self._pages, self.charts.asked)
         self.documents = self._documents()
-        self._live = Live(self._pages, shown, PAGES, shown.pulse)
+        self._live = Live(self._pages, self.visitor, PAGES, self.visitor.pulse)
         self._telemetry = Telemetry(self.documents, self._chart_api, self._audiences, self.state)
         self._lives = [self._live]
 
         def desk() -> Desk:
-            full = self._pages if reach.closed else Pages(self.state, self._assets.urls, version, tuple(streams), log)
-            return Desk(self.state, full, Events(self.hub, streams, redis, headers=PRIVATE), self._telemetry)
+            full = Pages(self.state, self._assets.urls, version, tuple(streams), log)
+            charts = ChartPages(full, self.charts.asked)
+            return Desk(self.state, full, charts, Events(self.hub, streams, redis, headers=PRIVATE), self._telemetry)
 
         self._desk = desk
 
@@ -111,7 +111,7 @@ class Site:
             max_age=1.0,
         )
         documents["/api/v1/status"] = self._document(
-            PARTS, lambda: api.status(self.visitor.snapshot, self.visitor.notices, self.visitor.now)
+            PARTS, lambda: private(api.status(self.visitor.snapshot, self.visitor.notices, self.visitor.now))
         )
         return documents
 
@@ -162,7 +162,8 @@ class Site:
         return app
 
     def _readiness(self) -> Answer:
-        return api.readiness(self.visitor.snapshot, self.visitor.now, self._pages.broken())
+        broken = [masked(words) for words in self._pages.broken()]
+        return private(api.readiness(self.visitor.snapshot, self.visitor.now, broken))
 
     def _answering(self, build: Callable[[], Answer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
