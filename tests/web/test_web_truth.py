@@ -55,7 +55,7 @@ def test_views_are_true_at_the_newest_confirmation_that_they_have_come_up_to() -
             folded = max(folded, seq - rng.choice((0, 0, 3, 900)))
             if rng.random() < 0.9:
                 told.append(said(seq, now))
-            witness.heard(told[-1] if told else None, folded)
+            witness.heard(told[-1] if told else None, folded, now)
             expected = max((one.time_ms for one in told if one.seq <= folded), default=None)
             assert witness.truth.true_ms == expected
 
@@ -63,31 +63,31 @@ def test_views_are_true_at_the_newest_confirmation_that_they_have_come_up_to() -
 def test_a_busy_stream_a_moment_behind_is_as_fresh_as_its_fold() -> None:
     witness = Witness()
     for second in range(0, 600, 2):
-        witness.heard(said(second * 100, second * 1000 + 1), (second - 4) * 100)
+        witness.heard(said(second * 100, second * 1000 + 1), (second - 4) * 100, second * 1000 + 1)
     assert witness.truth.age(600.0) == pytest.approx(6, abs=0.01)
 
 
 def test_a_fold_that_stands_still_ages_and_the_history_stays_bounded() -> None:
     witness = Witness()
-    witness.heard(said(5, 1_000), 5)
+    witness.heard(said(5, 1_000), 5, 1_000)
     for second in range(2, 10_000, 2):
-        witness.heard(said(5 + second, second * 1000), 5)
+        witness.heard(said(5 + second, second * 1000), 5, second * 1000)
         assert len(witness._kept) <= KEPT
     assert witness.truth.true_ms == 1_000
-    witness.heard(said(10_003, 9_998_000), 10_003)
+    witness.heard(said(10_003, 9_998_000), 10_003, 9_998_000)
     assert witness.truth.true_ms == 9_998_000
 
 
 def test_a_stream_made_anew_and_a_lost_confirmation() -> None:
     witness = Witness()
-    witness.heard(said(500, 1_000_000), 500)
-    witness.heard(None, 500)
+    witness.heard(said(500, 1_000_000), 500, 1_006_000)
+    witness.heard(None, 500, 1_006_000)
     assert true_ms(witness) == 1_000_000  # what was heard still stands
-    witness.heard(said(3, 1_002_000), 500)  # of another stream: views of the old one say nothing about it
+    witness.heard(said(3, 1_002_000), 500, 1_006_000)  # of another stream: views of the old one say nothing about it
     assert true_ms(witness) == 1_002_000
-    witness.heard(said(4, 1_004_000), 2)
+    witness.heard(said(4, 1_004_000), 2, 1_006_000)
     assert true_ms(witness) is None
-    witness.heard(said(4, 1_006_000), 4)
+    witness.heard(said(4, 1_006_000), 4, 1_006_000)
     assert true_ms(witness) == 1_006_000
 
 
@@ -124,7 +124,7 @@ async def test_age_moves_on_with_the_bytes_that_stand_ready(
     assert site.site.documents["/api/blocks/tip/height"].renders == renders  # only its head is another
     async with http.get("/api/v1/overview") as response:
         found = await response.json()
-    assert found["as_of"] == min(truth.true_ms for truth in site.site.state.snapshot.truth.values()) // 1000
+    assert found["as_of"] == min(truth.true_ms for truth in state.snapshot.truth.values() if truth.true_ms) // 1000
 
 
 async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
