@@ -24,8 +24,8 @@ HOUR: Final = 3_600
 DAY: Final = 86_400
 WEEK: Final = 7 * DAY
 
-MOST_SEGMENTS: Final = 4_096
-"""Segments of one reading at most: those of 8 million blocks."""
+MOST_SEGMENTS: Final = 1_024
+"""Segments of one reading at most: those of two million blocks."""
 
 
 @dataclass(frozen=True, slots=True)

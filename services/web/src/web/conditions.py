@@ -85,9 +85,10 @@ def _aged(snapshot: Snapshot, now: float) -> list[Notice]:
     title = f"{names[:1].upper()}{names[1:]} may be out of date"
     if len(known) < len(moments):
         text = "It is not known when the figures below were last what the node has: "
-        return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)))]
+        return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)), of_age=True)]
     text = "The figures below are the last ones that the node confirmed: "
-    return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)), min(known) / 1000)]
+    text += _sentence(trouble_of_node(snapshot, now))
+    return [Notice("failed", title, text, min(known) / 1000, of_age=True)]
 
 
 def trouble_of_node(snapshot: Snapshot, now: float) -> str:

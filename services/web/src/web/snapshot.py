@@ -77,6 +77,7 @@ class Notice:
     title: str
     text: str
     since: float | None = None  # Unix seconds
+    of_age: bool = False  # whether it only says that figures are old, as whoever counts their age knows by himself
 
 
 @dataclass(frozen=True, slots=True)

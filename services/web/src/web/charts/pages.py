@@ -108,9 +108,7 @@ class ChartPages:
             return self._pages.error(400, "No such span of time", str(error)).response(request)
         page = self._kept.get(asked)
         if page is None:
-            page = self._kept[asked] = _Page(
-                partial(self._render, asked), partial(self._pages.age, asked.sources)
-            )
+            page = self._kept[asked] = _Page(partial(self._render, asked), partial(self._pages.age, asked.sources))
         self._kept.move_to_end(asked)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

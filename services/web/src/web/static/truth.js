@@ -68,7 +68,7 @@ function judged() {
   const known = aged.filter((domain) => truths[domain]);
   const who = aged.length > 1 ? "node silent" : `${aged[0]} unconfirmed`;
   if (known.length) return ["stale", who, earliest(known)];
-  const trouble = document.querySelector("#card-notices[data-server=stale] .failed strong");
+  const trouble = document.querySelector("#card-notices[data-server=stale] .failed:not([data-of-age]) strong");
   if (trouble) return ["stale", trouble.textContent];
   return aged.length ? ["waiting", "for the node"] : ["live"];
 }
