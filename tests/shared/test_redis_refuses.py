@@ -300,6 +300,7 @@ async def test_what_redis_says_is_told_in_words(server: EmbeddedValkey) -> None:
         ("WRONGPASS invalid username-password pair", "refuses the user or the password of REDIS_URL"),
         ("ERR unknown command 'XADD'", "Redis refuses a command: unknown command 'XADD'"),
         ("Command # 1 (XADD x) of pipeline caused error: MISCONF no disk", "cannot save to its disk"),
+        ("Command # 1 (GET x) of pipeline caused error: ('BUSY a script runs',)", "held up by a script"),
     ):
         error = _parsed(text)
         assert said in redis.words(error), redis.words(error)

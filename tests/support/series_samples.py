@@ -22,7 +22,7 @@ from shared import records
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
 from shared.events.base import entry_fields
 from shared.events.derived import SeriesUpdated
-from shared.keys import Keys
+from shared.keys import FOLDED_SEQ, Keys
 from shared.networks import COIN, NETWORKS, RETARGET_INTERVAL, Network
 from shared.pow import work
 from shared.records import BLOCK, BUCKET, Block, Bucket, Congestion, Flow, Header
@@ -352,7 +352,8 @@ async def fill_chain(client: Any, keys: Keys, chain: Chain) -> None:
 async def write_views(client: Any, keys: Keys, chain: Chain) -> None:
     """The views of chain-history."""
     views = {f"largest_{name}": chain.largest(name) for name in LARGEST_RANGES} | {"history": chain.history()}
-    await client.hset(keys.history_views, mapping={name: msgspec.json.encode(view) for name, view in views.items()})
+    raw: dict[str, bytes | int] = {name: msgspec.json.encode(view) for name, view in views.items()}
+    await client.hset(keys.history_views, mapping=raw | {FOLDED_SEQ: 0})
 
 
 def shares(kinds: Counter[int]) -> bytes:

@@ -304,7 +304,7 @@ def health(
 def truths(now: float | None = None, *, age: float = 0, incomplete: str = "") -> dict[Domain, Truth]:
     """Both domains confirmed `age` seconds ago."""
     at = int(((now or time.time()) - age) * 1000)
-    return {"chain": Truth(at, "main"), "mempool": Truth(at, "main", incomplete)}
+    return {"chain": Truth(at, "main"), "history": Truth(at, "main"), "mempool": Truth(at, "main", incomplete)}
 
 
 NODE: dict[str, Any] = {"node": "main", "node_version": "/Satoshi:29.0.0/", "zmq": "connected"}

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -15,14 +16,25 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.events.derived import MetricsUpdated
+from shared import redis
+from shared.events.derived import MetricsUpdated, SeriesUpdated
 from shared.keys import Keys
 from shared.networks import NETWORKS
+from shared.views import LARGEST_RANGES, ConfirmedLargestView, ConfirmedTx, HistoryView, View
 from support.markup import Balanced, text, words
+from support.series_samples import fill
 from support.web_harness import until
 from support.web_samples import block_connected, chain, health, mempool, tx_added
 from web import api, formats
 from web.assets import Assets
+from web.charts.chart import METRICS, ChartUnavailable
+from web.charts.mining import fees
+from web.charts.pages import Asked, ChartPages
+from web.charts.reading import SeriesReader
+from web.charts.routes import ChartApi, largest_answer
+from web.charts.store import Charts
+from web.charts.written import as_json
+from web.held import Held
 from web.pages import CARDS, PAGES, Pages
 from web.quantity import ABSURD, Quantity
 from web.snapshot import Group, RedisReport, Snapshot, StreamReport
@@ -31,6 +43,7 @@ from web.truth import Truth
 
 LARGE = st.integers(-(2**63), 2**64 - 1)
 NUMBERS = st.one_of(st.integers(-5, 5), LARGE, st.sampled_from([10**15, 10**18, -(10**15), 2**63 - 1]))
+NOW = time.time()
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 
 
@@ -63,7 +76,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         streams=(stream,),
         dead={"chain": draw(NUMBERS), "mempool": None},
         redis=RedisReport("Valkey", "9", "", draw(NUMBERS), draw(NUMBERS), draw(NUMBERS), "noeviction"),
-        truth={"chain": Truth(draw(NUMBERS), "main"), "mempool": Truth(None)},
+        truth={"chain": Truth(draw(NUMBERS), "main"), "history": Truth(draw(NUMBERS)), "mempool": Truth(None)},
         read_at=now,
         redis_lost_at=draw(FLOATS),
     )
@@ -110,17 +123,124 @@ def test_every_format_is_total(name: str, value: float) -> None:
     if name in ("short", "label"):
         return
     arguments = ("block",) if name == "counted" else ()
-    shown = formats.FILTERS[name](value, *arguments)
+    made = formats.FILTERS[name]
+    shown = made({"now": NOW}, value) if hasattr(made, "jinja_pass_arg") else made(value, *arguments)
     assert str(shown).strip()
     assert isinstance(shown, Quantity | str)
     assert "inf" not in str(shown).replace("info", "")
     assert "nan" not in str(shown)
 
 
+HEIGHTS = st.sampled_from([0, 1, 2_015, 2_016, 954_210, 499_999_999] * 3 + [-1, 10**9, 10**18])
+TIMES = st.sampled_from([0, int(NOW) - 10**8, int(NOW), 2**32 - 1] * 3 + [-1, 2**32, 10**18])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> dict[str, View]:
+    """The views of chain-history, with any numbers."""
+    confirmed = [
+        ConfirmedTx(txid=f"{n:064}", value=draw(NUMBERS), height=draw(HEIGHTS), time=draw(TIMES)) for n in (1, 2)
+    ]
+    largest = ConfirmedLargestView(since=draw(TIMES), complete=True, transactions=confirmed)
+    history = HistoryView(
+        network="main",
+        height=draw(HEIGHTS),
+        hash="00" * 32,
+        time=draw(TIMES),
+        first_header=draw(HEIGHTS),
+        floor_hash="",
+        measured=draw(NUMBERS),
+        unavailable=draw(NUMBERS),
+        missing=[(draw(HEIGHTS), draw(HEIGHTS))],
+        measured_from=draw(st.one_of(st.none(), HEIGHTS)),
+        measured_from_time=draw(st.one_of(st.none(), TIMES)),
+        complete=draw(st.booleans()),
+    )
+    return {"history": history, **{f"largest_{name}": largest for name in LARGEST_RANGES}}
+
+
+def read(views: dict[str, View]) -> dict[str, Any]:
+    """Those that web takes for views when it reads them."""
+    raw = {name.encode(): msgspec.json.encode(view) for name, view in views.items()}
+    return Held(structlog.get_logger()).views("history", raw)
+
+
+async def drawn(url: str, snapshot: Snapshot) -> None:
+    """Every chart, page and document of the series, of a Redis that holds none."""
+    log, keys, client = structlog.get_logger(), Keys("main"), redis.connect(url)
+    state = State(snapshot, keys, client, log)
+    reader = SeriesReader(client, keys, snapshot.network)
+    charts = Charts(state, reader)
+    pages = ChartPages(rendering(), charts.asked)
+    try:
+        for metric in METRICS.values():
+            for name in metric.ranges:
+                try:
+                    chart = await charts.chart(metric.name, charts.span(metric, {"range": name}))
+                except ChartUnavailable:
+                    continue  # in words; what else it raises fails
+                else:
+                    json.loads(as_json(chart).body)
+                    asked = Asked(metric, name, None, log=False)
+                    Balanced(pages._render(asked, (chart,)).body.decode())
+        for name in ("mempool", *LARGEST_RANGES):
+            answer = largest_answer(snapshot, name, state.now)
+            assert answer.status in (200, 503)
+            json.loads(answer.body)
+        history = snapshot.history
+        if history is not None:
+            api_of = ChartApi(state, charts, reader)
+            for interval in ("24h", "1m", "3y", "all"):
+                for build in (
+                    api_of._hashrate,
+                    api_of._adjustments,
+                    api_of._pools,
+                    functools.partial(api_of._averages, fees),
+                ):
+                    try:
+                        json.dumps(await build(history, interval))
+                    except ChartUnavailable:
+                        continue
+    finally:
+        await charts.close()
+        await client.aclose()
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(snapshots(), histories())
+def test_every_chart_is_made_of_any_history(valkey: str, snapshot: Snapshot, views: dict[str, View]) -> None:
+    rendering()._state.snapshot = snapshot
+    asyncio.run(asyncio.wait_for(drawn(valkey, replace(snapshot, **read(views))), 8))
+
+
+async def test_a_history_of_absurd_height_stalls_nobody(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
+    state = site.site.state
+    for height, told in ((10**18, "history: Expected `int` <= 499999999"), (499_999_999, "")):
+        await fill(writer.redis, writer.keys, blocks=50, announce=False)
+        raw = json.loads(await writer.redis.hget(writer.keys.history_views, "history"))
+        raw["height"] = height
+        await writer.redis.hset(writer.keys.history_views, "history", json.dumps(raw))
+        announcement = SeriesUpdated(series=["headers"], height=1, hash="00", measured=1, since=0)
+        await writer.add(writer.keys.series_updates, announcement)
+        if told:
+            await until(lambda: any(told in words for words in state.snapshot.unreadable))  # noqa: B023 - awaited at once
+        else:
+            await until(lambda: state.snapshot.history and not state.snapshot.unreadable)
+        began = time.monotonic()
+        for path in ("/charts", *(f"/charts/{metric}" for metric in METRICS), "/"):
+            html = await text(http, path)
+            Balanced(html)
+        async with http.get("/api/v1/mining/blocks/fees/1w") as response:
+            assert response.status == 503
+        assert time.monotonic() - began < 10
+
+
 def test_a_moment_that_cannot_be_is_said_in_words() -> None:
     year = 31_556_952
     for seconds in (year * 10**15, -year * 10**6, float("nan"), float("inf"), 10**400):
-        assert formats.ago(seconds) == ABSURD
+        assert formats.ago(seconds, NOW) == ABSURD
         assert formats.day(seconds) == ABSURD
         assert formats.utc(seconds) == ABSURD
 

@@ -61,13 +61,13 @@ def test_a_standby_does_not_hide_the_active_replica() -> None:
 
 
 def test_a_lost_redis_comes_first_and_keeps_the_last_figures() -> None:
-    lost = full(redis_error="Connection refused", redis_lost_at=NOW - 5, services=())
+    lost = full(redis_error="Redis does not answer: connection refused", redis_lost_at=NOW - 5, services=())
     [notice] = conditions.notices(lost, NOW)
-    assert notice.title == "Redis does not answer"
-    assert "Connection refused" in notice.text
+    assert notice.title == "Trouble with Redis"
+    assert notice.text.startswith("Redis does not answer: connection refused. ")
     assert "last ones known" in notice.text
-    assert conditions.unready(lost, NOW)[0] == "redis: Connection refused"
-    nothing = replace(EMPTY, redis_error="Connection refused")
+    assert conditions.unready(lost, NOW)[0] == "Redis does not answer: connection refused"
+    nothing = replace(EMPTY, redis_error="Redis does not answer: connection refused")
     assert "nothing to show yet" in conditions.notices(nothing, NOW)[0].text
 
 

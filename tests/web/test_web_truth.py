@@ -12,13 +12,15 @@ import aiohttp
 import msgspec
 import pytest
 
+from shared import redis
+from shared.clock import RedisClock
 from shared.keys import FOLDED_SEQ
 from shared.networks import NETWORKS
 from shared.views import Confirmed, PreciseFees
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
-from web import conditions
+from web import conditions, formats
 from web.disclosure import masked
 from web.snapshot import Snapshot
 from web.truth import KEPT, Witness
@@ -56,7 +58,7 @@ def test_views_are_true_at_the_newest_confirmation_that_they_have_come_up_to() -
             folded = max(folded, seq - rng.choice((0, 0, 3, 900)))
             if rng.random() < 0.9:
                 told.append(said(seq, now))
-            witness.heard(told[-1] if told else None, folded)
+            witness.heard(told[-1] if told else None, folded, now)
             expected = max((one.time_ms for one in told if one.seq <= folded), default=None)
             assert witness.truth.true_ms == expected
 
@@ -64,32 +66,43 @@ def test_views_are_true_at_the_newest_confirmation_that_they_have_come_up_to() -
 def test_a_busy_stream_a_moment_behind_is_as_fresh_as_its_fold() -> None:
     witness = Witness()
     for second in range(0, 600, 2):
-        witness.heard(said(second * 100, second * 1000 + 1), (second - 4) * 100)
+        witness.heard(said(second * 100, second * 1000 + 1), (second - 4) * 100, second * 1000 + 1)
     assert witness.truth.age(600.0) == pytest.approx(6, abs=0.01)
 
 
 def test_a_fold_that_stands_still_ages_and_the_history_stays_bounded() -> None:
     witness = Witness()
-    witness.heard(said(5, 1_000), 5)
+    witness.heard(said(5, 1_000), 5, 1_000)
     for second in range(2, 10_000, 2):
-        witness.heard(said(5 + second, second * 1000), 5)
+        witness.heard(said(5 + second, second * 1000), 5, second * 1000)
         assert len(witness._kept) <= KEPT
     assert witness.truth.true_ms == 1_000
-    witness.heard(said(10_003, 9_998_000), 10_003)
+    witness.heard(said(10_003, 9_998_000), 10_003, 9_998_000)
     assert witness.truth.true_ms == 9_998_000
 
 
 def test_a_stream_made_anew_and_a_lost_confirmation() -> None:
     witness = Witness()
-    witness.heard(said(500, 1_000_000), 500)
-    witness.heard(None, 500)
+    witness.heard(said(500, 1_000_000), 500, 1_006_000)
+    witness.heard(None, 500, 1_006_000)
     assert true_ms(witness) == 1_000_000  # what was heard still stands
-    witness.heard(said(3, 1_002_000), 500)  # of another stream: views of the old one say nothing about it
+    witness.heard(said(3, 1_002_000), 500, 1_006_000)  # of another stream: views of the old one say nothing about it
     assert true_ms(witness) == 1_002_000
-    witness.heard(said(4, 1_004_000), 2)
+    witness.heard(said(4, 1_004_000), 2, 1_006_000)
     assert true_ms(witness) is None
-    witness.heard(said(4, 1_006_000), 4)
+    witness.heard(said(4, 1_006_000), 4, 1_006_000)
     assert true_ms(witness) == 1_006_000
+
+
+def test_a_clock_that_went_back_takes_the_confirmations_ahead_of_it_along() -> None:
+    witness = Witness()
+    witness.heard(said(5, 7_200_000), 5, 7_200_000)
+    witness.heard(None, 5, 3_600_000)
+    assert true_ms(witness) is None
+    witness.heard(said(5, 3_601_000), 5, 3_601_000)
+    assert true_ms(witness) == 3_601_000
+    witness.heard(None, 5, 3_600_000)  # a second is no step
+    assert true_ms(witness) == 3_601_000
 
 
 # --- told ----------------------------------------------------------------------------------------------
@@ -125,7 +138,7 @@ async def test_age_moves_on_with_the_bytes_that_stand_ready(
     assert site.site.documents["/api/blocks/tip/height"].renders == renders  # only its head is another
     async with http.get("/api/v1/overview") as response:
         found = await response.json()
-    assert found["as_of"] == min(truth.true_ms for truth in site.site.state.snapshot.truth.values()) // 1000
+    assert found["as_of"] == min(truth.true_ms for truth in state.snapshot.truth.values() if truth.true_ms) // 1000
 
 
 async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
@@ -199,11 +212,60 @@ async def test_the_pulse_and_the_page_tell_the_same_moments(
 async def test_heartbeats_count_by_redis_clock(site: Any, writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall clock of the machine that web runs on is a day ahead: nobody is down for that, and nothing is stale."""
     wall = time.time
-    monkeypatch.setattr("web.pages.time.time", lambda: wall() + 86_400)
-    await asyncio.sleep(2.2)  # another reading of the heartbeats
-    assert site.site.state.notices == ()
+    monkeypatch.setattr("time.time", lambda: wall() + 86_400)
+    state = site.site.state
+    read = state.snapshot.read_at
+    await until(lambda: state.snapshot.read_at > read + 2)  # another reading of the heartbeats
+    assert state.notices == ()
     async with aiohttp.ClientSession(site.url) as http, http.get("/readyz") as response:
         assert response.status == 200
+
+
+async def test_every_age_and_estimate_counts_by_the_clock_that_the_page_names(
+    site: Any, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's wall clock is a day ahead, and nobody can see that."""
+    wall = time.time
+    monkeypatch.setattr("time.time", lambda: wall() + 86_400)
+    for path in ("/", "/mempool", "/blocks"):
+        site.site.documents[path].invalidate()
+    for card in site.site._pages._cards.values():
+        card.stale = True
+    assert "data-ago>4 min ago</time>" in await text(http, "/")
+    assert "Found4 min ago" in words(await text(http, "/blocks"))
+    assert "25 min ago" in words(await text(http, "/mempool"))
+    left, shown = site.site.state.snapshot.retarget.estimated_time - wall(), words(await text(http, "/"))
+    assert any(f"in {formats.duration(left + passed)}" in shown for passed in (0, 10))
+    site.site.documents["/api/v1/difficulty-adjustment"].invalidate()
+    async with http.get("/api/v1/difficulty-adjustment") as response:
+        found = await response.json()
+    assert found["estimatedRetargetDate"] - found["remainingTime"] == pytest.approx(wall() * 1000, abs=5_000)
+    status = words(await text(http, "/status"))
+    assert "Last heartbeat1 d" not in status
+    assert "1 d ago" in status  # when they were started
+
+
+async def test_a_clock_of_redis_that_went_back_confirms_nothing(
+    site: Any, writer: Any, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour back, and the node is silent: the figures are not an hour younger, their age is not known."""
+    state, told = site.site.state, RedisClock.told
+    monkeypatch.setattr(RedisClock, "told", lambda self, ms, steady: told(self, ms - 3_600_000, steady))
+    await until(lambda: all(truth.true_ms is None for truth in state.snapshot.truth.values()))
+    await until(lambda: any("ahead of Redis' clock" in notice.text for notice in state.notices))
+    for path in FEES:
+        async with http.get(path) as response:
+            assert (response.status, "Age" in response.headers) == (503, False), path
+    async with http.get("/api/v1/overview") as response:
+        assert "Age" not in response.headers
+        assert (await response.json())["as_of"] is None
+    async with http.get("/readyz") as response:
+        assert response.status == 503
+        assert "not known when it was true" in await response.text()
+    assert (state.pulse()["chain_ms"], state.pulse()["mempool_ms"]) == (None, None)
+    for domain in ("chain", "mempool"):  # the node is heard again, by the clock as it is now
+        await writer.confirm(domain, age=3_600)
+    await until(lambda: not any(state.snapshot.truth[domain].stale(state.now) for domain in ("chain", "mempool")))
 
 
 # --- unknown is told as absent -------------------------------------------------------------------------
@@ -287,12 +349,15 @@ async def test_fees_that_nobody_confirmed_for_ten_minutes(site: Any, writer: Any
         await until(lambda: age <= (state.age(("mempool",)) or 0) < age + 10)  # noqa: B023 - awaited at once
         told = state.changes["status"]
         await until(lambda: state.changes["status"] > told)  # noqa: B023 - documents were told
-        for path in FEES:
+        largest = "/api/v1/largest-transactions?range=mempool"
+        for path in (*FEES, largest):
             async with http.get(path) as response:
                 assert response.status == status, path
                 assert (int(response.headers["Age"]) >= age) if status == 200 else ("Age" not in response.headers)
-    async with http.get("/api/v1/overview") as response:
-        assert (await response.json())["fees"] is not None  # and `as_of` says of when
+        async with http.get("/api/v1/overview") as response:
+            found = await response.json()
+        assert (found["fees"] is not None) == (status == 200)  # nobody should pay by them any more
+        assert found["mempool"]["count"] == 3  # and `as_of` says of when
 
 
 def test_a_mempool_never_confirmed_is_said_and_not_paid_by() -> None:
@@ -300,6 +365,79 @@ def test_a_mempool_never_confirmed_is_said_and_not_paid_by() -> None:
     snapshot = replace(Snapshot(NETWORKS["main"], **views), read_at=1.0)
     assert conditions.forsaken(snapshot, 5.0)
     assert conditions.aged(snapshot, 5.0) == ("chain", "mempool")
+
+
+# --- what is wrong is told, once, by its name ------------------------------------------------------------
+
+
+async def test_redis_that_is_held_up_is_said_to_be(valkey: str, writer: Any) -> None:
+    """It answers, if only with BUSY, even to TIME: nobody is told that it does not answer."""
+    await writer.chain()
+    await writer.mempool()
+    await writer.all_well()
+    await writer.redis.config_set("busy-reply-threshold", 50)
+    other = redis.connect(valkey)
+    async with serving(valkey) as running, aiohttp.ClientSession(running.url) as http:
+        await running.ready()
+        state = running.site.state
+        script = asyncio.create_task(other.eval("while true do end", 0))
+        try:
+            await until(lambda: state.snapshot.redis_error)
+            sentence = "Redis is held up by a script that does not end"
+            assert state.snapshot.redis_error.startswith(sentence)
+            [notice] = state.notices
+            assert (notice.title, notice.text.startswith(sentence)) == ("Trouble with Redis", True)
+            for path in ("/", "/status", "/readyz", "/api/v1/status", "/charts/hashrate", "/api/v1/charts/hashrate"):
+                async with http.get(path) as response:
+                    told = await response.text()
+                assert sentence in told, path
+                assert "does not answer" not in told, path
+        finally:
+            await writer.redis.script_kill()
+            await asyncio.wait([script])
+            assert script.exception() is not None  # killed, or the client waited no longer
+            await other.aclose()
+            await writer.redis.config_set("busy-reply-threshold", 5_000)
+        await until(lambda: not state.snapshot.redis_error and not state.notices)
+
+
+async def test_a_confirmation_that_says_nonsense_is_logged_once(
+    site: Any, writer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = site.site.state
+    ahead = int((state.now + 3_600) * 1000)
+    await writer.redis.hset(writer.keys.confirmed("chain"), mapping={"seq": "x"})
+    await writer.redis.hset(writer.keys.confirmed("mempool"), mapping={"time_ms": ahead})
+    await until(lambda: len(state.snapshot.unreadable) == 2)
+    unreadable, readings = state.snapshot.unreadable, state.changes["status"]
+    await until(lambda: state.changes["status"] >= readings + 2)
+    assert state.snapshot.unreadable == unreadable  # and so neither is the notice another each time
+    logged = capsys.readouterr().out
+    for domain in ("chain", "mempool"):
+        assert logged.count(f"what {writer.keys.confirmed(domain)} says") == 1, logged
+        await writer.confirm(domain)
+    await until(lambda: not state.snapshot.unreadable)
+
+
+async def test_a_surprise_after_an_outage_is_not_told_as_the_outage(
+    site: Any, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: Any) -> Any:
+        raise ConnectionError("Error 111 connecting")
+
+    async def surprise(*_: Any) -> Any:
+        raise KeyError("last-generated-id")
+
+    state = site.site.state
+    monkeypatch.setattr("web.survey.take", lost)
+    await until(lambda: state.snapshot.redis_error)
+    assert "Trouble with Redis" in words(await text(http, "/"))
+    monkeypatch.setattr("web.survey.take", surprise)
+    await until(lambda: not state.snapshot.redis_error)
+    await until(lambda: any("reading: KeyError" in notice.text for notice in state.notices))
+    assert "Trouble with Redis" not in words(await text(http, "/"))
+    monkeypatch.undo()
+    await until(lambda: not state.notices)
 
 
 # --- decimals ------------------------------------------------------------------------------------------

@@ -178,6 +178,44 @@ async def test_what_was_never_confirmed_is_waited_for(
         await context.close()
 
 
+async def test_a_service_that_is_missing_is_not_the_nodes_fault(browser: Browser, valkey: str) -> None:
+    """The node confirms the chain; of the mempool there is nothing since its service was never started."""
+    client = redis.connect(valkey)
+    await client.flushall()
+    writer = Writer(client)
+    await writer.chain()
+    await writer.health(health("chain-ingest"), health("chain-metrics"), health("web"))
+    async with serving(valkey) as running:
+        await until(lambda: running.site.state.snapshot.tip and running.site.state.notices)
+        context = await browser.new_context()
+        page = await context.new_page()
+        await page.goto(running.url)
+        await state(page, "stale", 5)
+        await expect(page.locator("#dot")).to_contain_text("mempool is not running")
+        await context.close()
+    await client.aclose()
+
+
+async def test_a_page_from_the_browsers_own_store_does_not_pass_for_fresh(
+    browser: Browser, valkey: str, writer: Writer, being: WellBeing
+) -> None:
+    """An hour later somebody goes back, and web is away: the browser shows what it kept."""
+    context = await browser.new_context()
+    await context.add_init_script(CLOCK + "ahead.wall = Number(sessionStorage.getItem('ahead'));")
+    page = await context.new_page()
+    async with serving(valkey) as running:
+        await running.ready()
+        await page.goto(running.url)
+        await state(page, "live", 5)
+        await page.goto(f"{running.url}/healthz")
+        await page.evaluate("sessionStorage.setItem('ahead', 3600000)")
+    await page.go_back(wait_until="commit")
+    await expect(aged(page, "height")).to_have_text(re.compile("^as of 1 h ago$"), timeout=5_000)
+    await state(page, "stale", 1)
+    assert await seconds_old(page, '#card-foot [data-truth="mempool"]') >= 3_600
+    await context.close()
+
+
 @pytest.mark.parametrize("ahead", [3_600_000, -3_600_000])
 async def test_the_visitors_own_clock_tells_nothing(browser: Browser, site: Running, ahead: int) -> None:
     context = await browser.new_context()

@@ -7,6 +7,7 @@ DashboardError
 ├── StreamGap              entries of an input stream are gone: the state must be rebuilt from the node
 ├── BadEntry               a stream entry does not decode as the event that it says it is
 │   └── TooNew             it is of a version that this build does not know yet
+├── TooLong                a series is asked for more than any chain has
 ├── UnknownLayout          a series or state is stored in a form that this version does not know
 └── RpcError               a call to the node failed
     ├── RpcUnreachable     no connection, or no answer within the limit
@@ -47,6 +48,10 @@ class BadEntry(DashboardError):
 
 class TooNew(BadEntry):
     """A stream entry is of a newer version than this build knows: it waits until the service is updated."""
+
+
+class TooLong(DashboardError):
+    """So many records of a series are asked for that a number in the question must be wrong."""
 
 
 class UnknownLayout(DashboardError):

@@ -70,9 +70,9 @@ _LONGEST: Final = 300
 
 def words(error: BaseException, url: str = "") -> str:
     """What is wrong with Redis, in words for a person; `url` is the address in use and is masked."""
-    text = str(error)[:_LONGEST] or type(error).__name__
+    text = str(error)[:_LONGEST] or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
     at = f" (REDIS_URL={mask_url(url)!r})" if url else ""
-    bare = text.rpartition("caused error: ")[2]  # redis-py tells which command of a pipeline it answers
+    bare = text.rpartition("caused error: ")[2].lstrip("('\"")  # redis-py tells which command of a pipeline it answers
     code = getattr(error, "status_code", None) or bare.partition(" ")[0]
     if isinstance(error, exceptions.AuthenticationError):
         return f"Redis refuses the user or the password of REDIS_URL{at}: {text}"

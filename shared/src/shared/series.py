@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from shared import keys as k
 from shared import layouts, records, redis
-from shared.errors import UnknownLayout
+from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
 from shared.records import Layout
 
@@ -22,6 +22,9 @@ MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
 WEEK: Final = 7 * DAY
+
+MOST_SEGMENTS: Final = 1_024
+"""Segments of one reading at most: those of two million blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,9 @@ async def read(client: redis.Client, keys: Keys, series: Series[R], first: int, 
         return []
     width, size = series.layout.width, series.segment
     segments = range(first // size, last // size + 1)
+    if len(segments) > MOST_SEGMENTS:
+        most = MOST_SEGMENTS * size
+        raise TooLong(f"the series {series.name} is asked for {first} to {last}: expected {most} records at most")
     layout_of = keys.series_layouts(series.domain), series.name
     pipeline = client.pipeline(transaction=False)
     pipeline.hget(*layout_of)

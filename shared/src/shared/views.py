@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from shared.events.base import Height, UnixSeconds
+
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every view."""
@@ -22,10 +24,10 @@ class TipView(View, frozen=True, kw_only=True):
     """The tip of the best chain and what follows from it."""
 
     network: str
-    height: int
+    height: Height
     hash: str
-    time: int
-    median_time: int
+    time: UnixSeconds
+    median_time: UnixSeconds
     bits: str  # hex
     difficulty: float
     chainwork: str  # hex
@@ -35,7 +37,7 @@ class TipView(View, frozen=True, kw_only=True):
     hashrate_7d_window: int
     supply: int  # satoshi issued by the schedule
     subsidy: int  # satoshi, of the tip
-    genesis_time: int
+    genesis_time: UnixSeconds
     hashrate_history: list[tuple[int, float]]  # (time, H/s) for a sparkline, oldest first, at most 100
     difficulty_history: list[tuple[int, float]]  # (time, difficulty), oldest first, at most 100
 
@@ -105,18 +107,18 @@ class HistoryView(View, frozen=True, kw_only=True):
     """How far back the series reach, and what the backfill still has to fetch."""
 
     network: str
-    height: int  # of the tip
+    height: Height  # of the tip
     hash: str
-    time: int
-    first_header: int  # headers are known from this height on
+    time: UnixSeconds
+    first_header: Height  # headers are known from this height on
     floor_hash: str  # that the next headers below must end with; empty when genesis is known
     measured: int  # blocks whose statistics are known
     unavailable: int  # blocks that no node has given: pruned, or not readable
-    missing: list[tuple[int, int]]  # heights without statistics, from and to, newest first; at most 100
-    measured_from: int | None  # lowest height above which no statistics are missing
-    measured_from_time: int | None
+    missing: list[tuple[Height, Height]]  # heights without statistics, from and to, newest first; at most 100
+    measured_from: Height | None  # lowest height above which no statistics are missing
+    measured_from_time: UnixSeconds | None
     complete: bool  # nothing is left to fetch
-    given_up: list[tuple[int, int]] = []  # the unavailable ones, as `missing`: wanted once a node has them
+    given_up: list[tuple[Height, Height]] = []  # the unavailable ones, as `missing`: wanted once a node has them
 
 
 class ConfirmedTx(View, frozen=True, kw_only=True):
@@ -124,14 +126,14 @@ class ConfirmedTx(View, frozen=True, kw_only=True):
 
     txid: str
     value: int  # satoshi, sum of its outputs
-    height: int
-    time: int  # of its block
+    height: Height
+    time: UnixSeconds  # of its block
 
 
 class ConfirmedLargestView(View, frozen=True, kw_only=True):
     """The largest transactions in blocks since a moment, largest first, at most 50."""
 
-    since: int  # Unix seconds; what is older does not count
+    since: UnixSeconds  # Unix seconds; what is older does not count
     complete: bool  # whether every block since then is known
     transactions: list[ConfirmedTx]
 

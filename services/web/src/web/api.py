@@ -29,7 +29,6 @@ def overview(s: Snapshot, now: float) -> Answer:
 
     `as_of` is when all of it was last known to be true, null where nobody has confirmed it.
     """
-    del now
     if s.empty:
         return error(503, "not_available", _why(s), retry_after=RETRY_AFTER)
     nearest = s.halving.upcoming[0] if s.halving and s.halving.upcoming else None
@@ -69,7 +68,7 @@ def overview(s: Snapshot, now: float) -> Answer:
                 "total_fee": s.mempool.total_fee,
                 "min_fee_rate": s.mempool.min_fee_rate,
             },
-            "fees": s.fees and msgspec.to_builtins(s.fees.recommended),
+            "fees": None if s.fees is None or conditions.forsaken(s, now) else msgspec.to_builtins(s.fees.recommended),
             "prices": None,
             "as_of": min(known) // 1000 if len(known) == len(moments) else None,
         }
@@ -250,7 +249,7 @@ def readiness(s: Snapshot, now: float, broken: Iterable[str]) -> Answer:
 
 def _why(s: Snapshot) -> str:
     if s.redis_error:
-        return f"Redis does not answer: {s.redis_error}"
+        return s.redis_error
     return "No state yet: the services have not published anything"
 
 

@@ -75,7 +75,7 @@ async def _report(service: Service, site: Site) -> None:
         while not stopping.done():
             error = site.state.snapshot.redis_error
             if error:
-                service.health.degraded(f"Redis does not answer: {error}", push_clients=site.push_clients)
+                service.health.degraded(error, push_clients=site.push_clients)
             else:
                 service.health.ok(push_clients=site.push_clients)
             await asyncio.wait([stopping, site.failed], timeout=REPORT, return_when=asyncio.FIRST_COMPLETED)

@@ -34,7 +34,7 @@ def notices(snapshot: Snapshot, now: float) -> tuple[Notice, ...]:
     if snapshot.redis_error:
         text = snapshot.redis_error + ". "
         text += "The figures below are the last ones known." if not snapshot.empty else "There is nothing to show yet."
-        return (Notice("failed", "Redis does not answer", text, snapshot.redis_lost_at),)
+        return (Notice("failed", "Trouble with Redis", text, snapshot.redis_lost_at),)
     if not snapshot.read_at:
         return ()
     found = []
@@ -85,16 +85,17 @@ def _aged(snapshot: Snapshot, now: float) -> list[Notice]:
     title = f"{names[:1].upper()}{names[1:]} may be out of date"
     if len(known) < len(moments):
         text = "It is not known when the figures below were last what the node has: "
-        return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)))]
+        return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)), of_age=True)]
     text = "The figures below are the last ones that the node confirmed: "
-    return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)), min(known) / 1000)]
+    text += _sentence(trouble_of_node(snapshot, now))
+    return [Notice("failed", title, text, min(known) / 1000, of_age=True)]
 
 
 def trouble_of_node(snapshot: Snapshot, now: float) -> str:
     """Why nobody confirms what is shown, as far as chain-ingest tells."""
     health = snapshot.active("chain-ingest")
     if snapshot.redis_error:
-        return f"Redis does not answer: {snapshot.redis_error}"
+        return snapshot.redis_error
     if health is None:
         return "chain-ingest, which reads the node, is not running"
     if is_down(health, now):
@@ -144,7 +145,7 @@ def history_absence(snapshot: Snapshot, now: float) -> Absence:
 
 def _absence(snapshot: Snapshot, now: float, services: tuple[str, ...], waiting: str) -> Absence:
     if snapshot.redis_error:
-        return Absence("failed", "Redis does not answer", _sentence(snapshot.redis_error), _SELF_HEALING)
+        return Absence("failed", "Trouble with Redis", _sentence(snapshot.redis_error), _SELF_HEALING)
     if not snapshot.read_at:
         return Absence("empty", "Starting", "The state has not been read from Redis yet.", "This takes a second.")
     for name in services:
@@ -192,9 +193,9 @@ def unready(snapshot: Snapshot, now: float) -> list[str]:
     """Why web is not ready to serve; empty where it is: Redis answers, and what is shown is what the node has now."""
     reasons = []
     if snapshot.redis_error:
-        reasons.append(f"redis: {snapshot.redis_error}")
+        reasons.append(snapshot.redis_error)
     elif not snapshot.read_at:
-        reasons.append("redis: not read yet")
+        reasons.append("Redis has not been read yet")
     if snapshot.tip is None:
         reasons.append(f"chain: no state; {chain_absence(snapshot, now).why}")
     if snapshot.mempool is None and not snapshot.truth["mempool"].incomplete:

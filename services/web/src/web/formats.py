@@ -7,11 +7,11 @@ number that no clock, count or amount can be becomes words (web.quantity), never
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from jinja2 import pass_context
 from markupsafe import Markup
 
 from shared.networks import COIN
@@ -209,22 +209,22 @@ def _time_tag(seconds: float, text: str, ticks: Literal["", "ago", "since", "unt
 
 
 @marked
-def ago(seconds: float) -> Markup:
+def ago(seconds: float, now: float) -> Markup:
     """A moment in the past as its age, which the browser ticks on."""
-    return _time_tag(seconds, age(time.time() - seconds), "ago")
+    return _time_tag(seconds, age(now - seconds), "ago")
 
 
 @marked
-def since(seconds: float) -> Markup:
+def since(seconds: float, now: float) -> Markup:
     """The time since a moment in years, days and hours, which the browser ticks on."""
-    return _time_tag(seconds, long_duration(time.time() - seconds), "since")
+    return _time_tag(seconds, long_duration(now - seconds), "since")
 
 
 @marked
-def clock(seconds: float) -> Markup:
+def clock(seconds: float, now: float) -> Markup:
     """The time of the day, with the date where that is another."""
     moment = datetime.fromtimestamp(seconds, UTC)
-    today = moment.date() == datetime.now(UTC).date()
+    today = moment.date() == datetime.fromtimestamp(now, UTC).date()
     return _time_tag(seconds, moment.strftime("%H:%M:%S UTC" if today else "%-d %B, %H:%M UTC"))
 
 
@@ -247,9 +247,9 @@ def month(seconds: float) -> Markup:
 
 
 @marked
-def until(seconds: float) -> Markup:
+def until(seconds: float, now: float) -> Markup:
     """A moment to come as the time left, or "due"."""
-    left = seconds - time.time()
+    left = seconds - now
     return _time_tag(seconds, f"in {duration(left)}" if left > 0 else "due now", "until")
 
 
@@ -281,11 +281,24 @@ def label(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _by_the_page(function: Callable[[float, float], Markup]) -> Callable[[Mapping[str, Any], float], Markup]:
+    """Counted by the one clock that a page names (`now`, Redis'), by which its script goes on."""
+
+    @pass_context
+    def counted_now(context: Mapping[str, Any], seconds: float) -> Markup:
+        return function(seconds, context["now"])
+
+    return counted_now
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    function.__name__: function
-    for function in (
-        whole, counted, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent, change, duration,
-        milliseconds, utc, ago, since, clock, day, moment, month, until, short, ordinal, detail, label,
-    )
+    **{
+        function.__name__: function
+        for function in (
+            whole, counted, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent, change,
+            duration, milliseconds, utc, day, moment, month, short, ordinal, detail, label,
+        )
+    },
+    **{function.__name__: _by_the_page(function) for function in (ago, since, clock, until)},
 }  # fmt: skip
 """Filters of the templates, by their name."""

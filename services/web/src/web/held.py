@@ -85,11 +85,14 @@ class Held:
 
     def confirmed(self, key: str, raw: Mapping[bytes, bytes] | None, now_ms: int) -> Confirmed | None:
         """What chain-ingest confirmed last; None where there is nothing to read."""
+        what = f"what {key} says"  # the key itself is what Redis may refuse
         try:
-            return truth.confirmed(raw or {}, now_ms)
+            found = truth.confirmed(raw or {}, now_ms)
         except ValueError as error:
-            self._told(key, error)
+            self._told(what, error)
             return None
+        self.unreadable.pop(what, None)
+        return found
 
     def heartbeats(self, raw: Mapping[bytes, bytes], now_ms: int) -> tuple[Health, ...]:
         """The heartbeats, by instance."""

@@ -214,14 +214,12 @@ class Pages:
     def _context(self, domains: Iterable[Domain] = ()) -> dict[str, Any]:
         snapshot = self._state.snapshot
         now = self._state.now
-        ahead = time.time() - now  # ages are made by our wall clock; a script goes on by Redis'
         moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
-        as_of = {domain: None if ms is None else ms / 1000 + ahead for domain, ms in moments.items()}
+        as_of = {domain: None if ms is None else ms / 1000 for domain, ms in moments.items()}
         late = conditions.aged(snapshot, now)
         return {
             "s": snapshot,
             "now": now,
-            "ahead": ahead,
             "as_of": as_of,
             "aged": [as_of[domain] for domain in domains if domain in late],
             "notices": self._state.notices,
@@ -238,6 +236,10 @@ class Pages:
         for card in cards.values():
             card.current(now)
         return cards
+
+    def age(self, domains: Iterable[Domain]) -> float | None:
+        """As the state that is shown tells it."""
+        return self._state.age(domains)
 
     def broken(self) -> list[str]:
         """What cannot be shown now, and why: one line for each such card."""

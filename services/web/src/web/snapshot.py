@@ -21,7 +21,7 @@ from shared.views import (
     RetargetView,
     TipView,
 )
-from web.truth import DOMAINS, Domain, Truth
+from web.truth import CONFIRMED_BY, DOMAINS, Domain, Truth
 
 Part: TypeAlias = Literal["chain", "history", "mempool", "truth", "notices", "status"]
 """What can change on its own; pages and documents name the parts that they show.
@@ -77,6 +77,7 @@ class Notice:
     title: str
     text: str
     since: float | None = None  # Unix seconds
+    of_age: bool = False  # whether it only says that figures are old, as whoever counts their age knows by himself
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +111,13 @@ class Snapshot:
     mempool: MempoolView | None = None
     fees: FeesView | None = None
     largest: LargestView | None = None
-    truth: Mapping[Domain, Truth] = field(default_factory=lambda: dict.fromkeys(DOMAINS, Truth()))
+    truth: Mapping[Domain, Truth] = field(default_factory=lambda: dict.fromkeys(CONFIRMED_BY, Truth()))
     unreadable: tuple[str, ...] = ()  # views, heartbeats and keys that are there but cannot be read, with the error
     services: tuple[Health, ...] = ()
     streams: tuple[StreamReport, ...] = ()
     dead: dict[str, int | None] = field(default_factory=dict)  # dead letters by domain, None: not known
     redis: RedisReport | None = None
-    redis_error: str = ""  # why Redis does not answer; empty while it does
+    redis_error: str = ""  # what is wrong with Redis, in words; empty while it answers
     redis_lost_at: float | None = None  # Unix seconds, by Redis' clock
     read_at: float = 0.0  # Unix seconds of the last answer from Redis, by its clock; 0: none yet
 
@@ -125,11 +126,15 @@ class Snapshot:
         view: ConfirmedLargestView | None = getattr(self, f"largest_{name}")
         return view
 
+    def has(self, domain: Domain) -> bool:
+        """Whether its figures are there."""
+        views = {"chain": self.tip, "history": self.history, "mempool": self.mempool}
+        return views[domain] is not None
+
     @property
     def shown(self) -> tuple[Domain, ...]:
-        """The domains whose figures are there."""
-        there = {"chain": self.tip is not None, "mempool": self.mempool is not None}
-        return tuple(domain for domain in DOMAINS if there[domain])
+        """The domains whose figures are there; the history goes with the charts."""
+        return tuple(domain for domain in DOMAINS if self.has(domain))
 
     @property
     def empty(self) -> bool:

@@ -12,25 +12,29 @@ from dataclasses import replace
 from typing import Any, Final
 
 import structlog
+from redis.exceptions import ResponseError
 
 from shared.clock import RedisClock
 from shared.clock import now as moment
 from shared.keys import FOLDED_SEQ, Keys
 from shared.logging import Trouble
-from shared.redis import TROUBLE
+from shared.redis import TROUBLE, words
 from shared.views import MEMPOOL_VIEWS, MempoolView, View
 from web import conditions, survey
 from web.cursor import EntryId
 from web.held import VIEWS, Held
 from web.snapshot import PARTS, Notice, Part, Snapshot
 from web.tail import Entry, cancelled
-from web.truth import DOMAINS, Domain, Witness
+from web.truth import CONFIRMED_BY, DOMAINS, Domain, Witness
 
 REFRESH: Final = 2.0
 """Seconds between two readings of the heartbeats, and between attempts while Redis does not answer."""
 
 READ_LIMIT: Final = 4.0
 """Seconds within which Redis must answer one reading."""
+
+_READING: Final = "reading"
+"""What a reading is called that failed as a whole, though Redis answers."""
 
 _PARTS_OF_STREAM: Final[dict[str, Part]] = {"metrics": "chain", "series": "history", "fees": "mempool"}
 
@@ -50,7 +54,7 @@ class State:
         self._keys_of_views = {"chain": keys.chain_views, "history": keys.history_views, "mempool": keys.mempool_views}
         self._held = Held(log)
         self._mempool: dict[str, View | None] = dict.fromkeys(MEMPOOL_VIEWS)
-        self._witnesses: dict[Domain, Witness] = {domain: Witness() for domain in DOMAINS}
+        self._witnesses: dict[Domain, Witness] = {domain: Witness() for domain in CONFIRMED_BY}
         self._subscribers: dict[Part, list[Callable[[], None]]] = {part: [] for part in PARTS}
         self._after: list[Callable[[], None]] = []
         self._notices = conditions.notices(snapshot, self.now)
@@ -65,8 +69,8 @@ class State:
 
     def age(self, domains: Iterable[Domain]) -> float | None:
         """Seconds since what there is of these domains was last known to be true; None where that is not known."""
-        shown = self.snapshot.shown
-        ages = [self.snapshot.truth[domain].age(self.now) for domain in domains if domain in shown]
+        snapshot = self.snapshot
+        ages = [snapshot.truth[domain].age(self.now) for domain in domains if snapshot.has(domain)]
         known = [age for age in ages if age is not None]
         return max(known, default=None) if len(known) == len(ages) else None
 
@@ -140,9 +144,12 @@ class State:
         except Exception as error:  # whatever Redis holds: it is told, and the next reading follows
             self._dirty |= due
             self._failed("reading", error)
+            self._held.unreadable[_READING] = f"{_READING}: {type(error).__name__}: {error}"
+            self._answered()
         else:
-            self._trouble.ended()
-            self.snapshot = replace(self.snapshot, redis_error="", redis_lost_at=None, read_at=self.now)
+            self._held.unreadable.pop(_READING, None)
+            self._answered()
+            self.snapshot = replace(self.snapshot, read_at=self.now)
             if before.redis_error or not before.read_at:
                 changed |= set(PARTS)
         self._safely("notices", lambda: self._judge(changed))
@@ -150,9 +157,14 @@ class State:
         if self._faults == faults:
             self._fault.ended()
 
+    def _answered(self) -> None:
+        self._trouble.ended()
+        if self.snapshot.redis_error:
+            self.snapshot = replace(self.snapshot, redis_error="", redis_lost_at=None)
+
     def _lost(self, error: BaseException) -> None:
         self._trouble.failed(error)
-        text = str(error).strip().rstrip(".") or "No answer in time"
+        text = words(error).strip().rstrip(".")
         since = self.snapshot.redis_lost_at or self.now
         self.snapshot = replace(self.snapshot, redis_error=text, redis_lost_at=since)
 
@@ -205,7 +217,10 @@ class State:
             else:
                 pipeline.hget(key, FOLDED_SEQ)
         asked = moment().steady_ms
-        (seconds, micros), *replies = await survey.answered(pipeline)
+        told, *replies = await survey.answered(pipeline)
+        if isinstance(told, ResponseError):  # what refuses even this refuses everything, or leaves us without a clock
+            raise told
+        seconds, micros = told
         self.clock.told(seconds * 1000 + micros // 1000, (asked + moment().steady_ms) // 2)
         behind: set[Part] = set()
         for part, reply in zip(VIEWS, replies[len(DOMAINS) :], strict=True):
@@ -241,10 +256,16 @@ class State:
 
     def _take_confirmed(self, domain: Domain, reply: Any, changed: set[Part]) -> None:
         key = self._keys.confirmed(domain)
-        found = self._held.confirmed(key, self._held.checked(key, reply), self.clock.now_ms)
-        known = self._witnesses[domain].heard(found, self._held.folded.get(domain))
-        if known != self.snapshot.truth[domain]:
-            self.snapshot = replace(self.snapshot, truth={**self.snapshot.truth, domain: known})
+        now_ms = self.clock.now_ms
+        found = self._held.confirmed(key, self._held.checked(key, reply), now_ms)
+        truth = {
+            name: self._witnesses[name].heard(found, self._held.folded.get(name), now_ms)
+            for name, by in CONFIRMED_BY.items()
+            if by == domain
+        }
+        known = {**self.snapshot.truth, **truth}
+        if known != self.snapshot.truth:
+            self.snapshot = replace(self.snapshot, truth=known)
             changed.add("truth")
 
     async def _read_status(self) -> None:

@@ -14,9 +14,13 @@ from typing import Final, Literal, TypeAlias
 from shared.clock import SKEW_MS
 from shared.views import Confirmed
 
-Domain: TypeAlias = Literal["chain", "mempool"]
+Domain: TypeAlias = Literal["chain", "history", "mempool"]
 
 DOMAINS: Final[tuple[Domain, ...]] = ("chain", "mempool")
+"""What chain-ingest confirms."""
+
+CONFIRMED_BY: Final[dict[Domain, Domain]] = {"chain": "chain", "history": "chain", "mempool": "mempool"}
+"""All that has a truth, by what confirms it: the history is another fold of the same stream as the chain's figures."""
 
 STALE: Final = 20.0
 """Seconds after which figures that nobody confirmed count as older than expected."""
@@ -56,12 +60,13 @@ class Witness:
         self.truth = Truth()
         self._kept: deque[Confirmed] = deque()  # by rising `seq`; the first is what the views have come up to
 
-    def heard(self, confirmed: Confirmed | None, folded: int | None) -> Truth:
+    def heard(self, confirmed: Confirmed | None, folded: int | None, now_ms: int) -> Truth:
         """What Redis holds now: the last confirmation, and the last entry in the views that we show.
 
-        Where the confirmation is gone (a lost key), those that were heard before still stand.
+        Where the confirmation is gone (a lost key), those that were heard before still stand. None stands whose moment
+        lies ahead of Redis' clock: the clock went back, and nobody can tell how old it is.
         """
-        kept = self._kept
+        kept = self._kept = deque(one for one in self._kept if one.time_ms <= now_ms + SKEW_MS)
         if confirmed is not None and confirmed.time_ms > 0:
             last = kept[-1] if kept else confirmed
             if (confirmed.seq, confirmed.time_ms) < (last.seq, last.time_ms):
@@ -87,7 +92,7 @@ def confirmed(raw: Mapping[bytes, bytes], now_ms: int) -> Confirmed | None:
         return None
     seq, time_ms = (_number(raw, name) for name in (b"seq", b"time_ms"))
     if time_ms > now_ms + SKEW_MS:
-        raise ValueError(f"time_ms is {time_ms}, ahead of Redis' clock, {now_ms}: expected a moment that was")
+        raise ValueError(f"time_ms is {time_ms}, ahead of Redis' clock: expected a moment that was")
     words = {name: raw.get(name.encode(), b"").decode(errors="replace")[:WORDS] for name in ("node", "incomplete")}
     return Confirmed(seq=seq, time_ms=time_ms, **words)
 

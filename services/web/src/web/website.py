@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -106,7 +105,7 @@ class Site:
             documents[path] = self._document(parts, _of(build, self.visitor), domains=domains)
         documents["/api/v1/difficulty-adjustment"] = self._document(
             chain,
-            lambda: api.difficulty_adjustment(self.visitor.snapshot, time.time()),
+            _of(api.difficulty_adjustment, self.visitor),
             domains=("chain",),
             max_age=1.0,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from web.truth import Domain
+
 MOST_POINTS: Final = 2_000
 """Points of one line at most."""
 
@@ -165,6 +167,14 @@ METRICS: Final = {
     )
 }
 """Every chart, in the order in which they are listed."""
+
+
+_OF_BOTH: Final = frozenset({"tx-volume", "tx-fees"})
+
+
+def sources(metric: str, span: str) -> tuple[Domain, ...]:
+    """Whose figures a chart of this metric over a span of this name shows."""
+    return ("history", "mempool") if metric in _OF_BOTH or span == "mempool" else ("history",)
 
 
 class ChartUnavailable(Exception):

@@ -16,11 +16,12 @@ from markupsafe import Markup
 from web import formats
 from web.answers import Answer
 from web.charts import cells, panel
-from web.charts.chart import METRICS, RANGE_LABELS, Chart, ChartUnavailable, Metric
+from web.charts.chart import METRICS, RANGE_LABELS, Chart, ChartUnavailable, Metric, sources
 from web.charts.glance import Glance, glance
 from web.charts.span import BadSpan
-from web.document import Document
+from web.document import Aging, Document
 from web.pages import CHARTS, Pages
+from web.truth import Domain
 
 Source = Callable[[str, Mapping[str, str]], Awaitable[Chart]]
 """The chart of a metric for `range` or `from` and `to`; raises ChartUnavailable, and BadSpan in words for a reader."""
@@ -51,6 +52,11 @@ class Asked:
     log: bool
 
     @property
+    def sources(self) -> tuple[Domain, ...]:
+        """Whose figures the chart shows."""
+        return sources(self.metric.name, "" if self.span else self.range)
+
+    @property
     def query(self) -> dict[str, str]:
         """As the API takes it."""
         if self.span is None:
@@ -61,9 +67,9 @@ class Asked:
 class _Page:
     """One page and what it was made of."""
 
-    def __init__(self, render: Callable[[Any], Answer]) -> None:
+    def __init__(self, render: Callable[[Any], Answer], age: Aging) -> None:
         self._shown: tuple[Chart | str, ...] = ()
-        self.document = Document(lambda: render(self._shown))
+        self.document = Document(lambda: render(self._shown), age=age)
 
     def show(self, *parts: Chart | str) -> Document:
         """Made anew only if a part is another object than before, or the page is old."""
@@ -79,7 +85,7 @@ class ChartPages:
     def __init__(self, pages: Pages, source: Source) -> None:
         self._pages = pages
         self._source = source
-        self._index = _Page(self._render_index)
+        self._index = _Page(self._render_index, lambda: pages.age(("history", "mempool")))
         self._kept: OrderedDict[Asked, _Page] = OrderedDict()
         self._reasons: dict[str, str] = {}
 
@@ -102,7 +108,7 @@ class ChartPages:
             return self._pages.error(400, "No such span of time", str(error)).response(request)
         page = self._kept.get(asked)
         if page is None:
-            page = self._kept[asked] = _Page(partial(self._render, asked))
+            page = self._kept[asked] = _Page(partial(self._render, asked), partial(self._pages.age, asked.sources))
         self._kept.move_to_end(asked)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from web.answers import Answer
 from web.charts.flights import SingleFlight
-from web.document import Document
+from web.document import Aging, Document
 
 T = TypeVar("T")
 
@@ -22,10 +22,10 @@ EFFORT: Final = 1
 
 
 class _Served(Generic[T]):
-    def __init__(self, write: Callable[[T], Answer]) -> None:
+    def __init__(self, write: Callable[[T], Answer], age: Aging) -> None:
         self._write = write
         self._shown: T | None = None
-        self.document = Document(self._answer, float("inf"), effort=EFFORT)
+        self.document = Document(self._answer, float("inf"), age=age, effort=EFFORT)
 
     def show(self, what: T) -> Document:
         """The document, made anew only if this is another object than before."""
@@ -48,12 +48,12 @@ class Documents(Generic[T]):
         self.renders = 0
 
     async def answer(
-        self, request: web.Request, key: Hashable, what: T, write: Callable[[T], Answer]
+        self, request: web.Request, key: Hashable, what: T, write: Callable[[T], Answer], age: Aging
     ) -> web.StreamResponse:
-        """Answer a request with what `write` makes of this object."""
+        """Answer a request with what `write` makes of this object; `age` is the same for one key."""
         served = self._kept.get(key)
         if served is None:
-            served = self._kept[key] = _Served(write)
+            served = self._kept[key] = _Served(write, age)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)

@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from shared import records, series
-from shared.errors import UnknownLayout
+from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL, Network
 from shared.records import Header, Layout
-from shared.redis import LOST
+from shared.redis import TROUBLE, words
 from shared.series import RETARGETS, Series
 from shared.views import HistoryView
 from web.charts.chart import ChartUnavailable
@@ -52,7 +52,7 @@ MIN_FEE_RATES: Final = {
 
 
 class SeriesReader:
-    """The series of one network. Every call raises ChartUnavailable where Redis does not answer in time."""
+    """The series of one network. Every call raises ChartUnavailable where Redis refuses, or does not answer in time."""
 
     def __init__(self, client: Any, keys: Keys, network: Network, limit: float = READ_LIMIT) -> None:
         self.network = network
@@ -95,11 +95,11 @@ class SeriesReader:
         try:
             async with asyncio.timeout(self._limit):
                 return await work
-        except UnknownLayout as error:
+        except (UnknownLayout, TooLong) as error:
             raise ChartUnavailable(f"{error}. It is tried again by itself.") from error
-        except (*LOST, TimeoutError) as error:
-            why = str(error).strip().rstrip(".") or "no answer in time"
-            raise ChartUnavailable(f"Redis does not answer: {masked(why)}. It is tried again by itself.") from error
+        except TROUBLE as error:
+            why = masked(words(error)).strip().rstrip(".")
+            raise ChartUnavailable(f"{why}. It is tried again by itself.") from error
 
     async def retargets(self, history: HistoryView) -> list[tuple[int, Header]]:
         """(period, its first header) of every period whose first header is known."""
@@ -116,6 +116,15 @@ class SeriesReader:
             return range(first, history.height + 1)
         return range(first, await self._last_before(end, periods, history) + 1)
 
+    async def _times(self, first: int, last: int) -> list[tuple[int, int]]:
+        found = await self.read(HEADER_TIMES, first, last)
+        if not found:
+            raise ChartUnavailable(
+                f"The headers of blocks {first:,} to {last:,} are not in Redis, though the history says that they are. "
+                "It is tried again by itself."
+            )
+        return found
+
     async def _first_from(self, moment: int, periods: list[tuple[int, Header]], history: HistoryView) -> int:
         """The lowest height with a time of at least `moment`, one above the tip where there is none."""
         low = history.first_header
@@ -125,7 +134,7 @@ class SeriesReader:
             low = period * RETARGET_INTERVAL
         while low <= history.height:
             last = min(low // RETARGET_INTERVAL * RETARGET_INTERVAL + RETARGET_INTERVAL, history.height + 1) - 1
-            for height, time in await self.read(HEADER_TIMES, low, last):
+            for height, time in await self._times(low, last):
                 if time >= moment:
                     return height
             low = last + 1
@@ -140,7 +149,7 @@ class SeriesReader:
             high = period * RETARGET_INTERVAL - 1
         while high >= history.first_header:
             first = max(high // RETARGET_INTERVAL * RETARGET_INTERVAL, history.first_header)
-            for height, time in reversed(await self.read(HEADER_TIMES, first, high)):
+            for height, time in reversed(await self._times(first, high)):
                 if time < moment:
                     return height
             high = first - 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Final
@@ -13,16 +12,17 @@ from shared.views import LARGEST_RANGES, HistoryView
 from web import conditions
 from web.answers import Answer, compatible_error, document, error
 from web.charts import mining, statistics
-from web.charts.chart import METRICS, Chart, ChartUnavailable
+from web.charts.chart import METRICS, Chart, ChartUnavailable, sources
 from web.charts.pools import pools
 from web.charts.prepared import Built, Documents
 from web.charts.reading import SeriesReader
 from web.charts.span import BadSpan
 from web.charts.store import Charts
 from web.charts.written import as_csv, as_json
-from web.document import Document
+from web.document import Aging, Document
 from web.snapshot import Snapshot
 from web.state import State
+from web.truth import Domain
 
 RETRY_AFTER: Final = 5
 """Seconds that a client is asked to wait for what is not available yet."""
@@ -95,7 +95,7 @@ class ChartApi:
         except ChartUnavailable as reason:
             return error(503, "not_available", str(reason), retry_after=RETRY_AFTER).response(request)
         key = (name, span.range or (span.start, span.end), form, wanted)
-        return await self._written.answer(request, key, chart, write)
+        return await self._written.answer(request, key, chart, write, self._age(*sources(name, span.range)))
 
     async def largest(self, request: web.Request) -> web.StreamResponse:
         """`/api/v1/largest-transactions?range=…`."""
@@ -107,9 +107,13 @@ class ChartApi:
         return await made.handle(request)
 
     def _largest_document(self, name: str) -> Document:
-        made = Document(lambda: largest_answer(self._state.snapshot, name, time.time()), float("inf"))
-        self._state.subscribe(("mempool", "notices") if name == "mempool" else ("history", "notices"), made.invalidate)
+        domain: Domain = "mempool" if name == "mempool" else "history"
+        made = Document(lambda: largest_answer(self._state.snapshot, name, self._state.now), age=self._age(domain))
+        self._state.subscribe((domain, "truth", "notices"), made.invalidate)
         return made
+
+    def _age(self, *domains: Domain) -> Aging:
+        return lambda: self._state.age(domains)
 
     # --- mempool.space's -----------------------------------------------------------------------------
 
@@ -120,36 +124,36 @@ class ChartApi:
                 return _unavailable().response(request)
             interval = request.match_info.get("interval", "all")
             interval = interval if interval in mining.INTERVALS else "all"
-            version = (self._state.changes["history"], self._state.changes["chain"], int(time.time()) // REFRESH)
+            version = (self._state.changes["history"], self._state.changes["chain"], int(self._state.now) // REFRESH)
             headers = {"X-total-count": str(history.measured)}
 
             async def built() -> Answer:
                 return document(await build(history, interval), **headers)
 
-            return await self._answer(request, (name, interval), version, built)
+            return await self._answer(request, (name, interval), version, built, "history")
 
         return handle
 
     async def _answer(
-        self, request: web.Request, key: Any, version: Any, build: Callable[[], Awaitable[Answer]]
+        self, request: web.Request, key: Any, version: Any, build: Callable[[], Awaitable[Answer]], domain: Domain
     ) -> web.StreamResponse:
         try:
             answer = await self._built.get(key, version, build)
         except ChartUnavailable:
             return _unavailable().response(request)
-        return await self._answers.answer(request, key, answer, _itself)
+        return await self._answers.answer(request, key, answer, _itself, self._age(domain))
 
     async def _hashrate(self, history: HistoryView, interval: str) -> Any:
-        return await mining.hashrate(self._reader, history, self._state.snapshot.tip, interval, int(time.time()))
+        return await mining.hashrate(self._reader, history, self._state.snapshot.tip, interval, int(self._state.now))
 
     async def _adjustments(self, history: HistoryView, interval: str) -> Any:
-        return await mining.difficulty_adjustments(self._reader, history, interval, int(time.time()))
+        return await mining.difficulty_adjustments(self._reader, history, interval, int(self._state.now))
 
     async def _pools(self, history: HistoryView, interval: str) -> Any:
-        return await pools(self._reader, history, self._state.snapshot.tip, interval, int(time.time()))
+        return await pools(self._reader, history, self._state.snapshot.tip, interval, int(self._state.now))
 
     async def _averages(self, write: Callable[[Any], Any], history: HistoryView, interval: str) -> Any:
-        return write(await mining.groups(self._reader, history, interval, int(time.time())))
+        return write(await mining.groups(self._reader, history, interval, int(self._state.now)))
 
     async def statistics(self, request: web.Request) -> web.StreamResponse:
         """`/api/v1/statistics/{interval}`."""
@@ -158,9 +162,10 @@ class ChartApi:
             return compatible_error(404, f"Cannot GET {request.path[:120]}").response(request)
 
         async def built() -> Answer:
-            return document(await statistics.statistics(self._reader, interval, int(time.time())))
+            return document(await statistics.statistics(self._reader, interval, int(self._state.now)))
 
-        return await self._answer(request, ("statistics", interval), int(time.time()) // REFRESH, built)
+        version = int(self._state.now) // REFRESH
+        return await self._answer(request, ("statistics", interval), version, built, "mempool")
 
     async def close(self) -> None:
         """End what is being built."""
@@ -204,24 +209,24 @@ def _unavailable() -> Answer:
 def largest_answer(s: Snapshot, name: str, now: float) -> Answer:
     """The largest transactions of the mempool, or in blocks over a span. Amounts in satoshi."""
     if name == "mempool":
-        if s.largest is None or s.mempool is None:
+        if s.largest is None or s.mempool is None or conditions.forsaken(s, now):
             return _missing(conditions.mempool_absence(s, now).why)
         waiting: list[dict[str, Any]] = [
             {"rank": rank, "txid": tx.txid, "value": tx.value, "height": None, "time": tx.time}
             for rank, tx in enumerate(s.largest.transactions, 1)
         ]
-        as_of = s.mempool.as_of_ms // 1000
-        since = None
-        complete, found = s.mempool.exact, waiting
+        since, complete, found = None, s.mempool.exact, waiting
     else:
         view = s.confirmed_largest(name)
         if view is None or s.history is None:
             return _missing(conditions.history_absence(s, now).why)
-        as_of, since, complete = s.history.time, view.since, view.complete
+        since, complete = view.since, view.complete
         found = [
             {"rank": rank, "txid": tx.txid, "value": tx.value, "height": tx.height, "time": tx.time}
             for rank, tx in enumerate(view.transactions, 1)
         ]
+    true_ms = s.truth["mempool" if name == "mempool" else "history"].true_ms
+    as_of = None if true_ms is None else true_ms // 1000
     return document({"range": name, "since": since, "complete": complete, "transactions": found, "as_of": as_of})
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from web import conditions
 from web.charts import difficulty, hashrate, tx_amount, tx_fees, tx_volume
-from web.charts.chart import METRICS, Chart, ChartUnavailable, Metric
+from web.charts.chart import METRICS, Chart, ChartUnavailable, Metric, sources
 from web.charts.flights import SingleFlight
 from web.charts.reading import SeriesReader
 from web.charts.span import Span, parse
@@ -26,9 +26,6 @@ AGE: Final = 300.0
 MEMPOOL_AGE: Final = 5.0
 MEMPOOL_AGE_LONG: Final = 60.0
 """As AGE, where the mempool changed meanwhile: for spans up to a day, and for longer ones."""
-
-_MEMPOOL: Final = frozenset({"tx-volume", "tx-fees"})
-"""Metrics with lines of the mempool."""
 
 _BEGINS_LATE: Final = 30 * 86_400
 """A genesis block so much older than the block on it was not mined by this chain's miners."""
@@ -47,10 +44,10 @@ class _Kept:
 class Charts:
     """Every chart, by metric and span."""
 
-    def __init__(self, state: State, reader: SeriesReader, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, state: State, reader: SeriesReader, now: Callable[[], float] | None = None) -> None:
         self._state = state
         self._reader = reader
-        self._now = now
+        self._now = now or (lambda: state.now)
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._flights: SingleFlight[Chart] = SingleFlight()
         self._begins: tuple[int, int] | None = None  # height of the lowest header, and when the chain begins
@@ -84,7 +81,7 @@ class Charts:
         changes, age = self._state.changes, time.monotonic() - held.built
         if held.history != changes["history"] or age >= AGE:
             return False
-        if held.mempool == changes["mempool"] or (metric not in _MEMPOOL and span.range != "mempool"):
+        if held.mempool == changes["mempool"] or "mempool" not in sources(metric, span.range):
             return True
         return age < (MEMPOOL_AGE if span.seconds <= 86_400 else MEMPOOL_AGE_LONG)
 

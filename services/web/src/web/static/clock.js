@@ -6,7 +6,12 @@
 export const mark = () => [performance.now(), Date.now()];
 export const passed = ([steady, wall]) => Math.max(performance.now() - steady, Date.now() - wall);
 
-let told = Number(document.getElementById("card-notices").dataset.now);
+// Whether the browser took the page from its own store, as it does for "back" or a tab that it opens again, so that the
+// server said nothing: it was made at some moment before, and the visitor's clock is all that tells how long before.
+export const recalled = performance.getEntriesByType("navigation")[0]?.transferSize === 0;
+
+const made = Number(document.getElementById("card-notices").dataset.now);
+let told = recalled ? Math.max(made, Date.now()) : made;
 let heard = mark();
 
 export function tell(ms) {

@@ -21,7 +21,7 @@ const dot = document.getElementById("dot");
 const moment = (text) => Number(text) || null;
 const { truthChain, truthMempool } = document.getElementById("card-notices").dataset;
 
-let truths = { chain: moment(truthChain), mempool: moment(truthMempool), server: clock.now() };
+let truths = { chain: moment(truthChain), mempool: moment(truthMempool), server: clock.recalled ? null : clock.now() };
 let node = ""; // what is the matter with the node, in the server's words
 let lost = false; // the connection
 let joined = null; // since when the first pulse is awaited
@@ -55,7 +55,8 @@ export function refresh() {
   }
 }
 
-const old = (domain) => truths[domain] === null || clock.now() - truths[domain] > STALE;
+const old = (domain) =>
+  truths.server === null || truths[domain] === null || clock.now() - truths[domain] > STALE;
 const earliest = (domains) => Math.min(...domains.map((domain) => truths[domain] ?? 0));
 
 // The state, why, and the moment of the figures.
@@ -67,9 +68,9 @@ function judged() {
   const known = aged.filter((domain) => truths[domain]);
   const who = aged.length > 1 ? "node silent" : `${aged[0]} unconfirmed`;
   if (known.length) return ["stale", who, earliest(known)];
-  if (aged.length) return ["waiting", "for the node"];
-  const trouble = document.querySelector("#card-notices[data-server=stale] .failed strong");
-  return trouble ? ["stale", trouble.textContent] : ["live"];
+  const trouble = document.querySelector("#card-notices[data-server=stale] .failed:not([data-of-age]) strong");
+  if (trouble) return ["stale", trouble.textContent];
+  return aged.length ? ["waiting", "for the node"] : ["live"];
 }
 
 function show([state, why = "", ms = null]) {
