@@ -34,11 +34,6 @@ class RedisClock:
     def __init__(self) -> None:
         self._ahead_ms: int | None = None  # Redis' clock less our steady one
 
-    @property
-    def heard(self) -> bool:
-        """Whether Redis has told its time yet."""
-        return self._ahead_ms is not None
-
     async def ask(self, client: Client) -> None:
         """Hear the time; the way to Redis and back counts half."""
         began = now().steady_ms
