@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import msgspec
 import pytest
 
 from chain_history import app
+from chain_history.state import decode
 from local_run.valkey import EmbeddedValkey
 from shared import commit, redis
 from shared.events.blocks import BlockConnected
@@ -77,6 +79,67 @@ async def test_headers_without_hashes_begin_with_their_tip(client: redis.Client,
         assert await asked_again(client) == 0
     assert (view.height, view.first_header, view.measured) == (120, 101, 20)
     assert view.floor_hash == blocks[99].hash
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_a_lost_checkpoint_costs_nothing_of_the_history(
+    client: redis.Client, valkey: EmbeddedValkey, *, runs: bool
+) -> None:
+    """Only where it stands in the stream is lost: the next beginning is held against what is there."""
+    blocks = chain(160)
+    writer = await producer(client)
+
+    async def kept() -> dict[bytes, bytes]:
+        keys = sorted(await client.keys("*:series:*"))
+        return {key: await client.get(key) for key in keys}
+
+    async def asked() -> bool:
+        return bool(await client.exists(KEYS.chain_resync))
+
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(running(valkey.url, app.run, NAME))
+        await writer.publish([loaded(blocks[:10]), *blocks[10:]])
+        before = await shows(client, blocks[-1])
+        series = await kept()
+        assert (before.measured, len(series)) == (150, 6)
+        await client.xtrim(KEYS.blocks, maxlen=5, approximate=False)
+        if not runs:
+            await stack.aclose()
+        await client.delete(KEYS.history_checkpoint)
+        if not runs:
+            await stack.enter_async_context(running(valkey.url, app.run, NAME))
+        await until(asked, 15, "it asks for a beginning")
+        assert await kept() == series
+        more = chain(2, on=blocks)
+        await client.delete(KEYS.chain_resync)
+        await writer.publish([loaded(more[: len(blocks)]), *more[len(blocks) :]])
+        after = await shows(client, more[-1])
+    assert (after.first_header, after.measured) == (before.first_header, before.measured + 2)
+    assert len(await kept()) == 6
+
+
+async def test_a_state_that_was_overwritten_is_written_again(client: redis.Client, valkey: EmbeddedValkey) -> None:
+    blocks = chain(20)
+    writer = await producer(client)
+    async with running(valkey.url, app.run, NAME):
+        await writer.publish([loaded(blocks[:10]), *blocks[10:]])
+        await shows(client, blocks[-1])
+
+        async def settled() -> bytes | None:
+            raw: bytes = await client.hget(KEYS.history_state, "state")
+            counts = decode(raw).counts
+            return raw if counts is not None and counts.views else None
+
+        before = await until(settled, 10, "all is recorded")
+        await client.hset(KEYS.history_state, "state", b"\xc1 no record")
+
+        async def again() -> bool:
+            return bool(await client.hget(KEYS.history_state, "state") == before)
+
+        await until(again, 10, "it is written again")
+        more = chain(1, on=blocks)
+        await writer.publish([more[-1]])
+        await shows(client, more[-1])
 
 
 async def test_a_stop_waits_for_the_commit(

@@ -257,6 +257,16 @@ async def test_without_chain_history_it_waits(
         assert it.health.details["total"] == HEIGHT + 1
 
 
+async def test_a_view_that_cannot_be_read_is_awaited(
+    server: EmbeddedValkey, connected: redis.Client, history: StandInHistory, env: Env
+) -> None:
+    await connected.hset(KEYS.history_views, "history", b'{"height": "of another version"}')
+    async with running(server.url, run, "backfill", **env) as it:
+        assert await until(paused(it), 10, "it says why it waits") == "waiting for chain-history"
+        await history.show()
+        await history.finish()
+
+
 async def test_it_waits_for_room(
     server: EmbeddedValkey, connected: redis.Client, history: StandInHistory, env: Env
 ) -> None:

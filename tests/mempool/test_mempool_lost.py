@@ -1,4 +1,4 @@
-"""The past in Redis loses a key, whichever: the service that runs writes it anew, and nothing of it is missing."""
+"""Redis loses a key, whichever: the service that runs writes it anew; one that starts shows nothing that is not so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared import redis, watch
 from shared.errors import UnknownLayout
 from shared.events.mempool import MempoolReset
 from shared.series import MEMPOOL_SERIES
-from support.mempool_feed import KEYS, Feed, added, records, serving
+from support.mempool_feed import KEYS, Feed, added, records, serving, view
 from support.stack import until
 
 
@@ -85,3 +85,67 @@ async def test_what_is_lost_is_there_again_before_long(valkey: EmbeddedValkey, c
             return bool(await client.get(key) == before)
 
         await until(back, 6, "the segment is whole again")
+
+
+async def filled(client: redis.Client) -> Feed:
+    """A mempool of 50 transactions that is shown."""
+    feed = Feed(client)
+    now = time.time_ns() // 1_000_000
+    await feed.tell(MempoolReset(cause="test", node="main"), *(added(number, now // 1000) for number in range(50)))
+    await feed.sync(now)
+    await feed.folded()
+    await until(lambda: view(client), 8, "it is shown")
+    return feed
+
+
+@pytest.mark.parametrize("lost", [KEYS.mempool_state, KEYS.mempool_views, "part of the state"])
+async def test_what_is_lost_of_the_mempool_is_written_anew(
+    valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(watch, "EVERY_SECONDS", 0.1)
+    async with serving(valkey.url):
+        await filled(client)
+        before = await client.hgetall(KEYS.mempool_state)
+        synced = await client.hget(KEYS.mempool_checkpoint, "synced")
+        if lost.startswith("part"):
+            assert await client.hdel(KEYS.mempool_state, *list(before)[:3]) == 3
+        else:
+            assert await client.delete(lost) == 1
+
+        async def back() -> bool:
+            return await client.hgetall(KEYS.mempool_state) == before and await view(client) is not None
+
+        await until(back, 8, f"{lost} is whole again")
+        assert await client.hget(KEYS.mempool_checkpoint, "synced") == synced
+        assert not await client.exists(KEYS.mempool_resync)
+    assert len(before) == 50
+
+
+@pytest.mark.parametrize("left", [0, 47])
+async def test_a_mempool_that_is_not_whole_is_not_shown_after_a_restart(
+    valkey: EmbeddedValkey, client: redis.Client, left: int
+) -> None:
+    async with serving(valkey.url):
+        feed = await filled(client)
+    shown = await client.hgetall(KEYS.mempool_views)
+    txids = list(await client.hgetall(KEYS.mempool_state))
+    assert await client.hdel(KEYS.mempool_state, *txids[left:]) == 50 - left
+    async with serving(valkey.url):
+        await until(lambda: client.exists(KEYS.mempool_resync), 8, "the mempool is asked for anew")
+        assert await client.hgetall(KEYS.mempool_views) == shown
+    async with serving(valkey.url):  # killed before it was answered
+        await until(lambda: client.exists(KEYS.mempool_resync), 8, "the request stands")
+        now = time.time_ns() // 1_000_000
+        await client.delete(KEYS.mempool_resync)
+        await feed.tell(MempoolReset(cause="test", node="main"), *(added(number, now // 1000) for number in range(60)))
+        await feed.sync(now)
+        await feed.folded()
+        assert await client.hlen(KEYS.mempool_state) == 60
+
+        async def told() -> bool:
+            found = await view(client)
+            assert found is not None
+            assert found[0].count in {50, 60}
+            return found[0].count == 60
+
+        await until(told, 8, "all of it is shown")

@@ -475,6 +475,39 @@ async def test_a_stream_that_was_deleted_goes_on_where_it_stopped(
         assert await gaps(each_client) == []
 
 
+async def test_what_is_unread_of_a_stream_that_was_made_anew_is_kept(
+    each_server: EmbeddedValkey, each_client: redis.Client
+) -> None:
+    writer = await producer(each_client)
+    async with running(each_server.url, fold(Ledger()), "mempool"):
+        await writer.publish(counted(range(1_000)))
+        await reaches(each_client, list(range(1_000)))
+        await each_client.delete(KEYS.blocks)
+        await writer.publish(counted(range(1_000, 1_005)))
+        await reaches(each_client, list(range(1_005)))
+    [group] = await each_client.xinfo_groups(KEYS.blocks)
+    assert group["lag"] == 0
+    await writer.publish(counted(range(1_005, 1_400)))
+    assert await writer.trim(10, 100_000) == 0
+    [group] = await each_client.xinfo_groups(KEYS.blocks)
+    assert group["lag"] == 395
+    async with running(each_server.url, fold(Ledger()), "mempool"):
+        await reaches(each_client, list(range(1_400)))
+        assert await gaps(each_client) == []
+
+
+async def test_what_is_unread_is_unknown_where_redis_reckons_less_than_none(
+    each_server: EmbeddedValkey, each_client: redis.Client
+) -> None:
+    """As a version before left it: nothing is cut, and nothing is said to be."""
+    writer = await producer(each_client)
+    await writer.publish(counted(range(400)))
+    [_, (second, _)] = await each_client.xrange(KEYS.blocks, count=2)
+    await each_client.xgroup_create(KEYS.blocks, "mempool", id=second, entries_read=1_000)
+    assert await writer.trim(10, 100_000) == 0
+    assert await each_client.xlen(KEYS.blocks) == 400
+
+
 async def test_a_stream_deleted_with_unread_entries_is_a_gap(
     each_server: EmbeddedValkey, each_client: redis.Client
 ) -> None:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.bus import Announcer
-from shared.clock import RedisClock
+from shared.clock import TIME, RedisClock
 from shared.errors import Fenced
 from shared.events.ops import GapDetected
 from shared.keys import Keys
@@ -115,6 +115,35 @@ async def test_what_services_do_beside_scripts_works_in_a_cluster(cluster: Clust
                 await end(beating)
     finally:
         await client.aclose()
+
+
+async def test_a_cluster_is_asked_by_every_primary_and_its_clock_by_key(cluster: Cluster) -> None:
+    client = redis.connect(cluster.url)
+    plain = [redis.connect(node.url) for node in cluster.nodes]
+    try:
+        assert await redis.eviction(client) == ""
+        for one in plain:
+            await one.config_set("maxmemory-policy", "allkeys-lru")
+            assert "maxmemory-policy is allkeys-lru" in await redis.eviction(client)
+            await one.config_set("maxmemory-policy", "noeviction")
+        assert await redis.eviction(client) == ""
+        owner = client.get_node_from_key(KEYS.ops).port
+        before = [(await one.info("commandstats")).get("cmdstat_time", {}).get("calls", 0) for one in plain]
+        for _ in range(12):
+            time = RedisClock()
+            await time.ask(client, KEYS.ops)
+            assert abs(time.skew_ms) < 60_000
+        after = [(await one.info("commandstats")).get("cmdstat_time", {}).get("calls", 0) for one in plain]
+        asked = {node.port for node, was, now in zip(cluster.nodes, before, after, strict=True) if now - was >= 12}
+        assert asked == {owner}
+        pipeline = client.pipeline(transaction=False)  # as web asks
+        pipeline.execute_command("EVAL", TIME, 1, KEYS.ops)
+        pipeline.hgetall(KEYS.chain_views)
+        [(seconds, _), _] = await pipeline.execute()
+        assert abs(int(seconds) - time.now_ms // 1000) < 60
+    finally:
+        for one in (client, *plain):
+            await one.aclose()
 
 
 async def test_a_shard_that_is_killed_and_comes_back_loses_nothing(cluster: Cluster) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
+from shared import inputs
 from shared.clock import RedisClock
 from shared.commit import Commands, Cursor
 from shared.events.base import Event, entry_fields
@@ -126,11 +127,12 @@ class Producer:
                 raise
             return 0
         for group in groups:
-            name, lag = group["name"].decode(errors="replace"), group["lag"]
+            name = group["name"].decode(errors="replace")
             if name not in FOLDS:
                 self._tell_of(name)
                 continue
-            unread = max(unread, (cap if lag is None else int(lag)) + int(group["pending"]))
+            lag = inputs.lag_of(group)
+            unread = max(unread, cap if lag is None else lag + int(group["pending"]))
         await self._client.xtrim(self.stream, maxlen=min(max(keep, unread), cap), approximate=True)
         return max(0, unread - cap)
 

@@ -16,6 +16,10 @@ SKEW_MS: Final = 60_000
 """A wall clock that differs by more than this from another is named as wrong."""
 
 
+TIME: Final = "return redis.call('TIME')"
+"""The clock of the server that has the script's key: a plain TIME goes to any of a cluster."""
+
+
 class Moment(NamedTuple):
     """One moment, by two clocks."""
 
@@ -34,16 +38,11 @@ class RedisClock:
     def __init__(self) -> None:
         self._ahead_ms: int | None = None  # Redis' clock less our steady one
 
-    @property
-    def heard(self) -> bool:
-        """Whether Redis has told its time yet."""
-        return self._ahead_ms is not None
-
-    async def ask(self, client: Client) -> None:
-        """Hear the time; the way to Redis and back counts half."""
+    async def ask(self, client: Client, key: str) -> None:
+        """Hear the time of the server that has the key, of a cluster's several; the way there and back counts half."""
         began = now().steady_ms
-        seconds, micros = await client.time()
-        self.told(seconds * 1000 + micros // 1000, (began + now().steady_ms) // 2)
+        seconds, micros = await client.execute_command("EVAL", TIME, 1, key)
+        self.told(int(seconds) * 1000 + int(micros) // 1000, (began + now().steady_ms) // 2)
 
     def told(self, redis_ms: int, steady_ms: int) -> None:
         """Redis said `redis_ms` when our steady clock read `steady_ms`."""

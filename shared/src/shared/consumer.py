@@ -29,6 +29,7 @@ from shared.resync import Resync
 from shared.service import Service
 from shared.standing import Fault, Standing
 from shared.trouble import Patience, RedisTrouble
+from shared.watch import Stored, Watch
 
 BATCH: Final = 1_000
 """Entries folded and committed together at most."""
@@ -40,7 +41,7 @@ DELIVERIES: Final = 5
 class Consumer:
     """Runs one fold for one service."""
 
-    def __init__(self, service: Service, source: Source, fold: Fold) -> None:
+    def __init__(self, service: Service, source: Source, fold: Fold, stored: Stored | None = None) -> None:
         keys, client, group = service.keys, service.redis, service.name
         self._service = service
         self._source = source
@@ -50,6 +51,7 @@ class Consumer:
         self._letters = DeadLetters(client, keys.dead(source.domain), source.checkpoint, service.log)
         self._standing = Standing(client, source, group, fold, self._lease, self._letters, service.log)
         self._resync = Resync(service, source.resync, source.stream)
+        self._watch = None if stored is None else Watch(service, stored)
         self._aligned = False  # whether the group delivers what follows where we stand
         self._step = BATCH  # entries read at once: fewer while it is found out which of them fails
         self._state_faults = 0  # failures in a row that no entry caused
@@ -118,6 +120,7 @@ class Consumer:
             await self._inputs.align(self._standing.position)
             self._aligned = True
         await self._resync.tend(self._standing.position)
+        await self._look()
         entries, letters = await self._read(reader)
         if entries:
             await self._fold_entries(entries)
@@ -131,6 +134,15 @@ class Consumer:
             self._patience.reset()
             self._state_faults = 0
             self._report(stream=self._source.stream, seq=self._standing.position.seq)
+
+    async def _look(self) -> None:
+        """Have made again what Redis lost; while the fold waits for a beginning, that will tell everything anew."""
+        if self._watch is None or self._resync.cause:
+            return
+        try:
+            await self._watch.look()
+        except Exception as error:
+            raise Fault(error) from error
 
     def _report(self, **details: str | int) -> None:
         if self._resync.count:

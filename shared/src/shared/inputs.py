@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from redis.exceptions import ResponseError
 
 from shared import redis
@@ -26,18 +29,20 @@ class Inputs:
         """Make the group deliver exactly what follows the checkpoint.
 
         A stream that was deleted, or that lost its end in a failover, may number its next entries below the
-        checkpoint: then all that it holds is delivered, and `seq` tells whether it follows.
+        checkpoint: then all that it holds is delivered, and `seq` tells whether it follows. Redis reckons what is
+        unread from the entries that were added since then, which `seq` is ahead of by those before.
         """
         stream, client = self._stream, self._client
         try:
-            await client.xgroup_create(stream, self._group, id=position.entry, mkstream=True, entries_read=position.seq)
+            await client.xgroup_create(stream, self._group, id=position.entry, mkstream=True)
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
-            await client.xgroup_setid(stream, self._group, id=position.entry, entries_read=position.seq)
         info = await client.xinfo_stream(stream)
-        if position.is_beyond(info["last-generated-id"].decode()):
-            await client.xgroup_setid(stream, self._group, id="0-0", entries_read=0)
+        start, read = "0-0", 0
+        if not position.is_beyond(info["last-generated-id"].decode()):
+            start, read = position.entry, max(0, position.seq - _ahead(info))
+        await client.xgroup_setid(stream, self._group, id=start, entries_read=read)
         if self.inbox is not None:
             await self.inbox.align()
 
@@ -62,3 +67,19 @@ class Inputs:
         wanted = dict.fromkeys(streams, ">")
         reply = await reader.xreadgroup(self._group, self._group, wanted, count=count, block=block) or {}
         return [reply.get(stream.encode(), []) for stream in streams]
+
+
+def _ahead(info: dict[str, Any]) -> int:
+    """How far `seq` is ahead of what Redis says was added to the stream."""
+    last = info["last-entry"]
+    seq = last[1].get(b"seq", b"") if last else b""
+    return int(seq) - int(info["entries-added"]) if seq.isdigit() else 0
+
+
+def lag_of(group: Mapping[str, Any]) -> int | None:
+    """Entries that were not delivered to a group yet, as XINFO GROUPS tells of it; None where Redis cannot tell.
+
+    It cannot after some resets of a group, and reckons less than none where a stream was deleted and made anew.
+    """
+    lag = group["lag"]
+    return None if lag is None or int(lag) < 0 else int(lag)

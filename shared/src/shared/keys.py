@@ -107,12 +107,13 @@ class Keys:
 
     @property
     def chain_checkpoint(self) -> str:
-        """Hash of chain-metrics: `cursor` (entry id and sequence of the last entry folded), `commits`."""
+        """Hash of chain-metrics: `cursor` (entry id and sequence of the last entry folded), `commits`, `layout` of the
+        state, `attempts:ID` (at an entry that fails)."""
         return self._key("chain", "checkpoint")
 
     @property
     def chain_state(self) -> str:
-        """Hash of chain-metrics: what the fold needs to go on (`headers`, `blocks`)."""
+        """Hash of chain-metrics: what the fold needs to go on (`tip`; height -> header and row)."""
         return self._key("chain", "state")
 
     @property
@@ -129,7 +130,7 @@ class Keys:
 
     @property
     def history_checkpoint(self) -> str:
-        """Hash of chain-history: `cursor` (entry id and sequence of the last entry of `blocks` folded), `commits`."""
+        """Hash of chain-history: as of chain-metrics."""
         return self._key("chain", "history-checkpoint")
 
     @property
@@ -198,7 +199,7 @@ class Keys:
 
     @property
     def mempool_checkpoint(self) -> str:
-        """Hash of mempool: `cursor` (as of chain-metrics), `commits`, `synced`, `flow_until`, `layout` of the state."""
+        """Hash of mempool: as of chain-metrics, and `synced`, `flow_until`, `count` (how many the state must hold)."""
         return self._key("mempool", "checkpoint")
 
     @property

@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     except (ConfigError, RedisUnavailable) as error:
         sys.stderr.write(f"rebuild: {error}\n")
         return 1
-    sys.stdout.write(f"asked for: {', '.join(domains)}; chain-ingest begins at its next comparison (within 15 s)\n")
+    sys.stdout.write(f"asked for: {', '.join(domains)}; chain-ingest begins at its next comparison (within seconds)\n")
     return 0
 
 

@@ -207,10 +207,15 @@ async def check_version(client: Client, url: str) -> None:
 async def eviction(client: Client) -> str:
     """What is wrong with how the server makes room, in words for a person; empty where it is as it should be."""
     try:
-        info = await client.info("memory")
+        if isinstance(client, RedisCluster):
+            found = await client.info("memory", target_nodes=RedisCluster.PRIMARIES)
+            servers = list(found.values()) if "maxmemory_policy" not in found else [found]  # one alone is told bare
+        else:
+            servers = [await client.info("memory")]
     except exceptions.ResponseError:
         return ""
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if policy == "noeviction":
+    policies = sorted({str(info.get("maxmemory_policy", "noeviction")) for info in servers} - {"noeviction"})
+    if not policies:
         return ""
+    policy = " and ".join(policies)
     return f"Redis may drop keys of ours when its memory is full: maxmemory-policy is {policy}, expected noeviction"

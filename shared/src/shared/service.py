@@ -157,7 +157,7 @@ class _Heart:
         """One beat; what Redis refuses is named and tried again at the next."""
         service = self._service
         try:
-            await service.clock.ask(service.redis)
+            await service.clock.ask(service.redis, service.keys.ops)
             self._compare_clocks()
             await self._survey()
             await service.redis.hset(service.keys.health, service.instance, msgspec.json.encode(service.beat()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -44,7 +43,6 @@ class Standing:
     ) -> None:
         self.position = Position()
         self.in_memory = False  # whether the fold's memory is what `position` says
-        self._read = False  # whether this process has read the state, or begun one
         self.spoilt = ""  # what is wrong with the stored state, which then is not read any more
         self._client = client
         self._source = source
@@ -58,7 +56,9 @@ class Standing:
     async def restore(self) -> None:
         """Read checkpoint and state, unless memory is what the checkpoint says.
 
-        Raises StreamGap where the state cannot be read: from then on it counts as spoilt, and as empty.
+        A state without its checkpoint counts: only the record of where it stands was lost, and what follows is a
+        beginning, or contradicts it. Raises StreamGap where a state cannot be read that a checkpoint tells of: from
+        then on it counts as spoilt, and as empty.
         """
         stored = await self._stored()
         if self.in_memory and stored == self.position:
@@ -66,15 +66,17 @@ class Standing:
         self.in_memory = False
         started = time.monotonic()
         self.position = stored
-        if stored.seq and not self.spoilt:
-            await self._read_state()
+        if not self.spoilt:
+            try:
+                await self._read_state()
+            except StreamGap:
+                if stored.seq:
+                    raise
+                self.spoilt = ""  # there never was one, as far as anybody knows
+                self._fold.reset()
         else:
-            if not (self._read or self.spoilt):  # what no checkpoint tells of may be there all the same: the past
-                with contextlib.suppress(StreamGap):
-                    await self._read_state()
-                self.spoilt = ""
             self._fold.reset()
-        self.in_memory = self._read = True
+        self.in_memory = True
         self._log.info("fold_restored", seq=stored.seq, seconds=round(time.monotonic() - started, 3))
 
     async def _stored(self) -> Position:

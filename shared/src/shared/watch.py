@@ -1,12 +1,14 @@
 """Looks, every second, whether what was committed is still there; has it made again where it is not, and says so.
 
+The consumer looks in its turn, between two commits: then memory is what was committed, and nothing is on its way.
+
 A key may be evicted, or deleted by a hand, and nobody says so. What no node can tell again must not hang on one key, so
 each part is looked at within seconds: what memory still holds is lost for good with a restart.
 """
 
 from __future__ import annotations
 
-import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,9 +38,6 @@ class Losses:
 
     def __bool__(self) -> bool:
         return bool(self.parts or self.segments)
-
-    def __and__(self, other: Losses) -> Losses:
-        return Losses(self.parts & other.parts, [one for one in self.segments if one in other.segments])
 
     def __str__(self) -> str:
         named = [f"{name}:{segment}" for name, segment in self.segments[:5]]
@@ -72,43 +71,34 @@ class Stored(ABC):
 
 
 class Watch:
-    """Looks while this replica is the active one."""
+    """One fold's looks."""
 
     def __init__(self, service: Service, stored: Stored) -> None:
         self._service = service
         self._stored = stored
         self._trouble = Trouble(service.log, "watch")
         self._turn = 0
-        self._doubted: tuple[list[Segment], Losses] | None = None  # what the last look was at, and missed
+        self._next_at = 0.0  # by the steady clock
         self._told = False  # that something is lost, and not yet that it is there again
         self._clean = 0  # segments seen to be whole since then
 
-    async def run(self) -> None:
-        """Look until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            if self._service.health.state != "ok":
-                self._doubted = None  # memory may be of another time
-                continue
-            try:
-                await self._look()
-            except redis.TROUBLE as error:
-                self._trouble.failed(error)
-            else:
-                self._trouble.ended()
+    async def look(self) -> None:
+        """Look, where it is time to; memory must be what was committed last. What is lost goes with the next flush."""
+        if time.monotonic() < self._next_at:
+            return
+        self._next_at = time.monotonic() + EVERY_SECONDS
+        try:
+            await self._look()
+        except redis.TROUBLE as error:  # whoever folds will meet it too where it matters
+            self._trouble.failed(error)
+        else:
+            self._trouble.ended()
 
     async def _look(self) -> None:
-        """Once. What is missing is believed when it is missing a second time: its commit may have been on its way."""
         if found := self._stored.found():
             await self._tell(found)
-        segments, doubted = self._doubted or (self._next(), None)
+        segments = self._next()
         losses = await self._stored.lost(segments)
-        if losses and doubted is None:
-            self._doubted = segments, losses
-            return
-        self._doubted = None
-        if doubted is not None:
-            losses &= doubted
         if losses:
             self._stored.mend(losses)
             await self._tell(losses)

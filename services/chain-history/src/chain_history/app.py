@@ -15,7 +15,6 @@ from shared.fold import Source
 from shared.keys import SERIES_KEEP, Keys
 from shared.service import Service
 from shared.tasks import accompanied
-from shared.watch import Watch
 
 
 def source(keys: Keys) -> Source:
@@ -40,7 +39,6 @@ async def run(service: Service) -> None:
     with contextlib.suppress(*redis.TROUBLE):  # the fold's loop waits for Redis, and says so
         await fold.store.adopt(service.redis)
     await accompanied(
-        Consumer(service, source(service.keys), fold).run(),
+        Consumer(service, source(service.keys), fold, Stored(service, fold)).run(),
         Progress(service, fold.store).tell(),
-        Watch(service, Stored(service, fold)).run(),
     )

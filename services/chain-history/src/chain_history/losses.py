@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from chain_history import state
 from shared import redis
 from shared.keys import Keys
@@ -41,7 +43,10 @@ async def look(client: redis.Client, keys: Keys, segments: Sequence[Segment]) ->
     raw, lengths = found[0], found[len(hashes) + 1 :]
     if raw is None:
         return Losses({"state"})
-    counts = state.decode(raw).counts
+    try:
+        counts = state.decode(raw).counts
+    except msgspec.MsgspecError:  # overwritten by a hand: as good as gone
+        return Losses({"state"})
     losses = Losses(set() if counts is None else parts(counts, *found[1 : len(hashes) + 1]))
     for (name, segment), length in zip(segments, lengths, strict=True):
         if length not in {-1, LENGTHS[name]}:  # -1: not committed yet, or not any more

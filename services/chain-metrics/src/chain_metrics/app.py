@@ -9,8 +9,6 @@ from shared.events.blocks import BLOCKS, HeadersLoaded
 from shared.fold import Source
 from shared.keys import BLOCKS_KEEP
 from shared.service import Service
-from shared.tasks import accompanied
-from shared.watch import Watch
 
 
 async def run(service: Service) -> None:
@@ -27,4 +25,4 @@ async def run(service: Service) -> None:
         beginning=HeadersLoaded.TYPE.encode(),
     )
     fold = ChainFold(keys)
-    await accompanied(Consumer(service, source, fold).run(), Watch(service, Stored(service, fold)).run())
+    await Consumer(service, source, fold, Stored(service, fold)).run()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from mempool.fold import MempoolFold
-from mempool.past import Past
+from mempool.stored import Stored
 from shared.consumer import Consumer
 from shared.events.mempool import MEMPOOL, MempoolReset
 from shared.fold import Source
 from shared.keys import BLOCKS_KEEP
 from shared.service import Service
-from shared.tasks import accompanied
-from shared.watch import Watch
 
 
 async def run(service: Service) -> None:
@@ -27,4 +25,4 @@ async def run(service: Service) -> None:
         beginning=MempoolReset.TYPE.encode(),
     )
     fold = MempoolFold(keys)
-    await accompanied(Consumer(service, source, fold).run(), Watch(service, Past(service, fold)).run())
+    await Consumer(service, source, fold, Stored(service, fold)).run()

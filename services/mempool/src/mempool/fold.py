@@ -52,6 +52,7 @@ class MempoolFold:
         self.writers = {writer.series.name: writer for it in (self._flow, self._congestion) for writer in it.writers}
         self._moments = Moments()
         self._node_ahead = 0  # seconds
+        self._count: int | None = None  # transactions that the checkpoint says the state holds
         self._empty()
 
     def _empty(self) -> None:
@@ -60,26 +61,31 @@ class MempoolFold:
         self._synced: MempoolSynced | None = None
         self._written: set[bytes] = set()
         self._removed: set[bytes] = set()
-        self._began_anew = False
+        self._began_anew = self._doubted = False
         self._dirty = True
         self._synced_changed = False
         self._updated_ms: int | None = None  # by the steady clock
         self._interval_ms = UPDATE_MS
 
     def reset(self) -> None:
-        """Forget every transaction; of the past, what was committed is kept."""
+        """Forget every transaction, and have them deleted; of the past, what was committed is kept."""
         self._empty()
+        self._began_anew = True
         self._flow.reset()
         self._congestion.reset()
 
     async def restore(self, client: redis.Client) -> None:
-        """Read the state that was committed last."""
+        """Read the state that was committed last.
+
+        Raises UnknownLayout where later code wrote it, ValueError where part of it is lost.
+        """
         await layouts.of_state(client, self._keys.mempool_checkpoint, STATE_LAYOUT)
         self._empty()
         segments = await segments_of(client, self._keys, DOMAIN)  # the past first: it outlives a state that is damaged
         await self._flow.load(client, segments)
         await self._congestion.load(client, segments)
-        synced: bytes | None = await client.hget(self._keys.mempool_checkpoint, "synced")
+        self._count = None
+        synced, count = await client.hmget(self._keys.mempool_checkpoint, "synced", "count")
         if synced is not None:
             self._synced = msgspec.json.decode(synced, type=MempoolSynced)
             self._tell_node_ahead(self._synced)
@@ -89,7 +95,27 @@ class MempoolFold:
                 seen.add(txid)
                 tx, parents = unpack(record)
                 self._picture.add(txid, tx, parents, ())
+        if count is not None:  # versions before did not count
+            self._count = int(count)
+            if self._count != len(seen):
+                raise ValueError(f"{len(seen)} transactions are there, {self._count} were recorded")
         self._picture.relink()
+
+    @property
+    def count(self) -> int | None:
+        """Transactions that the state holds, once everything is written; None where nobody recorded it yet."""
+        return self._count
+
+    @property
+    def shown(self) -> bool:
+        """Whether the views that are stored are of this mempool."""
+        return self._synced is not None and self._updated_ms is not None
+
+    def write_all(self) -> None:
+        """State and views are in doubt: the next flush writes them anew."""
+        self._doubted = self._dirty = True
+        self._written, self._removed = set(self._picture.txs), set()
+        self._updated_ms = None
 
     def doubt_past(self) -> None:
         """Some of them is lost: all of it is written anew with the next flush."""
@@ -159,7 +185,7 @@ class MempoolFold:
         commands, keys = changes.commands, self._keys
         if self._synced_changed and self._synced is not None:
             self._moments.heard(self._synced, now)
-        if self._began_anew:
+        if self._began_anew or self._doubted:
             commands.add("DEL", keys.mempool_state)
             commands.add("HDEL", keys.mempool_checkpoint, "synced")
         if self._removed:
@@ -169,12 +195,15 @@ class MempoolFold:
             for txid in self._written:
                 written += (txid, pack(self._picture.txs[txid]))
             commands.spread("HSET", keys.mempool_state, written)
-        if self._synced_changed and self._synced is not None:
+        if (self._synced_changed or self._doubted) and self._synced is not None:
             commands.add("HSET", keys.mempool_checkpoint, "synced", msgspec.json.encode(self._synced))
+        if self._began_anew or (self._count or 0) != len(self._picture.txs):
+            self._count = len(self._picture.txs)
+            commands.add("HSET", keys.mempool_checkpoint, "count", self._count)
         if commands:
             layouts.mark_state(commands, keys.mempool_checkpoint, STATE_LAYOUT)
         self._written, self._removed = set(), set()
-        self._began_anew = self._synced_changed = False
+        self._began_anew = self._doubted = self._synced_changed = False
         due = self.due_ms(now)
         if self._synced is not None and due is not None and now.steady_ms >= due:
             self._show(changes, self._synced, now)

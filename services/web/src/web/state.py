@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
-from shared.clock import RedisClock
+from shared.clock import TIME, RedisClock
 from shared.clock import now as moment
 from shared.keys import FOLDED_SEQ, Keys
 from shared.logging import Trouble
@@ -208,7 +208,7 @@ class State:
 
     async def _read_views(self, due: set[Part], changed: set[Part]) -> set[Part]:
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.execute_command("TIME")  # not `time`: a cluster's pipeline refuses that
+        pipeline.execute_command("EVAL", TIME, 1, self._keys.ops)  # that of the heartbeats
         for domain in DOMAINS:
             pipeline.hgetall(self._keys.confirmed(domain))
         for part, key in self._keys_of_views.items():
@@ -221,7 +221,7 @@ class State:
         if isinstance(told, ResponseError):  # what refuses even this refuses everything, or leaves us without a clock
             raise told
         seconds, micros = told
-        self.clock.told(seconds * 1000 + micros // 1000, (asked + moment().steady_ms) // 2)
+        self.clock.told(int(seconds) * 1000 + int(micros) // 1000, (asked + moment().steady_ms) // 2)
         behind: set[Part] = set()
         for part, reply in zip(VIEWS, replies[len(DOMAINS) :], strict=True):
             raw = self._held.checked(self._keys_of_views[part], reply)

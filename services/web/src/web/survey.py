@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from shared.inputs import lag_of
 from shared.keys import Keys
 from web.cursor import EntryId
 from web.snapshot import Group, RedisReport, StreamReport
@@ -83,10 +84,9 @@ def _stream(name: str, key: str, info: Any, groups: Any) -> StreamReport:
 
 
 def _group(group: dict[str, Any]) -> Group:
-    lag = group.get("lag")
     return Group(
         name=_text(group["name"]),
-        lag=None if lag is None else int(lag),
+        lag=lag_of(group),
         pending=int(group["pending"]),
         consumers=int(group["consumers"]),
     )

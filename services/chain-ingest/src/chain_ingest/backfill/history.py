@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 import prometheus_client
 
+from shared.logging import Trouble
 from shared.service import Service
 from shared.views import HistoryView
 
@@ -28,17 +29,23 @@ class History:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._decoder = msgspec.json.Decoder(HistoryView)
+        self._trouble = Trouble(service.log, "history_view")
         self._recent: deque[tuple[float, int]] = deque(maxlen=1_024)  # when, blocks
         self._blocks = self._headers = 0  # by this worker, since the last line
         self._began = self._logged = time.monotonic()
         self._measured: int | None = None  # as the last line said
 
     async def look(self) -> HistoryView | None:
-        """The view as it stands now; None where chain-history has not written one."""
+        """The view as it stands now; None where chain-history has not written one, or not one that can be read."""
         raw: bytes | None = await self._service.redis.hget(self._service.keys.history_views, "history")
         if raw is None:
             return None
-        view = self._decoder.decode(raw)
+        try:
+            view = self._decoder.decode(raw)
+        except msgspec.MsgspecError as error:  # of another version, or overwritten by a hand
+            self._trouble.failed(f"the view of chain-history cannot be read: {error}")
+            return None
+        self._trouble.ended()
         self._report(view)
         return view
 

@@ -12,6 +12,7 @@ from chain_ingest.answers import ChainInfo
 from chain_ingest.backfill.history import History
 from chain_ingest.condition import not_whole
 from chain_ingest.node import Node
+from shared import inputs
 from shared.errors import DashboardError
 from shared.keys import FOLDS
 from shared.service import Service
@@ -91,8 +92,9 @@ class LivePath:
         for group in groups:
             if group["name"].decode(errors="replace") not in FOLDS:
                 continue  # a stranger's tool is nothing to wait for
-            # The server knows no lag after some resets of a group; what it has delivered is known always.
-            lag = int(group["pending"] if group["lag"] is None else group["lag"])
+            lag = inputs.lag_of(group)
+            if lag is None:  # what was delivered is known always
+                lag = int(group["pending"])
             if lag > limit:
                 return f"{group['name'].decode()} is {lag} entries behind on {stream}"
         return ""
