@@ -176,7 +176,7 @@ async def test_what_was_given_up_is_fetched_from_a_node_that_comes_back(
     tmp_path: Path,
     node: RegtestNode,
     whole: RegtestNode,
-    valkey: EmbeddedValkey,
+    server: EmbeddedValkey,
     connected: redis.Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -186,7 +186,7 @@ async def test_what_was_given_up_is_fetched_from_a_node_that_comes_back(
     async with archive:
         await copy(whole, archive)
     env = {**node.env("PRUNED"), **archive.env("ARCHIVE"), "NODES": order}
-    async with dashboard(valkey.url, node, **env):
+    async with dashboard(server.url, node, **env):
 
         async def given_up() -> bool:
             view = await shown(connected)
@@ -204,13 +204,13 @@ async def test_what_was_given_up_is_fetched_from_a_node_that_comes_back(
 @pytest.mark.usefixtures("swift")
 @pytest.mark.parametrize("order", ["pruned,archive", "archive,pruned"])
 async def test_a_node_that_downloads_the_chain_is_waited_for_without_limit(
-    order: str, tmp_path: Path, node: RegtestNode, whole: RegtestNode, valkey: EmbeddedValkey, connected: redis.Client
+    order: str, tmp_path: Path, node: RegtestNode, whole: RegtestNode, server: EmbeddedValkey, connected: redis.Client
 ) -> None:
     """Whatever patience there is with silent ones; and what the other node has is not held up by it."""
     lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
     async with RegtestNode(tmp_path / "archive") as archive:
         env = {**node.env("PRUNED"), **archive.env("ARCHIVE"), "NODES": order}
-        async with dashboard(valkey.url, node, **env) as it:
+        async with dashboard(server.url, node, **env) as it:
 
             async def waits() -> bool:
                 view = await shown(connected)
@@ -229,7 +229,7 @@ async def test_a_node_that_downloads_the_chain_is_waited_for_without_limit(
 async def test_what_cannot_be_read_is_given_up_once_and_fetched_where_a_node_can(
     tmp_path: Path,
     whole: RegtestNode,
-    valkey: EmbeddedValkey,
+    server: EmbeddedValkey,
     connected: redis.Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -251,7 +251,7 @@ async def test_what_cannot_be_read_is_given_up_once_and_fetched_where_a_node_can
         history = StandInHistory(connected, damaged, KEYS)
         await history.begin(measured_from=600)
         async with (
-            running(valkey.url, run, "backfill", **two_nodes(damaged, spare), BACKFILL_LOAD="100"),
+            running(server.url, run, "backfill", **two_nodes(damaged, spare), BACKFILL_LOAD="100"),
             history.folding(),
         ):
 
@@ -277,7 +277,7 @@ async def test_what_cannot_be_read_is_given_up_once_and_fetched_where_a_node_can
 
 
 async def test_a_node_that_is_gone_is_not_asked_for_every_batch(
-    node: RegtestNode, valkey: EmbeddedValkey, connected: redis.Client
+    node: RegtestNode, server: EmbeddedValkey, connected: redis.Client
 ) -> None:
     """Some 17 batches, none of which waits for it."""
     lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
@@ -293,7 +293,7 @@ async def test_a_node_that_is_gone_is_not_asked_for_every_batch(
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as gone:
         port = gone.sockets[0].getsockname()[1]
         env = {**two_nodes(node, node), "SECOND_RPC_URL": f"http://127.0.0.1:{port}"}
-        async with running(valkey.url, run, "backfill", **env, BACKFILL_LOAD="100"), history.folding():
+        async with running(server.url, run, "backfill", **env, BACKFILL_LOAD="100"), history.folding():
 
             async def measured() -> bool:
                 return bool(len(history.missing) == lowest)
