@@ -43,14 +43,14 @@ async def full_node(tmp_path: Path) -> AsyncIterator[RegtestNode]:
 
 @contextlib.asynccontextmanager
 async def slowly(node: RegtestNode) -> AsyncIterator[None]:
-    """The node gets a fifth of the time only, as on a busy disk."""
+    """The node gets a twentieth of the time only, as on a very busy disk: so its loading lasts for some seconds."""
 
     async def alternate() -> None:
         while True:
             os.kill(node.pid, signal.SIGSTOP)
-            await asyncio.sleep(0.12)
+            await asyncio.sleep(0.3)
             os.kill(node.pid, signal.SIGCONT)
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.015)
 
     task = asyncio.create_task(alternate())
     try:
