@@ -50,14 +50,14 @@ async def says(stack: Stack, words: str, service: str = "chain-ingest", limit: f
 
 async def test_an_unreachable_node_is_named_and_found_again(stack: Stack, tmp_path: Path) -> None:
     await mine(stack.node)
-    cookie = tmp_path / "cookie"  # the node removes its own when it stops
-    cookie.write_bytes(stack.node.cookie_file.read_bytes())
+    cookie, was = tmp_path / "cookie", stack.node.cookie_file.read_bytes()
     stack.extra_env["MAIN_RPC_COOKIE_FILE"] = str(cookie)
     await stack.node.stop()
     await stack.start()
+    await says(stack, f"MAIN_RPC_COOKIE_FILE={str(cookie)!r} cannot be read (No such file or directory)")
+    cookie.write_bytes(was)  # the node has removed its own when it stopped
     await says(stack, f"nothing listens at {stack.node.rpc_url}: the node is not running, or is still starting")
     cookie.unlink()
-    await says(stack, f"MAIN_RPC_COOKIE_FILE={str(cookie)!r} cannot be read (No such file or directory)")
     cookie.symlink_to(stack.node.cookie_file)
 
     async def ready() -> bool:
