@@ -20,6 +20,7 @@ from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.bus import Producer
 from shared.keys import FOLDS
+from shared.tasks import end
 from support.feed import KEYS, Feed, feeding, mempool
 from support.spending import chain, fan_out, mine, mined_coins, send
 from support.stack import until
@@ -50,8 +51,7 @@ async def again_and_again(what: Callable[[], Awaitable[object]]) -> AsyncIterato
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 async def told(feed: Feed, words: str) -> int:

@@ -21,6 +21,7 @@ from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.rpc import RpcClient
+from shared.tasks import end
 from support.feed import KEYS, feeding, mempool, tip
 from support.spending import chain, fan_out, mine, mined_coins, send
 from support.stack import until
@@ -56,8 +57,7 @@ async def slowly(node: RegtestNode) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
         os.kill(node.pid, signal.SIGCONT)
 
 

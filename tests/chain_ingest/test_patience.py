@@ -24,6 +24,7 @@ from shared.errors import RpcUnreachable
 from shared.keys import Keys
 from shared.lease import Lease
 from shared.rpc import RpcClient
+from shared.tasks import end
 from support.feed import KEYS, feeding
 from support.spending import build, fan_out, mine, mined_coins, send
 from support.stack import until
@@ -103,8 +104,7 @@ async def test_a_request_again_and_again_is_served_at_growing_intervals(
             assert time.monotonic() - began > 5  # the first at once, then after 2 and 4 s
             await until(lambda: client.exists(KEYS.chain_resync), 5, "a request stands until it is served")
         finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            await end(asking)
 
 
 async def ask(client: redis.Client) -> None:

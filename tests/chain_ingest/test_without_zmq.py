@@ -11,6 +11,7 @@ import pytest
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.tasks import end
 from support.feed import KEYS, feeding, mempool
 from support.slow_link import SlowLink
 from support.spending import Built, build, fan_out, mine, mined_coins, send
@@ -52,8 +53,7 @@ async def in_flow(node: RegtestNode, valkey: EmbeddedValkey, env: dict[str, str]
                 ages.append(await feed.now_ms() - (await feed.confirmed("mempool"))[1])
                 await asyncio.sleep(0.1)
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            await end(sending)
         sending.result()
         await feed.agrees()
         assert mempool(await feed.entries(KEYS.txs)) == {built.txid for built in transactions}

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from shared.tasks import end
 from support.spending import Coin, chain, fan_out, mine, mined_coins, send
 from support.stack import Stack, until
 
@@ -157,7 +158,7 @@ async def test_a_client_misses_nothing_when_web_is_killed(
         await stack.start("web")
         await asyncio.wait_for(client, 20)
     finally:
-        client.cancel()
+        await end(client)
     assert seen == sent
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import RpcError, RpcRefused
+from shared.tasks import end
 from support import check
 from support.spending import Built, chain, fan_out, mine, mined_coins
 from support.stack import Stack, until
@@ -67,7 +68,7 @@ async def test_kill_in_the_middle_of_a_burst(stack: Stack, tmp_path: Path, victi
             await check.kill(stack, victim)
         await sending
     finally:
-        sending.cancel()
+        await end(sending)
     await check.equals_node(stack, limit=60)
     await check.equals_fresh_build(stack, tmp_path / "fresh")
 

@@ -22,6 +22,7 @@ from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded
 from shared.keys import Keys
 from shared.lease import Lease
 from shared.service import Service
+from shared.tasks import end
 from support import chain_samples
 from support.ledger import running
 from support.stack import until
@@ -66,9 +67,7 @@ async def answering(client: redis.Client, key: str, producer: Producer, events: 
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 def caught_up(client: redis.Client, it: Service, stream: str, checkpoint: str) -> Callable[[], Awaitable[bool]]:

@@ -19,6 +19,7 @@ from shared.consumer import Consumer
 from shared.events.base import Event, Family
 from shared.events.ops import OPS
 from shared.service import Service
+from shared.tasks import end
 from support.ledger import (
     CONTRADICTION,
     KEYS,
@@ -101,9 +102,7 @@ async def answering(client: redis.Client, writer: Producer, events: list[Event])
     try:
         yield answers
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 # --- an entry that cannot be written -----------------------------------------------------------------------
@@ -275,9 +274,7 @@ async def test_a_request_that_vanishes_is_made_again(valkey: EmbeddedValkey, cli
             for _ in range(3):
                 await until(lambda: client.getdel(KEYS.chain_resync), 10, "the fold asks")
         finally:
-            publishing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await publishing
+            await end(publishing)
         assert await gaps(client) == 1
         await until(lambda: client.get(KEYS.chain_resync), 10, "the fold asks once more")
         writer = await producer(client)

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from local_run.valkey import EmbeddedValkey
 from shared import commit, redis, trouble
 from shared.errors import Fenced
+from shared.tasks import end
 from support import servers
 from support.ledger import KEYS, Ledger, counted, fold, folded, producer, running, sequence, total
 from support.stack import until
@@ -193,9 +194,7 @@ async def publishing(client: redis.Client) -> AsyncIterator[Publisher]:
     try:
         yield it
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 async def reaches(client: redis.Client, numbers: int) -> None:

@@ -22,6 +22,7 @@ from shared.errors import ConfigError
 from shared.events.ops import OPS, OpsEvent
 from shared.keys import HEALTH_FORGET_MS, STREAM_KEEP
 from shared.service import Service
+from shared.tasks import end
 from shared.views import Health
 from support.ledger import KEYS, counted, producer, service
 from support.processes import ended, started
@@ -40,9 +41,7 @@ async def beating(url: str) -> AsyncIterator[Service]:
     try:
         yield it
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end(task)
         await it.close()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from shared.tasks import end
 from support.stack import Stack, until
 
 BEGIN = "<!-- states: made by `make operations` -->"
@@ -174,9 +175,7 @@ async def wrong(stack: Stack, table: Table, name: str) -> AsyncIterator[Wrong]:
     try:
         yield state
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        await end(watching)
     broken = [seen for seen in state.looks if seen.page != 200]
     assert not broken, f"{name}: the page did not answer {len(broken)} of {len(state.looks)} times: {broken[0]}"
     table.rows.append(state.row)
