@@ -98,7 +98,7 @@ async def _rate(stack: Stack, count: int, done: Callable[[int, int], int]) -> fl
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         raw = await stack.redis.hget(stack.keys.history_state, "state")
-        floor, _, _, _, measured, _ = msgspec.msgpack.decode(raw)
+        floor, _, _, _, measured, *_ = msgspec.msgpack.decode(raw)
         so_far = done(floor, sum(last - begin + 1 for begin, last in measured))
         if so_far and not began:
             began, first = time.perf_counter(), so_far
