@@ -127,9 +127,10 @@ async def test_one_comparison_of_another_year_moves_nothing_and_two_delete_nothi
             await shown_anew(client, feed, numbers)  # by our own clock, which is not sure of anything
             assert await samples(client, wrong - 3_600, wrong + 3_600) == 0
             await feed.sync(now_ms())
-            before = await samples(client, now_ms() // 1000 - 3_600, now_ms() // 1000 + 3_600)
+            around = now_ms() // 1000 - 3_600, now_ms() // 1000 + 3_600
+            before = await samples(client, *around)
             await shown_anew(client, feed, numbers)
-            assert await samples(client, now_ms() // 1000 - 3_600, now_ms() // 1000 + 3_600) > before
+            assert await samples(client, *around) > before
         for year in (YEAR, -YEAR):  # who insists is believed, and that costs nothing either
             for _ in range(2):
                 await feed.sync(now_ms() + year * 1_000)

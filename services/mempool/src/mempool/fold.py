@@ -82,10 +82,14 @@ class MempoolFold:
         await layouts.of_state(client, self._keys.mempool_checkpoint, STATE_LAYOUT)
         self._empty()
         segments = await segments_of(client, self._keys, DOMAIN)  # the past first: it outlives a state that is damaged
-        await self._flow.load(client, segments)
-        await self._congestion.load(client, segments)
+        cursor, synced, count = await client.hmget(self._keys.mempool_checkpoint, "cursor", "synced", "count")
+        if cursor is None and not segments and any(writer.known for writer in self._flow.writers):
+            self._flow.reset()  # Redis has lost everything while we ran: what memory holds of the past is all there is
+            self._congestion.reset()
+        else:
+            await self._flow.load(client, segments)
+            await self._congestion.load(client, segments)
         self._count = None
-        synced, count = await client.hmget(self._keys.mempool_checkpoint, "synced", "count")
         if synced is not None:
             self._synced = msgspec.json.decode(synced, type=MempoolSynced)
             self._tell_node_ahead(self._synced)
