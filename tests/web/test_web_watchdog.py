@@ -265,10 +265,16 @@ async def test_everyone_can_tell_what_has_aged(
     assert not await page.locator(".dot-words").evaluate(cut)
     await page.evaluate("document.getElementById('silent').hidden = false")
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    places = "[...document.querySelectorAll('main section')].map(e => JSON.stringify(e.getBoundingClientRect()))"
-    before = await page.evaluate(places)
-    await page.evaluate("document.querySelectorAll('.as-of').forEach(e => e.remove())")
-    assert await page.evaluate(places) == before  # a mark moves nothing
+    # in one go, since the page itself hides the notice again as soon as it looks
+    before, after = await page.evaluate("""() => {
+        const cards = [...document.querySelectorAll("main section")];
+        const places = () => cards.map(card => JSON.stringify(card.getBoundingClientRect()));
+        const before = places();
+        document.querySelectorAll(".as-of").forEach(e => e.remove());
+        return [before, places()];
+    }""")
+    assert before
+    assert after == before  # a mark moves nothing
     await expect(aged(page, "height")).to_have_count(1)
     assert await page.locator("[role=status] time").count() == 0  # nobody is told each second
     violations = (await Axe().run(page)).response["violations"]
