@@ -18,6 +18,7 @@ from support.states import Table
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow suites in full, and look at more examples")
+    parser.addoption("--record", type=Path, help="a folder for what web answers over sample states")
     parser.addoption("--operations", type=Path, help="the page whose table of states this run replaces")
 
 

@@ -379,8 +379,8 @@ async def fill_mempool(client: Any, keys: Keys, now: int, days: int) -> None:
         await write(client, keys, waiting, first, packed)
 
 
-async def announced(client: Any, keys: Keys, chain: Chain) -> None:
-    """The event that the series changed."""
+async def announced(client: Any, keys: Keys, chain: Chain, entry: str = "*") -> None:
+    """The event that the series changed, with this id."""
     event = SeriesUpdated(
         series=[series.name for series in (HEADERS, BLOCKS, RETARGETS, HOURS, DAYS, WEEKS)],
         height=chain.tip,
@@ -389,4 +389,4 @@ async def announced(client: Any, keys: Keys, chain: Chain) -> None:
         since=chain.times[0],
     )
     number = await client.xlen(keys.series_updates) + 1
-    await client.execute_command("XADD", keys.series_updates, "*", *entry_fields(event, number))
+    await client.execute_command("XADD", keys.series_updates, entry, *entry_fields(event, number))

@@ -313,10 +313,12 @@ NODE: dict[str, Any] = {"node": "main", "node_version": "/Satoshi:29.0.0/", "zmq
 class Writer:
     """Writes to Redis as the folds, chain-ingest and the services do."""
 
-    def __init__(self, redis: Any, network: str = "main") -> None:
+    def __init__(self, redis: Any, network: str = "main", now: int | None = None) -> None:
+        """`now` (Unix seconds) stands for Redis' clock where what is written must be the same each time."""
         self.redis = redis
         self.keys = Keys(network)
         self.network = network
+        self.now = now
         self.seq: dict[str, int] = {}
 
     async def add(self, stream: str, *events: Event) -> list[bytes]:
@@ -324,13 +326,14 @@ class Writer:
         pipeline = self.redis.pipeline(transaction=False)
         for event in events:
             self.seq[stream] = self.seq.get(stream, 0) + 1
-            pipeline.execute_command("XADD", stream, "*", *entry_fields(event, self.seq[stream]))
+            entry = "*" if self.now is None else f"{self.now * 1000}-{self.seq[stream]}"
+            pipeline.execute_command("XADD", stream, entry, *entry_fields(event, self.seq[stream]))
         ids: list[bytes] = await pipeline.execute()
         return ids
 
     async def chain(self, views: dict[str, View] | None = None) -> None:
         """What chain-metrics commits: the views, and an event that names them."""
-        views = views or chain(self.network)
+        views = views or chain(self.network, now=self.now)
         await self._commit("chain", self.keys.chain_views, self.keys.blocks, views)
         tip = views["tip"]
         assert isinstance(tip, TipView)
@@ -338,7 +341,7 @@ class Writer:
 
     async def mempool(self, views: dict[str, View] | None = None) -> None:
         """What the mempool fold commits."""
-        views = views or mempool()
+        views = views or mempool(now=self.now)
         await self._commit("mempool", self.keys.mempool_views, self.keys.txs, views)
         pool, fees = views["mempool"], views["fees"]
         assert isinstance(pool, MempoolView)
@@ -364,7 +367,7 @@ class Writer:
     async def confirm(self, domain: Domain, *, age: float = 0, seq: int | None = None, incomplete: str = "") -> None:
         """What chain-ingest writes while node and stream agree, here `age` seconds ago."""
         stream = self.keys.blocks if domain == "chain" else self.keys.txs
-        seconds, micros = await self.redis.time()
+        seconds, micros = await self.redis.time() if self.now is None else (self.now, 0)
         moment = seconds * 1000 + micros // 1000 - int(age * 1000)
         said = {"seq": self.seq.get(stream, 0) if seq is None else seq, "time_ms": moment, "node": "main"}
         await self.redis.hset(self.keys.confirmed(domain), mapping={**said, "incomplete": incomplete})
@@ -377,10 +380,10 @@ class Writer:
     async def all_well(self) -> None:
         """Every service reports that it works."""
         await self.health(
-            health("chain-ingest", height=954_210, **NODE),
-            health("chain-metrics", stream="blocks", lag=0),
-            health("mempool", stream="txs", lag=0, transactions=38_412),
-            health("web", push_clients=2),
+            health("chain-ingest", now=self.now, height=954_210, **NODE),
+            health("chain-metrics", now=self.now, stream="blocks", lag=0),
+            health("mempool", now=self.now, stream="txs", lag=0, transactions=38_412),
+            health("web", now=self.now, push_clients=2),
         )
 
 

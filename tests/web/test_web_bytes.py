@@ -1,0 +1,174 @@
+"""What web answers over the sample states, byte for byte as it was recorded: a change of its inside changes none of it.
+
+`--record DIR` writes every answer into a folder, for a look at what is another, and the sums anew. Left out is what no
+clock or state decides: the names of static files, and what Redis says of its own version and memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from shared.clock import RedisClock
+from support.series_samples import announced, fill
+from support.web_harness import Running, serving, until
+from support.web_samples import NODE, Writer, chain, health, mempool
+from web import survey
+from web.charts.chart import METRICS
+from web.charts.statistics import INTERVALS
+from web.snapshot import RedisReport
+
+NOW: Final = 1_780_500_000  # 3 June 2026
+RECORDED: Final = Path(__file__).parent / "recorded" / "sums.json"
+_ASSET: Final = re.compile(r"/static/[\w.-]+")
+_MINING: Final = ("hashrate", "difficulty-adjustments", "pools", "blocks/fees", "blocks/rewards", "blocks/fee-rates")
+_SIZES: Final = ("blocks/sizes-weights",)
+_PLAIN: Final = (
+    "/", "/mempool", "/blocks", "/charts", "/status", "/api", "/nowhere", "/api/nowhere", "/readyz", "/healthz",
+    "/api/v1/overview", "/api/v1/fees/recommended", "/api/v1/fees/precise", "/api/v1/fees/mempool-blocks",
+    "/api/mempool", "/api/blocks/tip/height", "/api/blocks/tip/hash", "/api/v1/difficulty-adjustment", "/api/v1/status",
+    "/api/v1/charts/nothing", "/api/v1/charts/difficulty?range=2d", "/charts/nothing", "/charts/difficulty?range=2d",
+    "/charts/difficulty?from=2026-05-01&to=2026-05-20", "/charts/difficulty?range=all&scale=log",
+    "/api/v1/mining/difficulty-adjustments", "/api/v1/mining/hashrate/2d", "/api/v1/events", "/live",
+    "/api/v1/events?streams=ops",
+)  # fmt: skip
+
+Build = Callable[[Writer], Awaitable[None]]
+
+
+def addresses() -> Iterator[str]:
+    """Everything that can be asked for with GET."""
+    yield from _PLAIN
+    for metric in METRICS.values():
+        for span in metric.ranges:
+            yield f"/charts/{metric.name}?range={span}"
+            yield f"/api/v1/charts/{metric.name}?range={span}"
+        yield f"/api/v1/charts/{metric.name}?format=csv"
+    for name in ("mempool", "1d", "1w", "1m", "1y", "halving", "all", "2d"):
+        yield f"/api/v1/largest-transactions?range={name}"
+    for name in (*_MINING, *_SIZES):
+        for interval in ("24h", "1w", "1y", "all"):
+            yield f"/api/v1/mining/{name}/{interval}"
+    for interval in INTERVALS:
+        yield f"/api/v1/statistics/{interval}"
+
+
+async def full(writer: Writer) -> None:
+    await writer.chain()
+    await writer.mempool()
+    await writer.all_well()
+    await writer.health(health("chain-history", now=NOW, stream="blocks", rate=12.5))
+    made = await fill(writer.redis, writer.keys, blocks=5_000, now=NOW, mempool_days=40, announce=False)
+    await announced(writer.redis, writer.keys, made, f"{NOW * 1000}-0")
+
+
+async def being_fetched(writer: Writer) -> None:
+    """A chain of which the backfill knows half, and a mempool that is not what the node has."""
+    await writer.chain()
+    await writer.mempool()
+    await writer.confirm("mempool", incomplete="the node main relays no transactions (-blocksonly)")
+    await writer.all_well()
+    await writer.health(health("chain-history", now=NOW, stream="blocks", rate=12.5))
+    parts = {"first_header": 1_000, "measured_from": 2_500, "unavailable": 12}
+    made = await fill(writer.redis, writer.keys, blocks=5_000, now=NOW, mempool_days=1, announce=False, **parts)
+    await announced(writer.redis, writer.keys, made, f"{NOW * 1000}-0")
+
+
+async def aged(writer: Writer) -> None:
+    """The node has been silent for ten minutes, and one service is gone."""
+    await writer.chain()
+    await writer.mempool(mempool(now=NOW - 600, exact=False))
+    for domain in ("chain", "mempool"):
+        await writer.confirm(domain, age=600)
+    reason = "node main: no connection to http://127.0.0.1:8332 (connection refused)"
+    await writer.health(
+        health("chain-ingest", "degraded", now=NOW, reason=reason, **NODE),
+        health("chain-metrics", now=NOW, age=90, stream="blocks", lag=0),
+        health("mempool", "standby", now=NOW),
+    )
+
+
+async def young(writer: Writer) -> None:
+    """Regtest with a handful of blocks and an empty mempool."""
+    await writer.chain(chain("regtest", 7, now=NOW))
+    await writer.mempool(mempool(0, 0, now=NOW))
+    await writer.all_well()
+    made = await fill(writer.redis, writer.keys, blocks=8, now=NOW, mempool_days=1, announce=False)
+    await announced(writer.redis, writer.keys, made, f"{NOW * 1000}-0")
+
+
+async def empty(writer: Writer) -> None:
+    """Nothing yet but one service that starts."""
+    await writer.health(health("chain-ingest", "starting", now=NOW, progress="headers 12 of 100"))
+
+
+STATES: Final[dict[str, tuple[str, Build]]] = {
+    "full": ("main", full),
+    "being fetched": ("main", being_fetched),
+    "aged": ("main", aged),
+    "young": ("regtest", young),
+    "empty": ("main", empty),
+}
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands, and Redis tells nothing of itself that differs between two runs."""
+    monkeypatch.setattr(RedisClock, "now_ms", property(lambda clock: NOW * 1000))
+    take = survey.take
+
+    async def taken(*which: Any) -> Any:
+        found = await take(*which)
+        return replace(found, redis=RedisReport("Valkey", "9.1.0", "standalone", 86_400, 5_000_000, 0, "noeviction"))
+
+    monkeypatch.setattr(survey, "take", taken)
+
+
+async def answers(site: Running) -> dict[str, tuple[str, bytes]]:
+    """By address: status and headers that carry meaning, and the body."""
+    found: dict[str, tuple[str, bytes]] = {}
+    async with aiohttp.ClientSession() as session:
+        for base, paths in ((site.url, [*addresses()]), (site.admin, ["/status", "/api/v1/status", "/readyz"])):
+            for path in paths:
+                async with session.get(base + path) as response:
+                    body = await response.read()
+                    kept = ("Content-Type", "Retry-After", "Age", "Access-Control-Allow-Origin", "Cache-Control")
+                    headers = [response.headers.get(name, "") for name in kept]
+                name = path if base == site.url else f"operator {path}"
+                found[name] = (f"{response.status} {'|'.join(headers)}", _ASSET.sub("/static/", body.decode()).encode())
+        pages = "overview,mempool,blocks,charts,status,api"
+        async with session.get(f"{site.url}/live?pages={pages}") as response:
+            first = await response.content.readuntil(b"\n\n")
+            found["live"] = (str(response.status), first)
+    return found
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize("name", STATES)
+async def test_every_answer_is_what_it_was(name: str, valkey: str, writer: Writer, pytestconfig: pytest.Config) -> None:
+    network, build = STATES[name]
+    await build(Writer(writer.redis, network, NOW))
+    async with serving(valkey, network=network) as site:
+        await until(lambda: site.site.state.snapshot.read_at and site.site.state.snapshot.services)
+        await site.site.state.refresh()
+        found = await answers(site)
+    sums = {path: f"{head} {hashlib.sha256(body).hexdigest()[:16]}" for path, (head, body) in found.items()}
+    folder: Path | None = pytestconfig.getoption("--record")
+    recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    if folder is not None:
+        for path, (head, body) in found.items():
+            file = folder / name.replace(" ", "-") / re.sub(r"[^\w.=&-]+", "_", path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(head.encode() + b"\n\n" + body)
+        RECORDED.parent.mkdir(exist_ok=True)
+        RECORDED.write_text(json.dumps(recorded | {name: sums}, indent=1, sort_keys=True) + "\n")
+        return
+    assert sums == recorded[name]
