@@ -100,7 +100,13 @@ class Producer:
         return now
 
     async def lost(self) -> str:
-        """What is gone of the stream that nobody cut, in words; empty where it is whole."""
+        """What is gone of the stream that nobody cut, or of its record, in words; empty where both are whole.
+
+        Where the record is gone, the next commit makes it again.
+        """
+        if self.seq and await self._cursor.lost():
+            await self.load()
+            return f"the record of what {self.stream} has was deleted"
         try:
             added = int((await self._client.xinfo_stream(self.stream))["entries-added"])
         except ResponseError:  # no such stream

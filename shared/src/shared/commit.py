@@ -134,6 +134,10 @@ class Cursor:
         self._commits = int(commits) if commits and commits.isdigit() else 0
         return self.value
 
+    async def lost(self) -> bool:
+        """Whether nothing is stored any more."""
+        return not await self._client.hexists(self._key, "cursor")
+
     async def commit(self, lease_key: str, token: str, new: str, commands: Commands) -> None:
         """Carry the commands out and move the cursor to `new`, which may be where it is, exactly once.
 
