@@ -36,8 +36,9 @@ format: venv ## lay out the code and sort its imports
 bench: venv ## measure; prints a table and writes bench-*.json
 	$(python) tests/bench/run.py $(ARGS)
 
-docs: venv ## write docs/events.md from the event types
+docs: venv ## write docs/events.md from the event types, and draw the packages into docs/architecture.md
 	PYTHONPATH=tests $(python) tests/docs/events_page.py > docs/events.md
+	PYTHONPATH=tests $(python) tests/docs/packages_page.py
 
 lock: venv ## write requirements/*.txt anew
 	requirements/lock

@@ -16,7 +16,7 @@ import msgspec
 from bench.figures import Figure, percentile
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.keys import Keys
 from shared.views import HistoryView
 from support import check, series_samples
@@ -97,7 +97,7 @@ async def _rate(stack: Stack, count: int, done: Callable[[int, int], int]) -> fl
     began, first = 0.0, 0
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
-        raw = await stack.redis.hget(stack.keys.history_state, "state")
+        raw = await stack.redis.hget(stack.keys.state(domains.HISTORY), "state")
         floor, _, _, _, measured, *_ = msgspec.msgpack.decode(raw)
         so_far = done(floor, sum(last - begin + 1 for begin, last in measured))
         if so_far and not began:

@@ -7,7 +7,7 @@ import time
 
 from bench.figures import Figure
 from local_run.node import RegtestNode
-from shared import redis
+from shared import domains, redis
 from shared.consumer import BATCH
 from shared.views import MempoolView
 from support.spending import Built, Coin, chain
@@ -70,17 +70,17 @@ async def fold_rate(stack: Stack) -> list[Figure]:
     """Entries a second that the fold commits when the whole stream waits for it, beside a reader that only reads."""
     await stack.stop("mempool")
     keys, client = stack.keys, stack.redis
-    entries = await client.xlen(keys.txs)
+    entries = await client.xlen(keys.stream(domains.TXS))
     bare = await _bare_rate(stack)
-    await client.delete(keys.mempool_checkpoint, keys.mempool_state, keys.mempool_views)
-    await client.xgroup_destroy(keys.txs, "mempool")
-    last = (await client.xrevrange(keys.txs, count=1))[0][1][b"seq"]
+    await client.delete(keys.checkpoint(domains.MEMPOOL), keys.state(domains.MEMPOOL), keys.views(domains.MEMPOOL))
+    await client.xgroup_destroy(keys.stream(domains.TXS), "mempool")
+    last = (await client.xrevrange(keys.stream(domains.TXS), count=1))[0][1][b"seq"]
     await stack.start("mempool")
     began: float | None = None
     first = 0
     deadline = time.perf_counter() + 120
     while time.perf_counter() < deadline:
-        cursor: bytes | None = await client.hget(keys.mempool_checkpoint, "cursor")
+        cursor: bytes | None = await client.hget(keys.checkpoint(domains.MEMPOOL), "cursor")
         seq = int(cursor.split()[1]) if cursor else 0
         if began is None and seq:
             began, first = time.perf_counter(), seq
@@ -106,7 +106,7 @@ async def fold_rate(stack: Stack) -> list[Figure]:
 async def _bare_rate(stack: Stack) -> float:
     """The ceiling: XREADGROUP and XACK in batches, without decoding or folding."""
     reader = redis.connect_blocking(stack.valkey.url)
-    stream = stack.keys.txs
+    stream = stack.keys.stream(domains.TXS)
     await reader.xgroup_create(stream, "bare", id="0")
     count = 0
     began = time.perf_counter()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chain_history.fold import HistoryFold
-from shared import redis
+from shared import domains, redis
 from shared.events.backfill import HeadersCollected
 from shared.events.blocks import HeadersLoaded
 from shared.keys import Keys
@@ -40,7 +40,7 @@ async def test_the_difficulty_of_every_epoch_is_the_recorded_one(client: redis.C
     def block_hash(height: int) -> str:
         return digest("epochs", height) if height >= 0 else ""
 
-    fold, committer = HistoryFold(KEYS), folding.Committer(client, KEYS.history_checkpoint)
+    fold, committer = HistoryFold(KEYS), folding.Committer(client, KEYS.checkpoint(domains.HISTORY))
     low = top - CHUNK
     fold.apply(
         HeadersLoaded(

@@ -12,7 +12,7 @@ import pytest
 from chain_history import app
 from chain_history.state import decode
 from local_run.valkey import EmbeddedValkey
-from shared import commit, redis
+from shared import commit, domains, redis
 from shared.events.blocks import BlockConnected
 from shared.views import HistoryView
 from support.chain_samples import chain, loaded
@@ -26,7 +26,7 @@ async def shows(client: redis.Client, tip: BlockConnected, limit: float = 10) ->
     """The view, once it ends with this block."""
 
     async def there() -> HistoryView | None:
-        raw = await client.hget(KEYS.history_views, "history")
+        raw = await client.hget(KEYS.views(domains.HISTORY), "history")
         view = msgspec.json.decode(raw, type=HistoryView) if raw else None
         return view if view is not None and view.hash == tip.hash else None
 
@@ -43,7 +43,7 @@ def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def asked_again(client: redis.Client) -> int:
     """How often the producer was asked to begin anew."""
-    return sum(fields[b"type"] == b"gap.detected" for _, fields in await client.xrange(KEYS.ops))
+    return sum(fields[b"type"] == b"gap.detected" for _, fields in await client.xrange(KEYS.stream(domains.OPS)))
 
 
 async def test_a_beginning_that_is_too_deep_begins_with_nothing(
@@ -94,7 +94,7 @@ async def test_a_lost_checkpoint_costs_nothing_of_the_history(
         return {key: await client.get(key) for key in keys}
 
     async def asked() -> bool:
-        return bool(await client.exists(KEYS.chain_resync))
+        return bool(await client.exists(KEYS.resync(domains.BLOCKS)))
 
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(running(valkey.url, app.run, NAME))
@@ -102,16 +102,16 @@ async def test_a_lost_checkpoint_costs_nothing_of_the_history(
         before = await shows(client, blocks[-1])
         series = await kept()
         assert (before.measured, len(series)) == (150, 6)
-        await client.xtrim(KEYS.blocks, maxlen=5, approximate=False)
+        await client.xtrim(KEYS.stream(domains.BLOCKS), maxlen=5, approximate=False)
         if not runs:
             await stack.aclose()
-        await client.delete(KEYS.history_checkpoint)
+        await client.delete(KEYS.checkpoint(domains.HISTORY))
         if not runs:
             await stack.enter_async_context(running(valkey.url, app.run, NAME))
         await until(asked, 15, "it asks for a beginning")
         assert await kept() == series
         more = chain(2, on=blocks)
-        await client.delete(KEYS.chain_resync)
+        await client.delete(KEYS.resync(domains.BLOCKS))
         await writer.publish([loaded(more[: len(blocks)]), *more[len(blocks) :]])
         after = await shows(client, more[-1])
     assert (after.first_header, after.measured) == (before.first_header, before.measured + 2)
@@ -126,15 +126,15 @@ async def test_a_state_that_was_overwritten_is_written_again(client: redis.Clien
         await shows(client, blocks[-1])
 
         async def settled() -> bytes | None:
-            raw: bytes = await client.hget(KEYS.history_state, "state")
+            raw: bytes = await client.hget(KEYS.state(domains.HISTORY), "state")
             counts = decode(raw).counts
             return raw if counts is not None and counts.views else None
 
         before = await until(settled, 10, "all is recorded")
-        await client.hset(KEYS.history_state, "state", b"\xc1 no record")
+        await client.hset(KEYS.state(domains.HISTORY), "state", b"\xc1 no record")
 
         async def again() -> bool:
-            return bool(await client.hget(KEYS.history_state, "state") == before)
+            return bool(await client.hget(KEYS.state(domains.HISTORY), "state") == before)
 
         await until(again, 10, "it is written again")
         more = chain(1, on=blocks)
@@ -160,5 +160,5 @@ async def test_a_stop_waits_for_the_commit(
         await asyncio.wait_for(app.run(it), 8)
     finally:
         await it.close()
-    cursor: bytes = await client.hget(KEYS.history_checkpoint, "cursor") or b""
+    cursor: bytes = await client.hget(KEYS.checkpoint(domains.HISTORY), "cursor") or b""
     assert cursor.split()[1:2] == [b"11"], "the batch that was begun is there"

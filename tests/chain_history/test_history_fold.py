@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from shared import redis
+from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.backfill import BlocksUnavailable, HistoryReset
 from shared.events.blocks import BlockConnected
@@ -164,7 +164,7 @@ async def test_the_largest_transactions_of_every_span(client: redis.Client) -> N
     since = {"1d": newest - 86_400 + 1, "all": 0, "halving": 0}
     since |= {name: (newest // 86_400 - days + 1) * 86_400 for name, days in (("1w", 7), ("1m", 30), ("1y", 365))}
     for name, start in since.items():
-        raw = await client.hget(KEYS.history_views, f"largest_{name}")
+        raw = await client.hget(KEYS.views(domains.HISTORY), f"largest_{name}")
         shown = msgspec.json.decode(raw, type=ConfirmedLargestView)
         everything = sorted(
             (-tx.value, tx.txid, block.height, block.time) for block in blocks for tx in block.largest
@@ -201,7 +201,7 @@ async def test_progress_is_told(client: redis.Client) -> None:
 
 async def test_a_view_of_before_names_nothing_that_was_given_up(client: redis.Client) -> None:
     await fresh(client, chain(200))
-    raw = msgspec.json.decode(await client.hget(KEYS.history_views, "history"))
+    raw = msgspec.json.decode(await client.hget(KEYS.views(domains.HISTORY), "history"))
     del raw["given_up"]
     assert msgspec.convert(raw, HistoryView).given_up == []
 

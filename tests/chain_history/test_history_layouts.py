@@ -9,7 +9,7 @@ import pytest
 from chain_history import app
 from chain_history.state import LAYOUT
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.errors import UnknownLayout
 from shared.layouts import LAYOUT as FIELD
 from shared.series import CHAIN_SERIES
@@ -26,7 +26,9 @@ DOMAIN = "{main:chain}"
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.split(".")[0])
 async def test_what_earlier_code_recorded_is_taken_over(client: redis.Client, file: Path) -> None:
     stored = recorded.read(file)
-    del stored[KEYS.history_checkpoint]  # `Built` counts its commits from the beginning; it says no layout either
+    del stored[
+        KEYS.checkpoint(domains.HISTORY)
+    ]  # `Built` counts its commits from the beginning; it says no layout either
     await recorded.write(client, stored)
     blocks = chain(160)
     built = Built(client)
@@ -35,7 +37,7 @@ async def test_what_earlier_code_recorded_is_taken_over(client: redis.Client, fi
         assert await recorded.dumped(client, DOMAIN) == stored
     assert not built.fold.losses
     await built.commit()
-    assert await client.hget(KEYS.history_checkpoint, FIELD) == str(LAYOUT).encode()
+    assert await client.hget(KEYS.checkpoint(domains.HISTORY), FIELD) == str(LAYOUT).encode()
     shown = await view(client)
     assert (shown.first_header, shown.measured, shown.missing) == (0, 120, [(90, 100), (0, 29)])
     blocks.append(connected(161, blocks[-1]))
@@ -51,7 +53,7 @@ async def test_what_earlier_code_recorded_is_taken_over(client: redis.Client, fi
 
 async def test_what_later_code_recorded_is_not_touched(client: redis.Client, valkey: EmbeddedValkey) -> None:
     stored = recorded.read(FILES[0])
-    stored[KEYS.history_checkpoint] = {b"cursor": b"1-0 1 0", FIELD.encode(): b"%d" % (LAYOUT + 1)}
+    stored[KEYS.checkpoint(domains.HISTORY)] = {b"cursor": b"1-0 1 0", FIELD.encode(): b"%d" % (LAYOUT + 1)}
     await recorded.write(client, stored)
     with pytest.raises(UnknownLayout):
         await Built(client).restart()
@@ -64,4 +66,4 @@ async def test_what_later_code_recorded_is_not_touched(client: redis.Client, val
         assert it.health.state == "degraded"
     left = await recorded.dumped(client, DOMAIN)
     assert {key: left.get(key) for key in stored} == stored
-    assert KEYS.chain_resync not in left
+    assert KEYS.resync(domains.BLOCKS) not in left

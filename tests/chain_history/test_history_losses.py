@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chain_history.losses import look
-from shared import redis
+from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.blocks import BlockConnected
 from shared.keys import REORG_BLOCKS
@@ -18,8 +18,8 @@ from support.chain_samples import chain, connected, disconnected, loaded, measur
 from support.history_building import KEYS, Built, contents, fresh, view
 
 HASHES = {
-    "state": KEYS.history_state, "recent": KEYS.history_recent, "largest": KEYS.history_largest,
-    "pools": KEYS.history_pools, "views": KEYS.history_views, "index": KEYS.series_index("chain"),
+    "state": KEYS.state(domains.HISTORY), "recent": KEYS.history_recent, "largest": KEYS.history_largest,
+    "pools": KEYS.history_pools, "views": KEYS.views(domains.HISTORY), "index": KEYS.series_index("chain"),
     "layouts": KEYS.series_layouts("chain"),
 }  # fmt: skip
 SERIES = ["headers", "retargets", "blocks", "hours", "days", "weeks"]

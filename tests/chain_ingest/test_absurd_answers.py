@@ -16,7 +16,7 @@ from chain_ingest import app
 from chain_ingest.hints import Hints
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.rpc import RpcClient
 from support.feed import KEYS, feeding, mempool, tip
 from support.spending import build, fan_out, mined_coins, send
@@ -90,8 +90,8 @@ async def test_an_absurd_answer_is_named_and_waited_out(
             patch.undo()
             await feed.agrees()
             assert feed.health.state == "ok"
-            assert tip(await feed.entries(KEYS.blocks)) == await node.rpc("getbestblockhash")
-            assert mempool(await feed.entries(KEYS.txs)) == set(await node.rpc("getrawmempool"))
+            assert tip(await feed.entries(KEYS.stream(domains.BLOCKS))) == await node.rpc("getbestblockhash")
+            assert mempool(await feed.entries(KEYS.stream(domains.TXS))) == set(await node.rpc("getrawmempool"))
 
 
 async def test_what_is_no_transaction_is_passed_over_among_the_hints(node: RegtestNode) -> None:

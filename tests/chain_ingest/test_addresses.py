@@ -17,7 +17,7 @@ from chain_ingest.hints import Hints
 from local_run.node import RegtestNode
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.keys import Keys
 from support.ipv6 import has_ipv6, needs_ipv6
 from support.ledger import running
@@ -84,8 +84,8 @@ async def follows(everywhere: Everywhere, server: EmbeddedValkey, client: redis.
 
         async def there() -> bool:
             best = await node.rpc("getblockcount")
-            known = [await client.hexists(KEYS.mempool_published, bytes.fromhex(built.txid)) for built in sent]
-            return all(known) and bool(await client.hexists(KEYS.chain_published, best))
+            known = [await client.hexists(KEYS.published(domains.TXS), bytes.fromhex(built.txid)) for built in sent]
+            return all(known) and bool(await client.hexists(KEYS.published(domains.BLOCKS), best))
 
         await until(there, 5, "block and transactions are published")
         assert it.health.state == "ok"

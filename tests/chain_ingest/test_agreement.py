@@ -17,7 +17,7 @@ from chain_ingest import agreement
 from chain_ingest.snapshots import Snapshots
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from support.feed import KEYS, feeding, mempool, tip
 from support.spending import Built, build, chain, fan_out, mine, mined_coins, send
 from support.stack import until
@@ -36,12 +36,12 @@ async def test_while_nothing_happens_the_moment_goes_on(
     async with feeding(node, valkey) as feed:
         for _ in range(3):
             await feed.agrees(limit=6)
-        for domain, stream in (("chain", KEYS.blocks), ("mempool", KEYS.txs)):
+        for domain, stream in (("chain", KEYS.stream(domains.BLOCKS)), ("mempool", KEYS.stream(domains.TXS))):
             seq, time_ms, incomplete = await feed.confirmed(domain)
             assert (seq, incomplete) == (len(await feed.entries(stream)), "")
             assert await feed.now_ms() - time_ms < 5_000
         assert feed.health.state == "ok"
-        assert (await feed.kinds(KEYS.txs)).count("mempool.synced") == 1  # nothing new was to be told
+        assert (await feed.kinds(KEYS.stream(domains.TXS))).count("mempool.synced") == 1  # nothing new was to be told
 
 
 async def test_a_busy_mempool_is_confirmed_as_exactly(
@@ -60,7 +60,7 @@ async def test_a_busy_mempool_is_confirmed_as_exactly(
         await sending
         assert max(ages) < 10_000
         await feed.agrees()
-        entries = await feed.entries(KEYS.txs)
+        entries = await feed.entries(KEYS.stream(domains.TXS))
         assert mempool(entries) == {built.txid for built in transactions}
         busy = [data["tx_count"] for _, kind, data in entries if kind == "mempool.synced"]
         assert any(0 < count < len(transactions) for count in busy), "one of them was told in the middle of it"
@@ -131,7 +131,7 @@ async def test_silence_is_counted_from_what_came_last(
             os.kill(node.pid, signal.SIGCONT)
             await feed.agrees()
             assert taken == 1
-            assert await feed.kinds(KEYS.ops) == ["node.changed"]
+            assert await feed.kinds(KEYS.stream(domains.OPS)) == ["node.changed"]
     finally:
         os.kill(node.pid, signal.SIGCONT)
 
@@ -157,11 +157,13 @@ async def test_the_least_feerate_is_told_as_soon_as_it_rises(
             rate = lagging * 100_000
 
             async def told() -> bool:
-                synced = [data for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"]
+                synced = [
+                    data for _, kind, data in await feed.entries(KEYS.stream(domains.TXS)) if kind == "mempool.synced"
+                ]
                 return bool(abs(synced[-1]["min_fee_rate"] - rate) < rate / 100)
 
             await until(told, 6, "the new least feerate is told")
-            mempool(await feed.entries(KEYS.txs))
+            mempool(await feed.entries(KEYS.stream(domains.TXS)))
 
 
 async def test_a_block_that_no_hint_tells_is_found(
@@ -174,7 +176,7 @@ async def test_a_block_that_no_hint_tells_is_found(
         [block_hash] = await mine(node)
 
         async def there() -> bool:
-            return tip(await feed.entries(KEYS.blocks)) == block_hash
+            return tip(await feed.entries(KEYS.stream(domains.BLOCKS))) == block_hash
 
         await until(there, 6, "the block is published")
         await feed.agrees()
@@ -192,10 +194,10 @@ async def test_without_zmq_a_difference_is_polling(
             await send(node, [built])
 
             async def there(txid: str = built.txid) -> bool:
-                return txid in mempool(await feed.entries(KEYS.txs))
+                return txid in mempool(await feed.entries(KEYS.stream(domains.TXS)))
 
             await until(there, 10, "the transaction is published")
             await feed.agrees()
-        assert "gap.detected" not in await feed.kinds(KEYS.ops)
+        assert "gap.detected" not in await feed.kinds(KEYS.stream(domains.OPS))
         assert feed.health.details["repairs"] == 0
         assert "MAIN_ZMQ_URLS is not set" in feed.health.reason

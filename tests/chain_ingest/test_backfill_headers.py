@@ -14,7 +14,7 @@ from chain_ingest.backfill.headers import CHUNK, linked
 from chain_ingest.node import Node
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.keys import CLAIM_MS, Keys
 from support import spending
 from support.ledger import running
@@ -60,7 +60,7 @@ async def test_chunks_link_down_to_genesis(
     async with running(server.url, run, "backfill", **node.env(), **ENV):
 
         async def both() -> bool:
-            return bool(await connected.xlen(KEYS.backfill) == 2)
+            return bool(await connected.xlen(KEYS.stream(domains.BACKFILL)) == 2)
 
         await until(both, 20, "both chunks are published, though nothing is folded")
 

@@ -19,7 +19,7 @@ from chain_ingest.backfill.live import LivePath
 from chain_ingest.backfill.rest import Source
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.keys import Keys
 from shared.service import Service
 from shared.views import HistoryView
@@ -152,7 +152,7 @@ async def dashboard(url: str, node: RegtestNode, **env: str) -> AsyncIterator[Se
 
 
 async def shown(client: redis.Client) -> HistoryView | None:
-    raw = await client.hget(KEYS.history_views, "history")
+    raw = await client.hget(KEYS.views(domains.HISTORY), "history")
     return msgspec.json.decode(raw, type=HistoryView) if raw else None
 
 

@@ -16,7 +16,7 @@ from chain_ingest.backfill.app import run
 from chain_ingest.backfill.rest import Source
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.errors import RpcUnreachable
 from shared.keys import BACKFILL_CAP, CLAIM_MS, Keys
 from shared.service import Service
@@ -99,7 +99,7 @@ async def test_what_is_not_folded_in_time_is_not_repeated_at_once(
     batches = HEIGHT // 24 + 1
 
     async def published(count: int) -> bool:
-        return bool(await connected.xlen(KEYS.backfill) == count)
+        return bool(await connected.xlen(KEYS.stream(domains.BACKFILL)) == count)
 
     async with running(server.url, run, "backfill", **env):
         await until(partial(published, batches - 1), 30, "all batches but the lowest")
@@ -181,7 +181,7 @@ async def test_a_killed_worker_is_replaced_and_a_stopped_one_gives_its_claim_bac
 # --- held up -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("stream", "limit"), [(KEYS.blocks, 20), (KEYS.txs, 20_000)])
+@pytest.mark.parametrize(("stream", "limit"), [(KEYS.stream(domains.BLOCKS), 20), (KEYS.stream(domains.TXS), 20_000)])
 async def test_it_waits_while_a_group_lags(
     server: EmbeddedValkey, connected: redis.Client, history: StandInHistory, env: Env, stream: str, limit: int
 ) -> None:
@@ -197,7 +197,7 @@ async def test_it_waits_while_a_group_lags(
         reason = await until(paused(it), 10, "it says why it waits")
         assert reason == f"mempool is {limit + 1} entries behind on {stream}"
         assert it.health.state == "ok"
-        assert not await connected.exists(KEYS.backfill)
+        assert not await connected.exists(KEYS.stream(domains.BACKFILL))
         await connected.xreadgroup("mempool", "consumer", {stream: ">"}, count=1)  # one less: as far as it may lag
         await history.finish()
         assert it.health.details["paused"] is None
@@ -211,7 +211,7 @@ async def test_it_waits_while_the_series_lag_behind_the_node(
     async with running(server.url, run, "backfill", **env) as it:
         reason = await until(paused(it), 10, "it says why it waits")
         assert reason == f"the series end at block {HEIGHT - 3}, node main is at {HEIGHT}"
-        assert not await connected.exists(KEYS.backfill)
+        assert not await connected.exists(KEYS.stream(domains.BACKFILL))
         history.height = HEIGHT - 2
         await history.finish()
     assert sorted(history.measured) == list(range(HEIGHT - 1))
@@ -236,7 +236,7 @@ async def test_it_waits_while_the_node_downloads_the_chain(
         async with running(server.url, run, "backfill", **node.env(), BACKFILL_LOAD="100") as it:
             reason = await until(paused(it), 10, "it says why it waits")
             assert reason.startswith("node main is downloading the chain: 5 of 6 blocks")
-            assert not await connected.exists(KEYS.backfill)
+            assert not await connected.exists(KEYS.stream(domains.BACKFILL))
             await node.rpc("submitblock", newest)
             await history.finish()
 
@@ -244,7 +244,7 @@ async def test_it_waits_while_the_node_downloads_the_chain(
 async def test_without_chain_history_it_waits(
     server: EmbeddedValkey, connected: redis.Client, history: StandInHistory, env: Env
 ) -> None:
-    await connected.delete(KEYS.history_views)
+    await connected.delete(KEYS.views(domains.HISTORY))
     async with running(server.url, run, "backfill", **env) as it:
         assert await until(paused(it), 10, "it says why it waits") == "waiting for chain-history"
         await history.show()
@@ -260,7 +260,7 @@ async def test_without_chain_history_it_waits(
 async def test_a_view_that_cannot_be_read_is_awaited(
     server: EmbeddedValkey, connected: redis.Client, history: StandInHistory, env: Env
 ) -> None:
-    await connected.hset(KEYS.history_views, "history", b'{"height": "of another version"}')
+    await connected.hset(KEYS.views(domains.HISTORY), "history", b'{"height": "of another version"}')
     async with running(server.url, run, "backfill", **env) as it:
         assert await until(paused(it), 10, "it says why it waits") == "waiting for chain-history"
         await history.show()
@@ -271,21 +271,23 @@ async def test_it_waits_for_room(
     server: EmbeddedValkey, connected: redis.Client, history: StandInHistory, env: Env
 ) -> None:
     for _ in range(BACKFILL_CAP):
-        await connected.xadd(KEYS.backfill, {"type": "unknown", "v": "1", "seq": "0", "data": "{}"})
+        await connected.xadd(KEYS.stream(domains.BACKFILL), {"type": "unknown", "v": "1", "seq": "0", "data": "{}"})
     async with running(server.url, run, "backfill", **env) as it:
         reason = await until(paused(it), 10, "it says why it waits")
         assert reason == f"chain-history has {BACKFILL_CAP} entries to fold"
-        assert await connected.xlen(KEYS.backfill) == BACKFILL_CAP
-        [(oldest, _)] = await connected.xrange(KEYS.backfill, count=1)
-        await connected.xdel(KEYS.backfill, oldest)
+        assert await connected.xlen(KEYS.stream(domains.BACKFILL)) == BACKFILL_CAP
+        [(oldest, _)] = await connected.xrange(KEYS.stream(domains.BACKFILL), count=1)
+        await connected.xdel(KEYS.stream(domains.BACKFILL), oldest)
 
         async def full_again() -> bool:
-            return bool(await connected.xlen(KEYS.backfill) == BACKFILL_CAP)
+            return bool(await connected.xlen(KEYS.stream(domains.BACKFILL)) == BACKFILL_CAP)
 
         await until(full_again, 10, "the room is taken, and no more than that")
         await until(paused(it), 10, "it waits again")
-        assert await connected.xlen(KEYS.backfill) == BACKFILL_CAP
-        await connected.xtrim(KEYS.backfill, maxlen=1, approximate=False)  # what the others were is not ours to fold
+        assert await connected.xlen(KEYS.stream(domains.BACKFILL)) == BACKFILL_CAP
+        await connected.xtrim(
+            KEYS.stream(domains.BACKFILL), maxlen=1, approximate=False
+        )  # what the others were is not ours to fold
         await history.finish()
         assert it.health.details["paused"] is None
 
@@ -297,7 +299,7 @@ async def test_switched_off_it_idles(
         assert await until(paused(it), 10, "it says so") == "switched off by BACKFILL_LOAD=0"
         assert it.health.state == "ok"
     assert not await claims(connected)
-    assert not await connected.exists(KEYS.backfill)
+    assert not await connected.exists(KEYS.stream(domains.BACKFILL))
     assert not history.measured
 
 

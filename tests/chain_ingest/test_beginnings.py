@@ -17,9 +17,9 @@ from chain_ingest.answers import MempoolInfo
 from chain_ingest.node import Node
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.bus import Producer
-from shared.keys import FOLDS
+from shared.domains import FOLDS
 from shared.tasks import end
 from support.feed import KEYS, Feed, feeding, mempool
 from support.spending import chain, fan_out, mine, mined_coins, send
@@ -56,7 +56,7 @@ async def again_and_again(what: Callable[[], Awaitable[object]]) -> AsyncIterato
 
 async def told(feed: Feed, words: str) -> int:
     """How often an operator was told of a gap with these words."""
-    found = await feed.redis.xrange(KEYS.ops)
+    found = await feed.redis.xrange(KEYS.stream(domains.OPS))
     gaps = [msgspec.json.decode(f[b"data"])["detail"] for _, f in found if f[b"type"] == b"gap.detected"]
     return sum(words in detail for detail in gaps)
 
@@ -80,17 +80,17 @@ async def test_a_mempool_that_begins_anew_waits_for_nothing(
             return feed.health.details["repeats"] == 3
 
         await until(repeated, 40, "it was read anew four times, so that the next time is 8 s away")
-        before = len(await feed.entries(KEYS.txs))
-        await client.set(KEYS.mempool_resync, "a test asks")
+        before = len(await feed.entries(KEYS.stream(domains.TXS)))
+        await client.set(KEYS.resync(domains.TXS), "a test asks")
 
         async def begun() -> bool:
-            return "mempool.reset" in await feed.kinds(KEYS.txs, before)
+            return "mempool.reset" in await feed.kinds(KEYS.stream(domains.TXS), before)
 
         await until(begun, 5, "the mempool begins anew")
         began = time.monotonic()
 
         async def whole() -> bool:
-            return len(mempool(await feed.entries(KEYS.txs))) == 30
+            return len(mempool(await feed.entries(KEYS.stream(domains.TXS)))) == 30
 
         await until(whole, 20, "all of it is published again")
         assert time.monotonic() - began < 3
@@ -102,14 +102,14 @@ async def test_a_loss_that_comes_again_and_again_is_told_once(
     """As of a server that evicts: the stream begins anew ever more seldom, and is nothing new meanwhile."""
     async with feeding(node, valkey) as feed:
         await feed.agrees()
-        async with again_and_again(lambda: client.delete(KEYS.chain_published)):
+        async with again_and_again(lambda: client.delete(KEYS.published(domains.BLOCKS))):
 
             async def three_times() -> bool:
-                return (await feed.kinds(KEYS.blocks)).count("headers.loaded") == 4
+                return (await feed.kinds(KEYS.stream(domains.BLOCKS))).count("headers.loaded") == 4
 
             await until(three_times, 30, "the chain began anew three times")
         await feed.agrees(limit=40)
-        assert await told(feed, f"{KEYS.chain_published} holds 0 blocks") == 1
+        assert await told(feed, f"{KEYS.published(domains.BLOCKS)} holds 0 blocks") == 1
 
 
 async def test_entries_that_are_cut_unread_are_told_once(
@@ -117,7 +117,9 @@ async def test_entries_that_are_cut_unread_are_told_once(
 ) -> None:
     monkeypatch.setattr(app, "TRIM_SECONDS", 0.1)
     monkeypatch.setattr(app, "STREAM_CAP", 2)
-    await client.xgroup_create(KEYS.blocks, min(FOLDS), "0", mkstream=True)  # a fold that is not running
+    await client.xgroup_create(
+        KEYS.stream(domains.BLOCKS), min(FOLDS), "0", mkstream=True
+    )  # a fold that is not running
     trims = 0
     cut = Producer.trim
 

@@ -14,7 +14,7 @@ from chain_ingest.chain import FIRST_BLOCKS
 from chain_ingest.follow import Follower
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.rpc import RpcClient
 from shared.views import BlocksView, HistoryView, TipView
 from support import check
@@ -47,12 +47,12 @@ async def test_what_was_missed_takes_few_calls_and_few_blocks(
         await mine(node, 20)
         async with running(valkey.url, run, "chain-ingest", **node.env()):
             await published(client, 20)
-        before = len(await entries(client, KEYS.blocks))
+        before = len(await entries(client, KEYS.stream(domains.BLOCKS)))
         await mine(node, missed)
         monkeypatch.setattr(RpcClient, "_post", counted)
         async with running(valkey.url, run, "chain-ingest", **node.env()):
             await published(client, 20 + missed)
-        new = await entries(client, KEYS.blocks, before)
+        new = await entries(client, KEYS.stream(domains.BLOCKS), before)
     assert requests <= 12
     heights = [data["height"] for _, kind, data in new if kind == "block.connected"]
     if begins:
@@ -72,17 +72,17 @@ async def test_a_beginning_reaches_down_to_what_was_published_before(
     async with RegtestNode(tmp_path / "node") as node:
         for height, first in ((20, 11), (40, 20), (43, None)):
             await mine(node, height - await node.rpc("getblockcount"))
-            before = len(await entries(client, KEYS.blocks))
+            before = len(await entries(client, KEYS.stream(domains.BLOCKS)))
             async with running(valkey.url, run, "chain-ingest", **node.env()):
                 await published(client, height)
-            _, kind, data = (await entries(client, KEYS.blocks))[before]
+            _, kind, data = (await entries(client, KEYS.stream(domains.BLOCKS)))[before]
             assert (kind, data["height"]) == (("headers.loaded", first) if first else ("block.connected", 41))
         monkeypatch.setattr(chain_module, "JOINED", 10)
         await mine(node, 30)
-        before = len(await entries(client, KEYS.blocks))
+        before = len(await entries(client, KEYS.stream(domains.BLOCKS)))
         async with running(valkey.url, run, "chain-ingest", **node.env()):
             await published(client, 73)
-        assert (await entries(client, KEYS.blocks))[before][2]["height"] == 64  # too far below
+        assert (await entries(client, KEYS.stream(domains.BLOCKS)))[before][2]["height"] == 64  # too far below
 
 
 async def test_streams_are_cut_although_the_mempool_never_equals_the_nodes(
@@ -100,7 +100,7 @@ async def test_streams_are_cut_although_the_mempool_never_equals_the_nodes(
             await published(client, 144)
 
             async def short() -> bool:
-                return int(await client.xlen(KEYS.blocks)) <= 30
+                return int(await client.xlen(KEYS.stream(domains.BLOCKS))) <= 30
 
             await until(short, 10, "the stream is short")
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from chain_ingest import app, follow
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from support.feed import KEYS, Feed, feeding, tip
 from support.spending import give, mine
 from support.stack import until
@@ -67,7 +67,7 @@ async def test_a_preferred_node_is_used_although_the_present_one_is_held(
         await whole.start()
         await uses(feed, "main")
         await feed.agrees()
-        assert tip(await feed.entries(KEYS.blocks)) == await whole.rpc("getbestblockhash")
+        assert tip(await feed.entries(KEYS.stream(domains.BLOCKS))) == await whole.rpc("getbestblockhash")
 
 
 async def test_a_node_that_is_not_ready_is_left_for_one_that_is(
@@ -76,13 +76,13 @@ async def test_a_node_that_is_not_ready_is_left_for_one_that_is(
     async with feeding(downloading, valkey, **both(downloading, whole)) as feed:
         await uses(feed, "spare")
         await feed.agrees()
-        assert tip(await feed.entries(KEYS.blocks)) == await whole.rpc("getbestblockhash")
+        assert tip(await feed.entries(KEYS.stream(domains.BLOCKS))) == await whole.rpc("getbestblockhash")
         passed_over = str(feed.health.details["passed_over"])
         assert "node main is downloading the chain: 0 of 20 blocks" in passed_over or "behind" in passed_over
         await give(await hashes(whole), whole, downloading)
         await uses(feed, "main")
         await feed.agrees()
-        assert "block.disconnected" not in await feed.kinds(KEYS.blocks)
+        assert "block.disconnected" not in await feed.kinds(KEYS.stream(domains.BLOCKS))
 
 
 async def test_one_that_is_not_ready_is_held_where_no_other_is(

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.keys import Keys
 from support.feed import KEYS, Feed, feeding, mempool, tip
 from support.spending import Built, chain, fan_out, mine, mined_coins, send
@@ -31,7 +31,10 @@ async def sends(node: RegtestNode) -> list[Built]:
 async def add_up(feed: Feed) -> bool:
     """Both streams, from their last beginnings on, add up to what the node has."""
     try:
-        transactions, blocks = mempool(await feed.entries(KEYS.txs)), tip(await feed.entries(KEYS.blocks))
+        transactions, blocks = (
+            mempool(await feed.entries(KEYS.stream(domains.TXS))),
+            tip(await feed.entries(KEYS.stream(domains.BLOCKS))),
+        )
     except (AssertionError, KeyError, ValueError):
         return False
     if transactions != set(await feed.node.rpc("getrawmempool")):
@@ -40,14 +43,14 @@ async def add_up(feed: Feed) -> bool:
 
 
 LOSSES: dict[str, Callable[[Keys], str]] = {
-    "blocks": lambda keys: keys.blocks,
-    "chain-producer": lambda keys: keys.chain_producer,
-    "chain-published": lambda keys: keys.chain_published,
+    "blocks": lambda keys: keys.stream(domains.BLOCKS),
+    "chain-producer": lambda keys: keys.producer(domains.BLOCKS),
+    "chain-published": lambda keys: keys.published(domains.BLOCKS),
     "chain-confirmed": lambda keys: keys.confirmed("chain"),
     "chain-lease": lambda keys: keys.lease("chain", "chain-ingest"),
-    "txs": lambda keys: keys.txs,
-    "mempool-producer": lambda keys: keys.mempool_producer,
-    "mempool-published": lambda keys: keys.mempool_published,
+    "txs": lambda keys: keys.stream(domains.TXS),
+    "mempool-producer": lambda keys: keys.producer(domains.TXS),
+    "mempool-published": lambda keys: keys.published(domains.TXS),
     "mempool-confirmed": lambda keys: keys.confirmed("mempool"),
     "mempool-lease": lambda keys: keys.lease("mempool", "chain-ingest"),
 }
@@ -69,7 +72,7 @@ async def test_a_key_goes_while_we_run(
 
             async def told() -> bool:  # with no block or transaction that would need the record
                 back = await client.exists(LOSSES[lost](KEYS))
-                return bool(back) and "gap.detected" in await feed.kinds(KEYS.ops)
+                return bool(back) and "gap.detected" in await feed.kinds(KEYS.stream(domains.OPS))
 
             await until(told, 20, "it is told that something is gone")
         await mine(node)
@@ -102,14 +105,14 @@ async def test_single_transactions_go_from_the_record(
     await send(node, transactions)
     async with feeding(node, valkey) as feed:
         await feed.agrees()
-        await client.hdel(KEYS.mempool_published, bytes.fromhex(transactions[3].txid))
+        await client.hdel(KEYS.published(domains.TXS), bytes.fromhex(transactions[3].txid))
 
         async def begun_anew() -> bool:
-            return (await feed.kinds(KEYS.txs)).count("mempool.reset") == 2
+            return (await feed.kinds(KEYS.stream(domains.TXS))).count("mempool.reset") == 2
 
         await until(begun_anew, 20, "the mempool begins anew")
         await until(lambda: add_up(feed), 20, "the stream adds up to what the node has")
-        assert await client.hlen(KEYS.mempool_published) == len(transactions)
+        assert await client.hlen(KEYS.published(domains.TXS)) == len(transactions)
 
 
 @pytest.mark.parametrize("layout", ["2", "none of ours"])
@@ -121,16 +124,16 @@ async def test_records_of_another_version_are_not_misread(
     await send(node, transactions[:10])
     async with feeding(node, valkey) as feed:
         await feed.agrees()
-        before = len(await feed.entries(KEYS.txs))
-    await client.hset(KEYS.mempool_producer, "layout", layout)
-    for txid in await client.hkeys(KEYS.mempool_published):
-        await client.hset(KEYS.mempool_published, txid, b"\x02")
+        before = len(await feed.entries(KEYS.stream(domains.TXS)))
+    await client.hset(KEYS.producer(domains.TXS), "layout", layout)
+    for txid in await client.hkeys(KEYS.published(domains.TXS)):
+        await client.hset(KEYS.published(domains.TXS), txid, b"\x02")
     await send(node, transactions[10:])
     async with feeding(node, valkey) as feed:
         await until(lambda: add_up(feed), 30, "the streams add up to what the node has")
         await feed.agrees(limit=30)
-        assert (await feed.kinds(KEYS.txs, before)).count("mempool.reset") == 1
-    assert await client.hget(KEYS.mempool_producer, "layout") == b"1"
+        assert (await feed.kinds(KEYS.stream(domains.TXS), before)).count("mempool.reset") == 1
+    assert await client.hget(KEYS.producer(domains.TXS), "layout") == b"1"
 
 
 async def test_records_of_the_time_before_layouts_are_read_on(
@@ -139,8 +142,8 @@ async def test_records_of_the_time_before_layouts_are_read_on(
     await send(node, await sends(node))
     async with feeding(node, valkey) as feed:
         await feed.agrees()
-        before = len(await feed.entries(KEYS.txs))
-    await client.hdel(KEYS.mempool_producer, "layout")
+        before = len(await feed.entries(KEYS.stream(domains.TXS)))
+    await client.hdel(KEYS.producer(domains.TXS), "layout")
     async with feeding(node, valkey) as feed:
         await feed.agrees()
-        assert set(await feed.kinds(KEYS.txs, before)) <= {"mempool.synced"}
+        assert set(await feed.kinds(KEYS.stream(domains.TXS), before)) <= {"mempool.synced"}

@@ -12,7 +12,7 @@ from chain_ingest import app, follow
 from chain_ingest.app import run
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.networks import NETWORKS
 from shared.service import Service
 from support.feed import KEYS, entries, kinds, newest, published
@@ -34,10 +34,10 @@ def patience(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
 
 async def synced_again(client: redis.Client, times: int = 3) -> None:
     """Return after so many further comparisons with the node."""
-    before = (await kinds(client, KEYS.txs)).count("mempool.synced")
+    before = (await kinds(client, KEYS.stream(domains.TXS))).count("mempool.synced")
 
     async def more() -> bool:
-        return (await kinds(client, KEYS.txs)).count("mempool.synced") >= before + times
+        return (await kinds(client, KEYS.stream(domains.TXS))).count("mempool.synced") >= before + times
 
     await until(more, 15, "the node is compared with further on")
 
@@ -68,7 +68,7 @@ async def test_a_preferred_node_that_comes_back_behind_is_used_once_it_caught_up
             await main.start()
             await synced_again(client)
             assert detail(it, "node") == "spare"
-            assert "block.disconnected" not in await kinds(client, KEYS.blocks)
+            assert "block.disconnected" not in await kinds(client, KEYS.stream(domains.BLOCKS))
         async with running(valkey.url, run, "chain-ingest", **env) as it:  # behind when the service starts, too
             await until(uses(it, "spare"), 15, "the other node is used")
             assert detail(it, "passed_over") == (
@@ -79,7 +79,7 @@ async def test_a_preferred_node_that_comes_back_behind_is_used_once_it_caught_up
             assert detail(it, "passed_over") is None
             await give(await mine(main), main, spare)
             await published(client, 16)
-        assert "block.disconnected" not in await kinds(client, KEYS.blocks)
+        assert "block.disconnected" not in await kinds(client, KEYS.stream(domains.BLOCKS))
 
 
 async def behind_by_five(main: RegtestNode, folder: Path) -> tuple[RegtestNode, list[str]]:
@@ -107,7 +107,7 @@ async def test_a_node_alone_is_followed_down_only_once_it_stood_still_for_long(
                     return it.health.state == "degraded" and it.health.reason == said
 
                 await until(told, 10, "the heartbeat says that the node is behind")
-                assert "block.disconnected" not in await kinds(client, KEYS.blocks)
+                assert "block.disconnected" not in await kinds(client, KEYS.stream(domains.BLOCKS))
                 if comes:
                     await give(missed, whole, forgetful)
                     await until(uses(it, "main"), 10, "it is used again")
@@ -115,9 +115,9 @@ async def test_a_node_alone_is_followed_down_only_once_it_stood_still_for_long(
                     await published(client, 10)
                     await mine(forgetful)
                     await published(client, 11)
-        events = await entries(client, KEYS.ops)
+        events = await entries(client, KEYS.stream(domains.OPS))
         rolled = [data["detail"] for _, kind, data in events if kind == "chain.rolled_back"]
-        assert (await kinds(client, KEYS.blocks)).count("block.disconnected") == (0 if comes else 5)
+        assert (await kinds(client, KEYS.stream(domains.BLOCKS))).count("block.disconnected") == (0 if comes else 5)
         assert len(rolled) == (0 if comes else 1)
         if rolled:
             assert rolled[0].startswith("from block 15 down to the chain of node main, which ends at block 10")
@@ -133,7 +133,9 @@ async def test_a_chain_that_begins_below_what_is_remembered_is_never_followed_do
         async with fresh:
             async with running(valkey.url, run, "chain-ingest", **whole.env()):
                 await published(client, 15)
-            await client.hdel(KEYS.chain_published, *range(12))  # as where more blocks came than are remembered
+            await client.hdel(
+                KEYS.published(domains.BLOCKS), *range(12)
+            )  # as where more blocks came than are remembered
             async with running(valkey.url, run, "chain-ingest", **fresh.env()) as it:
                 looks = 0
                 follow_node = app.Ingest._follow_node
@@ -150,8 +152,8 @@ async def test_a_chain_that_begins_below_what_is_remembered_is_never_followed_do
 
                 await until(often, 10, "the node is looked at several times")
                 assert "5 blocks behind" in it.health.reason
-        assert "block.disconnected" not in await kinds(client, KEYS.blocks)
-        assert (await kinds(client, KEYS.blocks)).count("headers.loaded") == 1
+        assert "block.disconnected" not in await kinds(client, KEYS.stream(domains.BLOCKS))
+        assert (await kinds(client, KEYS.stream(domains.BLOCKS))).count("headers.loaded") == 1
 
 
 @pytest.mark.parametrize("gone", ["work", "producer"])
@@ -169,9 +171,9 @@ async def test_a_node_is_seen_to_be_behind_although_the_record_tells_no_work(
             async with running(valkey.url, run, "chain-ingest", **whole.env()):
                 await published(client, 15)
             if gone == "work":
-                assert await client.hdel(KEYS.chain_producer, "work") == 1
+                assert await client.hdel(KEYS.producer(domains.BLOCKS), "work") == 1
             else:
-                assert await client.delete(KEYS.chain_producer) == 1
+                assert await client.delete(KEYS.producer(domains.BLOCKS)) == 1
             async with running(valkey.url, run, "chain-ingest", **other.env()) as it:
 
                 async def told() -> bool:
@@ -186,4 +188,4 @@ async def test_a_node_is_seen_to_be_behind_although_the_record_tells_no_work(
                 await give(await mine(whole), whole, other)
                 await published(client, 16)
                 await until(uses(it, "main"), 15, "it is used again")
-        assert "block.disconnected" not in await kinds(client, KEYS.blocks)
+        assert "block.disconnected" not in await kinds(client, KEYS.stream(domains.BLOCKS))

@@ -19,7 +19,7 @@ from chain_ingest.answers import ChainInfo, NetworkInfo
 from chain_ingest.nodeclock import NodeClock
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.rpc import RpcClient
 from shared.tasks import end
 from support.feed import KEYS, feeding, mempool, tip
@@ -66,8 +66,8 @@ async def test_a_node_that_restarts_leaves_what_was_published(
 ) -> None:
     async with feeding(full_node, valkey) as feed:
         await feed.agrees()
-        before = len(await feed.entries(KEYS.txs))
-        expected = mempool(await feed.entries(KEYS.txs))
+        before = len(await feed.entries(KEYS.stream(domains.TXS)))
+        expected = mempool(await feed.entries(KEYS.stream(domains.TXS)))
         assert len(expected) == 4_000
         await full_node.restart()
         async with slowly(full_node):
@@ -75,14 +75,14 @@ async def test_a_node_that_restarts_leaves_what_was_published(
             assert "transactions loaded" in str(feed.health.details["progress"])
             was = await feed.confirmed("mempool")
             while True:
-                found, confirmed = len(await feed.entries(KEYS.txs)), await feed.confirmed("mempool")
+                found, confirmed = len(await feed.entries(KEYS.stream(domains.TXS))), await feed.confirmed("mempool")
                 if (await full_node.rpc("getmempoolinfo"))["loaded"]:
                     break
                 assert (found, confirmed) == (before, was)
         await feed.agrees()
-        since = await feed.kinds(KEYS.txs, before)
+        since = await feed.kinds(KEYS.stream(domains.TXS), before)
         assert set(since) == {"mempool.synced"}
-        assert mempool(await feed.entries(KEYS.txs)) == expected
+        assert mempool(await feed.entries(KEYS.stream(domains.TXS))) == expected
         assert feed.health.state == "ok"
         assert feed.health.details["progress"] is None
 
@@ -94,12 +94,16 @@ async def test_a_first_start_publishes_no_half_mempool(
     async with slowly(full_node), feeding(full_node, valkey) as feed:
         await feed.says("node main is loading its mempool: ")
         while True:
-            found = await feed.entries(KEYS.txs)
+            found = await feed.entries(KEYS.stream(domains.TXS))
             if (await full_node.rpc("getmempoolinfo"))["loaded"]:
                 break
             assert found == []
         await feed.agrees(limit=60)
-        synced = [data["tx_count"] for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"]
+        synced = [
+            data["tx_count"]
+            for _, kind, data in await feed.entries(KEYS.stream(domains.TXS))
+            if kind == "mempool.synced"
+        ]
         assert synced[0] == 4_000
 
 
@@ -113,14 +117,14 @@ async def test_the_chain_begins_anew_while_the_mempool_is_loaded(
         await full_node.restart()
         async with slowly(full_node):
             await feed.says("node main is loading its mempool: ")
-            await client.set(KEYS.chain_resync, "a test asks")
+            await client.set(KEYS.resync(domains.BLOCKS), "a test asks")
 
             async def begun() -> bool:
-                return (await feed.kinds(KEYS.blocks)).count("headers.loaded") == 2
+                return (await feed.kinds(KEYS.stream(domains.BLOCKS))).count("headers.loaded") == 2
 
             await until(begun, 15, "the chain begins anew")
             assert not (await full_node.rpc("getmempoolinfo"))["loaded"]
-        assert not await client.exists(KEYS.chain_resync)
+        assert not await client.exists(KEYS.resync(domains.BLOCKS))
 
 
 # --- its chain ---------------------------------------------------------------------------------------------
@@ -140,14 +144,14 @@ async def test_downloading_is_told_from_quiet(tmp_path: Path, valkey: EmbeddedVa
                 await node.rpc("submitblock", block)
             await feed.says("node main is downloading the chain: 12 of 20 blocks")
             assert feed.health.details["progress"] == "12 of 20 blocks"
-            for stream in (KEYS.blocks, KEYS.txs):
+            for stream in (KEYS.stream(domains.BLOCKS), KEYS.stream(domains.TXS)):
                 assert await feed.entries(stream) == []
             assert (await feed.confirmed("chain"), await feed.confirmed("mempool")) == ((0, 0, ""), (0, 0, ""))
             for block in blocks[12:]:
                 await node.rpc("submitblock", block)
             await feed.agrees()
             assert (await node.rpc("getblockchaininfo"))["initialblockdownload"]
-            assert tip(await feed.entries(KEYS.blocks)) == hashes[-1]
+            assert tip(await feed.entries(KEYS.stream(domains.BLOCKS))) == hashes[-1]
             await feed.says("days: node main knows of none above 20")
             assert feed.health.reason.startswith("no block for ")
             await mine(node)
@@ -217,7 +221,9 @@ async def test_entry_times_and_comparisons_are_of_one_clock(
         coins = await fan_out(node, await mined_coins(node, 1), 2)
         async with feeding(node, valkey) as feed:
             await feed.agrees()
-            [synced] = [data for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"]
+            [synced] = [
+                data for _, kind, data in await feed.entries(KEYS.stream(domains.TXS)) if kind == "mempool.synced"
+            ]
             assert abs(synced["node_time_ms"] - synced["time_ms"]) < 2_000
             ahead = hours * 3_600
             await node.rpc("setmocktime", int(time.time()) + ahead)
@@ -227,7 +233,9 @@ async def test_entry_times_and_comparisons_are_of_one_clock(
             assert f"{how} Redis' clock" in feed.health.reason
 
             async def counted_by_it() -> bool:
-                last = [data for _, kind, data in await feed.entries(KEYS.txs) if kind == "mempool.synced"][-1]
+                last = [
+                    data for _, kind, data in await feed.entries(KEYS.stream(domains.TXS)) if kind == "mempool.synced"
+                ][-1]
                 return bool(abs(last["node_time_ms"] - last["time_ms"] - ahead * 1000) < 5_000)
 
             await until(counted_by_it, 20, "the comparison tells the node's clock")

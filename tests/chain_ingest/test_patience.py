@@ -18,7 +18,7 @@ from chain_ingest.node import Node
 from chain_ingest.patience import LONGEST_MS, QUIET_MS, Patience
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.bus import Producer
 from shared.errors import RpcUnreachable
 from shared.keys import Keys
@@ -77,7 +77,7 @@ async def test_a_mismatch_that_stays_is_announced_once(
         await until(repeated, 40, "it was read anew four times")
         assert time.monotonic() - began > 6  # after 1, 2 and 4 s
         assert feed.health.details["repairs"] == 4
-        assert (await feed.kinds(KEYS.ops)).count("gap.detected") == 1
+        assert (await feed.kinds(KEYS.stream(domains.OPS))).count("gap.detected") == 1
         was = await feed.confirmed("mempool")
         await feed.agrees("chain")
         assert await feed.confirmed("mempool") == was
@@ -96,21 +96,21 @@ async def test_a_request_again_and_again_is_served_at_growing_intervals(
         try:
 
             async def begun() -> bool:
-                kinds = await feed.kinds(KEYS.blocks) + await feed.kinds(KEYS.txs)
+                kinds = await feed.kinds(KEYS.stream(domains.BLOCKS)) + await feed.kinds(KEYS.stream(domains.TXS))
                 return kinds.count("headers.loaded") >= 4 and kinds.count("mempool.reset") >= 4
 
             began = time.monotonic()
             await until(begun, 30, "three beginnings were asked for and made")
             assert time.monotonic() - began > 5  # the first at once, then after 2 and 4 s
-            await until(lambda: client.exists(KEYS.chain_resync), 5, "a request stands until it is served")
+            await until(lambda: client.exists(KEYS.resync(domains.BLOCKS)), 5, "a request stands until it is served")
         finally:
             await end(asking)
 
 
 async def ask(client: redis.Client) -> None:
     while True:
-        await client.set(KEYS.chain_resync, "a test asks")
-        await client.set(KEYS.mempool_resync, "a test asks")
+        await client.set(KEYS.resync(domains.BLOCKS), "a test asks")
+        await client.set(KEYS.resync(domains.TXS), "a test asks")
         await asyncio.sleep(0.05)
 
 
@@ -124,7 +124,7 @@ async def test_what_was_half_built_when_the_node_failed_is_not_published(
     await send(node, [known])
     lease = Lease(client, keys.lease("mempool", "chain-ingest"), keys.fence("mempool", "chain-ingest"))
     assert await lease.try_acquire()
-    producer = Producer(client, lease, keys.txs, keys.mempool_producer, keys.confirmed("mempool"))
+    producer = Producer(client, lease, keys.stream(domains.TXS), keys.producer(domains.TXS), keys.confirmed("mempool"))
     follower = MempoolFollower(client, keys, producer)
 
     async def beside(done: int, total: int) -> None:
@@ -152,5 +152,5 @@ async def test_what_was_half_built_when_the_node_failed_is_not_published(
                 await follower.handle(reader, hints, batch)
         hints.close()
         await follower.apply_block(reader, AppliedBlock("00" * 32, ["11" * 32], frozenset()))
-    kinds = [fields[b"type"].decode() for _, fields in await client.xrange(keys.txs)]
+    kinds = [fields[b"type"].decode() for _, fields in await client.xrange(keys.stream(domains.TXS))]
     assert kinds == ["mempool.reset", "tx.added"]

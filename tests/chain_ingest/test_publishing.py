@@ -21,7 +21,7 @@ from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeUnfit
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.bus import Producer
 from shared.errors import ConfigError, RpcUnreachable
 from shared.lease import Lease
@@ -45,7 +45,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Regtes
 
 async def tip(client: redis.Client) -> str | None:
     """Hash of the block that the stream says is the tip."""
-    heights = {int(k): v.decode() for k, v in (await client.hgetall(KEYS.chain_published)).items()}
+    heights = {int(k): v.decode() for k, v in (await client.hgetall(KEYS.published(domains.BLOCKS))).items()}
     return heights[max(heights)] if heights else None
 
 
@@ -62,7 +62,7 @@ async def test_the_beginning_holds_the_headers_below_the_first_blocks(
 ) -> None:
     async with running(server.url, run, "chain-ingest", **node.env()):
         await reaches_tip(connected, node)
-    found = await entries(connected, KEYS.blocks)
+    found = await entries(connected, KEYS.stream(domains.BLOCKS))
     assert [seq for seq, _, _ in found] == list(range(1, len(found) + 1))
     kind, beginning = found[0][1:]
     best = await node.rpc("getblockcount")
@@ -92,7 +92,9 @@ async def test_a_block_says_what_the_node_says_of_it(
         await spending.send(node, sent)
         [block_hash] = await spending.mine(node)
         await reaches_tip(connected, node)
-    [data] = [data for _, _, data in await entries(connected, KEYS.blocks) if data.get("hash") == block_hash]
+    [data] = [
+        data for _, _, data in await entries(connected, KEYS.stream(domains.BLOCKS)) if data.get("hash") == block_hash
+    ]
     stats = await node.rpc("getblockstats", block_hash)
     block = await node.rpc("getblock", block_hash, 2)
     assert data["tx_count"] == block["nTx"] == 61
@@ -119,11 +121,13 @@ async def test_a_transaction_says_what_the_node_says_of_it(
     child = spending.build([parent.outputs[0]], [parent.outputs[0].value // 2, 1_000], sequence=0xFFFFFFFF)
     async with running(server.url, run, "chain-ingest", **node.env()):
         await reaches_tip(connected, node)
-        await until(lambda: connected.exists(KEYS.txs), 10, "the stream has begun")
+        await until(lambda: connected.exists(KEYS.stream(domains.TXS)), 10, "the stream has begun")
         await spending.send(node, [parent, child])
 
         async def both() -> dict[str, Any] | None:
-            added = {d["txid"]: d for _, kind, d in await entries(connected, KEYS.txs) if kind == "tx.added"}
+            added = {
+                d["txid"]: d for _, kind, d in await entries(connected, KEYS.stream(domains.TXS)) if kind == "tx.added"
+            }
             return added if {parent.txid, child.txid} <= added.keys() else None
 
         added = await until(both, 10, "both are published")
@@ -154,7 +158,9 @@ async def test_a_fee_delta_of_the_node_is_in_the_ancestors_fee_alone(
     async with running(server.url, run, "chain-ingest", **node.env()):
 
         async def both() -> dict[str, Any] | None:
-            added = {d["txid"]: d for _, kind, d in await entries(connected, KEYS.txs) if kind == "tx.added"}
+            added = {
+                d["txid"]: d for _, kind, d in await entries(connected, KEYS.stream(domains.TXS)) if kind == "tx.added"
+            }
             return added if {parent.txid, child.txid} <= added.keys() else None
 
         added = await until(both, 10, "both are published")
@@ -202,10 +208,10 @@ async def test_requests_of_folds_are_served_and_then_gone(
     monkeypatch.setattr(follow, "COMPARE_SECONDS", 0.3)
     async with running(server.url, run, "chain-ingest", **node.env()):
         await reaches_tip(connected, node)
-        await until(lambda: connected.exists(KEYS.txs), 10, "the stream has begun")
+        await until(lambda: connected.exists(KEYS.stream(domains.TXS)), 10, "the stream has begun")
         for key, stream, kind in (
-            (KEYS.chain_resync, KEYS.blocks, "headers.loaded"),
-            (KEYS.mempool_resync, KEYS.txs, "mempool.reset"),
+            (KEYS.resync(domains.BLOCKS), KEYS.stream(domains.BLOCKS), "headers.loaded"),
+            (KEYS.resync(domains.TXS), KEYS.stream(domains.TXS), "mempool.reset"),
         ):
             before = len(await entries(connected, stream))
             await connected.set(key, "a test asks")
@@ -233,14 +239,14 @@ async def test_a_request_is_not_lost_when_serving_it_fails(
 
     async with running(server.url, run, "chain-ingest", **node.env()):
         await reaches_tip(connected, node)
-        await until(lambda: connected.exists(KEYS.txs), 10, "the stream has begun")
+        await until(lambda: connected.exists(KEYS.stream(domains.TXS)), 10, "the stream has begun")
         monkeypatch.setattr(Producer, "publish", failing)
-        await connected.set(KEYS.chain_resync, "a test asks")
-        await connected.set(KEYS.mempool_resync, "a test asks")
-        for key in (KEYS.chain_resync, KEYS.mempool_resync):
+        await connected.set(KEYS.resync(domains.BLOCKS), "a test asks")
+        await connected.set(KEYS.resync(domains.TXS), "a test asks")
+        for key in (KEYS.resync(domains.BLOCKS), KEYS.resync(domains.TXS)):
             await until(lambda key=key: gone(connected, key), 10, "the request is served all the same")  # type: ignore[misc]
     assert failures == 2
-    for stream, kind in ((KEYS.blocks, "headers.loaded"), (KEYS.txs, "mempool.reset")):
+    for stream, kind in ((KEYS.stream(domains.BLOCKS), "headers.loaded"), (KEYS.stream(domains.TXS), "mempool.reset")):
         assert [name for _, name, _ in await entries(connected, stream)].count(kind) == 2
 
 
@@ -257,7 +263,9 @@ async def test_a_transaction_that_leaves_and_comes_back_in_one_breath_is_there(
     lease = Lease(connected, KEYS.lease("mempool", "chain-ingest"), KEYS.fence("mempool", "chain-ingest"))
     assert await lease.try_acquire()
     follower = MempoolFollower(
-        connected, KEYS, Producer(connected, lease, KEYS.txs, KEYS.mempool_producer, KEYS.confirmed("mempool"))
+        connected,
+        KEYS,
+        Producer(connected, lease, KEYS.stream(domains.TXS), KEYS.producer(domains.TXS), KEYS.confirmed("mempool")),
     )
 
     async def beside(done: int, total: int) -> None:
@@ -273,7 +281,9 @@ async def test_a_transaction_that_leaves_and_comes_back_in_one_breath_is_there(
         with contextlib.closing(Hints(())) as hints:
             await follower.handle(reader, hints, batch)
         assert follower.published.totals == (await reader.mempool_info()).totals
-    found = [kind for _, kind, data in await entries(connected, KEYS.txs) if data.get("txid") == built.txid]
+    found = [
+        kind for _, kind, data in await entries(connected, KEYS.stream(domains.TXS)) if data.get("txid") == built.txid
+    ]
     assert found == ["tx.added", "tx.removed", "tx.added"]
     await spending.mine(node)
 
@@ -345,4 +355,4 @@ async def test_a_preferred_node_that_is_unfit_does_not_draw_it_away(
 
 
 async def compared(client: redis.Client, times: int) -> bool:
-    return [kind for _, kind, _ in await entries(client, KEYS.txs)].count("mempool.synced") >= times
+    return [kind for _, kind, _ in await entries(client, KEYS.stream(domains.TXS))].count("mempool.synced") >= times

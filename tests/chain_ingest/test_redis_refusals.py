@@ -11,7 +11,7 @@ from chain_ingest.app import run as ingest
 from chain_ingest.backfill.app import run as backfill
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis, trouble
+from shared import domains, redis, trouble
 from shared.keys import Keys
 from shared.service import Service
 from support import spending
@@ -52,7 +52,7 @@ def well(it: Service) -> Callable[[], Awaitable[bool]]:
 
 def published(client: redis.Client, height: int) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        return bool(await client.hexists(KEYS.chain_published, height))
+        return bool(await client.hexists(KEYS.published(domains.BLOCKS), height))
 
     return look
 
@@ -71,14 +71,16 @@ async def test_chain_ingest_publishes_each_block_once_around_a_refusal(
             await connected.config_set("min-replicas-to-write", "0")
         await until(published(connected, height + 1), 20, "the block is published")
         await until(well(it), 20, "all is well again")
-        numbers = await sequence(connected, KEYS.blocks)
+        numbers = await sequence(connected, KEYS.stream(domains.BLOCKS))
         assert numbers == list(range(1, len(numbers) + 1))
-        heights = await connected.hlen(KEYS.chain_published)
-        assert int(await connected.hget(KEYS.chain_producer, "cursor")) == len(numbers)
+        heights = await connected.hlen(KEYS.published(domains.BLOCKS))
+        assert int(await connected.hget(KEYS.producer(domains.BLOCKS), "cursor")) == len(numbers)
         assert heights <= height + 2
 
 
-@pytest.mark.parametrize("key", [KEYS.blocks, KEYS.chain_published, KEYS.chain_producer])
+@pytest.mark.parametrize(
+    "key", [KEYS.stream(domains.BLOCKS), KEYS.published(domains.BLOCKS), KEYS.producer(domains.BLOCKS)]
+)
 async def test_chain_ingest_names_a_key_of_another_type(
     node: RegtestNode, server: EmbeddedValkey, connected: redis.Client, key: str
 ) -> None:
@@ -97,7 +99,7 @@ async def test_chain_ingest_names_a_key_of_another_type(
             await pipe.execute()
         await until(published(connected, height + 1), 20, "the block is published")
         await until(well(it), 20, "all is well again")
-        numbers = await sequence(connected, KEYS.blocks)
+        numbers = await sequence(connected, KEYS.stream(domains.BLOCKS))
         assert numbers == list(range(1, len(numbers) + 1))
 
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from chain_ingest.app import run
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.events.mempool import TxRemoved
 from shared.keys import Keys
 from shared.service import Service
@@ -38,7 +38,7 @@ class Parts:
         self.coins = coins
 
     async def events(self) -> list[tuple[str, dict[str, Any]]]:
-        found = await self.redis.xrange(KEYS.txs)
+        found = await self.redis.xrange(KEYS.stream(domains.TXS))
         return [(fields[b"type"].decode(), msgspec.json.decode(fields[b"data"])) for _, fields in found]
 
     async def added(self, txid: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ async def following(folder: Path) -> AsyncIterator[Parts]:
         try:
             coins = await spending.fan_out(node, await spending.mined_coins(node, 3), 50)
             async with running(valkey.url, run, "chain-ingest", **node.env()) as service:
-                await until(lambda: client.exists(KEYS.txs), 20, "the stream has begun")
+                await until(lambda: client.exists(KEYS.stream(domains.TXS)), 20, "the stream has begun")
                 yield Parts(node, client, service, coins)
         finally:
             await client.aclose()
@@ -149,7 +149,7 @@ async def test_what_grew_too_old_has_expired(parts: Parts, after: str) -> None:
 
 
 async def published(client: redis.Client, height: int) -> bool:
-    return bool(await client.hexists(KEYS.chain_published, height))
+    return bool(await client.hexists(KEYS.published(domains.BLOCKS), height))
 
 
 async def test_children_come_with_a_parent_that_a_reorganisation_brings_back(parts: Parts) -> None:

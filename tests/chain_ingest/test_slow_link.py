@@ -20,7 +20,7 @@ from chain_ingest.node import Node
 from chain_ingest.pools import Pools
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared import rpc as rpc_module
 from shared.errors import RpcUnreachable
 from shared.rpc import RpcClient
@@ -83,7 +83,7 @@ async def test_it_stops_in_time_while_blocks_come_in(
         async with running(server.url, run, "chain-ingest", **{**node.env(), "MAIN_RPC_URL": link.url}):
 
             async def begun() -> bool:
-                return bool(await connected.exists(KEYS.blocks))
+                return bool(await connected.exists(KEYS.stream(domains.BLOCKS)))
 
             await until(begun, 40, "the first headers are published")
             began = time.monotonic()

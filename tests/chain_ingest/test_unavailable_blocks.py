@@ -17,7 +17,7 @@ from chain_ingest.node import Node
 from chain_metrics.app import run as run_metrics
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.errors import RpcRefused
 from shared.views import BlocksView, HistoryView
 from support import check
@@ -46,7 +46,7 @@ async def synced(client: redis.Client, height: int) -> None:
     """Return once this block is the newest that is published, and the mempool was compared with the node's."""
 
     async def there() -> bool:
-        return await newest(client) == height and "mempool.synced" in await kinds(client, KEYS.txs)
+        return await newest(client) == height and "mempool.synced" in await kinds(client, KEYS.stream(domains.TXS))
 
     await until(there, 20, f"block {height} is published and the mempool is equal")
 
@@ -55,12 +55,14 @@ async def story(client: redis.Client) -> list[tuple[str, int]]:
     """Type and height of each entry; of `headers.loaded` the height of its last header."""
     return [
         (kind, data["height"] + len(data.get("headers", " ")) - 1)
-        for _, kind, data in await entries(client, KEYS.blocks)
+        for _, kind, data in await entries(client, KEYS.stream(domains.BLOCKS))
     ]
 
 
 async def told(client: redis.Client) -> list[str]:
-    details = [data["detail"] for _, kind, data in await entries(client, KEYS.ops) if kind == "gap.detected"]
+    details = [
+        data["detail"] for _, kind, data in await entries(client, KEYS.stream(domains.OPS)) if kind == "gap.detected"
+    ]
     return [detail for detail in details if "cannot be had" in detail]
 
 
@@ -90,7 +92,7 @@ async def test_a_block_that_cannot_be_read_is_stepped_over(
             )
 
             async def rows() -> list[int]:
-                raw = await client.hget(KEYS.chain_views, "blocks")
+                raw = await client.hget(KEYS.views(domains.CHAIN), "blocks")
                 heights = [row.height for row in msgspec.json.decode(raw, type=BlocksView).blocks] if raw else []
                 return heights if heights[:1] == [30] else []
 
@@ -124,7 +126,7 @@ async def test_what_one_node_cannot_read_is_asked_from_another(
             await synced(client, 10)
         assert await story(client) == [("headers.loaded", 0), *blocks(1, 10)]
         assert await told(client) == []
-        nodes = [data["node"] for _, _, data in await entries(client, KEYS.blocks)]
+        nodes = [data["node"] for _, _, data in await entries(client, KEYS.stream(domains.BLOCKS))]
         assert nodes == ["main"] * 5 + ["spare"] + ["main"] * 5
 
 
@@ -161,7 +163,7 @@ async def test_transactions_of_a_block_that_cannot_be_read_leave_the_mempool(
             await send(node, [sent])
 
             async def known() -> bool:
-                return bool(await client.hexists(KEYS.mempool_published, bytes.fromhex(sent.txid)))
+                return bool(await client.hexists(KEYS.published(domains.TXS), bytes.fromhex(sent.txid)))
 
             await until(known, 10, "the transaction is published")
 

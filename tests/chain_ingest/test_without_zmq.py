@@ -10,7 +10,7 @@ import pytest
 
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.tasks import end
 from support.feed import KEYS, feeding, mempool
 from support.slow_link import SlowLink
@@ -56,9 +56,9 @@ async def in_flow(node: RegtestNode, valkey: EmbeddedValkey, env: dict[str, str]
             await end(sending)
         sending.result()
         await feed.agrees()
-        assert mempool(await feed.entries(KEYS.txs)) == {built.txid for built in transactions}
+        assert mempool(await feed.entries(KEYS.stream(domains.TXS))) == {built.txid for built in transactions}
         await mine(node)
         await feed.agrees()
-        assert mempool(await feed.entries(KEYS.txs)) == set(await node.rpc("getrawmempool"))
+        assert mempool(await feed.entries(KEYS.stream(domains.TXS))) == set(await node.rpc("getrawmempool"))
     print(f"without ZMQ, {len(transactions) / SECONDS:.0f} a second: oldest {max(ages) / 1000:.1f} s")
     assert max(ages) < STALE_MS

@@ -11,7 +11,7 @@ import pytest
 
 from chain_metrics.fold import ChainFold
 from local_run.node import RegtestNode
-from shared import redis
+from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.blocks import BlockConnected, BlockDisconnected, HeadersLoaded, LargestTx
 from shared.fold import Changes
@@ -48,7 +48,7 @@ def block(height: int, name: str, prev: str, time: int) -> BlockConnected:
 def shown(changes: Changes) -> dict[str, Any]:
     """Views among the commands, by name."""
     arguments = changes.commands.arguments
-    key = changes.commands.keys.index(KEYS.chain_views) + 3
+    key = changes.commands.keys.index(KEYS.views(domains.CHAIN)) + 3
     found: dict[str, Any] = {}
     at = 0
     while at < len(arguments):

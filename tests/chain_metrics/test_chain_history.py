@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_metrics.fold import KEPT, SHOWN, ChainFold
-from shared import redis
+from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.base import Event
 from shared.events.blocks import BlockConnected
@@ -34,7 +34,7 @@ def folded(events: list[Event]) -> ChainFold:
 def views(it: ChainFold) -> dict[str, bytes]:
     """Every view as it would be written."""
     it._dirty = True
-    return folding.views(it.flush(at(0)), KEYS.chain_views)
+    return folding.views(it.flush(at(0)), KEYS.views(domains.CHAIN))
 
 
 def fresh(blocks: list[BlockConnected], full: int = 10**9) -> dict[str, bytes]:
@@ -82,7 +82,7 @@ def test_redis_holds_what_memory_does(walk: list[tuple[str, int, int]]) -> None:
 
 def _apply(state: dict[str, bytes], it: ChainFold) -> None:
     for command, key, arguments in folding.commands(it.flush(at(0))):
-        if key != KEYS.chain_state:
+        if key != KEYS.state(domains.CHAIN):
             continue
         match command:
             case "DEL":
@@ -100,7 +100,7 @@ def _apply(state: dict[str, bytes], it: ChainFold) -> None:
 async def test_a_restart_in_the_middle_changes_nothing(client: redis.Client, seed: int) -> None:
     chance = random.Random(seed)
     it, blocks = folded([loaded([])]), chain(0)
-    committer = folding.Committer(client, KEYS.chain_checkpoint)
+    committer = folding.Committer(client, KEYS.checkpoint(domains.CHAIN))
     for _ in range(60):
         if chance.random() < 0.3 and len(blocks) > 8:
             for _ in range(chance.randrange(1, 8)):
@@ -115,12 +115,12 @@ async def test_a_restart_in_the_middle_changes_nothing(client: redis.Client, see
             assert views(restored) == views(it)
             assert restored.flush(at(0)).commands.keys == []
             it = restored
-    stored = await client.hgetall(KEYS.chain_views)
+    stored = await client.hgetall(KEYS.views(domains.CHAIN))
     assert {name.decode(): raw for name, raw in stored.items()} == views(it) == fresh(blocks)
 
 
 async def test_a_beginning_replaces_everything(client: redis.Client) -> None:
-    committer = folding.Committer(client, KEYS.chain_checkpoint)
+    committer = folding.Committer(client, KEYS.checkpoint(domains.CHAIN))
     it = folded([loaded([]), *chain(30)])
     await committer.commit(it.flush(at(0)))
     other = chain(12, salt=7)
@@ -130,7 +130,7 @@ async def test_a_beginning_replaces_everything(client: redis.Client) -> None:
     restored = ChainFold(KEYS)
     await restored.restore(client)
     assert views(restored) == views(folded([loaded(other[:5], first=2), *other[5:]]))
-    assert len(await client.hgetall(KEYS.chain_state)) == 12  # heights 2 to 12, and the tip
+    assert len(await client.hgetall(KEYS.state(domains.CHAIN))) == 12  # heights 2 to 12, and the tip
 
 
 async def test_a_state_that_is_gone_is_named(client: redis.Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 from chain_metrics import app
 from chain_metrics.fold import LAYOUT, ChainFold
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.errors import UnknownLayout
 from shared.keys import Keys
 from shared.layouts import LAYOUT as FIELD
@@ -33,16 +33,18 @@ async def test_what_earlier_code_recorded_is_taken_over(client: redis.Client, fi
     await fold.restore(client)
     fold.apply(blocks[-1])
     changes = fold.flush(at(0))
-    await folding.Committer(client, KEYS.chain_checkpoint + "-other").commit(changes)
+    await folding.Committer(client, KEYS.checkpoint(domains.CHAIN) + "-other").commit(changes)
     for event in [loaded(blocks[:100], 40), *blocks[100:]]:
         fresh.apply(event)
-    assert folding.views(changes, KEYS.chain_views) == folding.views(fresh.flush(at(0)), KEYS.chain_views)
-    assert await client.hget(KEYS.chain_checkpoint, FIELD) == str(LAYOUT).encode()
+    assert folding.views(changes, KEYS.views(domains.CHAIN)) == folding.views(
+        fresh.flush(at(0)), KEYS.views(domains.CHAIN)
+    )
+    assert await client.hget(KEYS.checkpoint(domains.CHAIN), FIELD) == str(LAYOUT).encode()
 
 
 async def test_what_later_code_recorded_is_not_touched(client: redis.Client, valkey: EmbeddedValkey) -> None:
     stored = recorded.read(FILES[0])
-    stored[KEYS.chain_checkpoint] = {b"cursor": b"1-0 1 0", FIELD.encode(): b"%d" % (LAYOUT + 1)}
+    stored[KEYS.checkpoint(domains.CHAIN)] = {b"cursor": b"1-0 1 0", FIELD.encode(): b"%d" % (LAYOUT + 1)}
     await recorded.write(client, stored)
     with pytest.raises(UnknownLayout):
         await ChainFold(KEYS).restore(client)
@@ -54,4 +56,4 @@ async def test_what_later_code_recorded_is_not_touched(client: redis.Client, val
         await until(says_so, 10, "the heartbeat says which layout is stored")
     left = await recorded.dumped(client, DOMAIN)
     assert {key: left.get(key) for key in stored} == stored
-    assert KEYS.chain_resync not in left
+    assert KEYS.resync(domains.BLOCKS) not in left

@@ -6,7 +6,7 @@ import pytest
 
 from chain_metrics import app
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from support.chain_samples import chain, loaded
 from support.ledger import KEYS, producer, running
 from support.stack import until
@@ -18,14 +18,14 @@ def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis, "BLOCK_MS", 50)
 
 
-@pytest.mark.parametrize("lost", [KEYS.chain_views, KEYS.chain_state, KEYS.chain_checkpoint])
+@pytest.mark.parametrize("lost", [KEYS.views(domains.CHAIN), KEYS.state(domains.CHAIN), KEYS.checkpoint(domains.CHAIN)])
 async def test_a_lost_key_is_written_again(client: redis.Client, valkey: EmbeddedValkey, lost: str) -> None:
     blocks = chain(300)
     await (await producer(client)).publish([loaded(blocks[:200]), *blocks[200:]])
 
     async def kept() -> list[dict[bytes, bytes]]:
-        found = [await client.hgetall(key) for key in (KEYS.chain_views, KEYS.chain_state)]
-        return found if all(found) and await client.exists(KEYS.chain_checkpoint) else []
+        found = [await client.hgetall(key) for key in (KEYS.views(domains.CHAIN), KEYS.state(domains.CHAIN))]
+        return found if all(found) and await client.exists(KEYS.checkpoint(domains.CHAIN)) else []
 
     async with running(valkey.url, app.run, "chain-metrics"):
         await until(kept, 10, "all is there")
@@ -38,7 +38,7 @@ async def test_a_lost_key_is_written_again(client: redis.Client, valkey: Embedde
         await until(same, 10, f"{lost} is written again")
 
         async def told() -> set[bytes]:
-            kinds = {fields[b"type"] for _, fields in await client.xrange(KEYS.ops)}
+            kinds = {fields[b"type"] for _, fields in await client.xrange(KEYS.stream(domains.OPS))}
             return kinds if {b"gap.detected", b"gap.repaired"} <= kinds else set()
 
         await until(told, 10, "operators are told")

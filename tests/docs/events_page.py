@@ -9,8 +9,9 @@ from typing import Annotated, get_args, get_origin
 
 import msgspec
 
-from shared.events import backfill, blocks, derived, mempool, ops
+from shared.domains import STREAMS
 from shared.events import base as events_base
+from shared.events import ops
 from shared.events.base import Event
 
 _HEAD = """\
@@ -36,41 +37,6 @@ An entry with a number or a text outside these goes to the dead letters.
 |---|---|
 {ranges}
 """
-
-_STREAMS: list[tuple[str, str, list[type[Event]]]] = [
-    ("{net:chain}:blocks", "chain-ingest", [blocks.HeadersLoaded, blocks.BlockConnected, blocks.BlockDisconnected]),
-    (
-        "{net:mempool}:txs",
-        "chain-ingest",
-        [mempool.MempoolReset, mempool.TxAdded, mempool.TxRemoved, mempool.MempoolSynced],
-    ),
-    ("{net:chain}:metrics", "chain-metrics", [derived.MetricsUpdated]),
-    ("{net:chain}:series-updates", "chain-history", [derived.SeriesUpdated]),
-    ("{net:mempool}:fees", "mempool", [derived.MempoolUpdated]),
-    (
-        "{net:ops}:events",
-        "every service",
-        [
-            ops.ServiceStarted,
-            ops.ServiceDegraded,
-            ops.ServiceRecovered,
-            ops.NodeChanged,
-            ops.ChainRolledBack,
-            ops.GapDetected,
-            ops.GapRepaired,
-        ],
-    ),
-    (
-        "{net:chain}:backfill",
-        "the backfill's workers for chain-history alone, without `seq`; its entries go once they are folded",
-        [
-            backfill.HeadersCollected,
-            backfill.BlocksMeasured,
-            backfill.BlocksUnavailable,
-            backfill.HistoryReset,
-        ],
-    ),
-]
 
 _FIELD = re.compile(r"^    (\w+): (.+?)(?: = .+?)?(?:  # (.*))?$", re.MULTILINE)
 
@@ -107,9 +73,9 @@ def _event(kind: type[Event]) -> str:
 def render() -> str:
     """The whole page."""
     parts = [_HEAD.replace("{ranges}", _ranges())]
-    for stream, owner, kinds in _STREAMS:
-        parts.append(f"## `{stream}`\nPublished by {owner}.\n")
-        parts += [_event(kind) for kind in kinds]
+    for stream in STREAMS:
+        parts.append(f"## `{{net:{stream.slot}}}:{stream.name}`\nPublished by {stream.owner}.\n")
+        parts += [_event(kind) for kind in stream.family.events]
     return "\n".join(parts)
 
 

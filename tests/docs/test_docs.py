@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import packages_page
 from docs.events_page import render
 from shared import settings
 
@@ -66,6 +67,10 @@ def test_each_service_says_what_it_is(folder: Path) -> None:
 
 def test_the_events_page_is_made_from_the_types() -> None:
     assert (ROOT / "docs/events.md").read_text() == render(), "run make docs"
+
+
+def test_the_packages_are_drawn_as_they_are() -> None:
+    assert packages_page.PAGE.read_text() == packages_page.page(), "run make docs"
 
 
 def test_each_dependency_has_its_reason() -> None:

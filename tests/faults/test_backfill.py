@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import redis
+from shared import domains, redis
 from shared.views import HistoryView
 from support import check
 from support.spending import OTHER_SCRIPT, chain, fan_out, mine, mined_coins, send
@@ -89,10 +89,10 @@ async def test_nothing_is_fetched_twice_after_a_restart_of_all(stack: Stack) -> 
     await check.history_complete(stack)
     names = [*check.FOLDS, "chain-history", "backfill"]
     assert await asyncio.gather(*(stack.stop(name) for name in names)) == [0] * len(names)
-    before = await stack.redis.xinfo_stream(stack.keys.backfill)
+    before = await stack.redis.xinfo_stream(stack.keys.stream(domains.BACKFILL))
     await mine(stack.node, 2)
     await stack.start(*names)
     await stack.synced()
     await check.history_complete(stack)
-    after = await stack.redis.xinfo_stream(stack.keys.backfill)
+    after = await stack.redis.xinfo_stream(stack.keys.stream(domains.BACKFILL))
     assert after["entries-added"] == before["entries-added"]

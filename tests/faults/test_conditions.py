@@ -15,6 +15,7 @@ from aiohttp import web
 
 from local_run.node import RegtestNode
 from local_run.ports import pick
+from shared import domains
 from shared.views import TipView
 from support import check
 from support.spending import build, fan_out, give, mine, mined_coins, send
@@ -194,8 +195,8 @@ async def test_silence_while_the_node_downloads_the_chain(tmp_path: Path) -> Non
             await stack.node.rpc("submitheader", await source.rpc("getblockheader", block_hash, False))
         await stack.start()
         await says(stack, "is downloading the chain: 0 of 30 blocks")
-        assert await stack.entries(stack.keys.blocks) == []
-        assert await stack.entries(stack.keys.txs) == []
+        assert await stack.entries(stack.keys.stream(domains.BLOCKS)) == []
+        assert await stack.entries(stack.keys.stream(domains.TXS)) == []
         await give(hashes, source, stack.node)
         await check.equals_node(stack)
         await check.history_complete(stack)
@@ -224,7 +225,7 @@ async def test_a_better_node_is_used_again(tmp_path: Path) -> None:
         await give([await second.rpc("getbestblockhash")], second, first)
 
         async def used() -> list[str]:
-            events = await stack.entries(stack.keys.ops)
+            events = await stack.entries(stack.keys.stream(domains.OPS))
             return [data["detail"].split()[0] for _, _, kind, data in events if kind == "node.changed"]
 
         async def returned() -> bool:
@@ -244,7 +245,7 @@ async def test_rebuild_makes_everything_anew(stack: Stack, tmp_path: Path) -> No
     await stack.start(*check.FOLDS)
     await stack.synced()
     before = await check.every_view(stack)
-    for key in (stack.keys.chain_views, stack.keys.mempool_views):
+    for key in (stack.keys.views(domains.CHAIN), stack.keys.views(domains.MEMPOOL)):
         await stack.redis.delete(key)
     process = await asyncio.create_subprocess_exec(
         *stack.command("shared.rebuild"), env=stack.environment(), stdout=asyncio.subprocess.DEVNULL

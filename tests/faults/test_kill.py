@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import domains
 from shared.errors import RpcError, RpcRefused
 from shared.tasks import end
 from support import check
@@ -79,7 +80,7 @@ async def test_stopped_services_continue_where_they_were(stack: Stack, tmp_path:
     coins = await fan_out(node, await mined_coins(node, 1), 60)
     await stack.start(*check.FOLDS)
     await stack.synced()
-    before = len(await stack.entries(stack.keys.blocks))
+    before = len(await stack.entries(stack.keys.stream(domains.BLOCKS)))
     sent: set[str] = set()
     await push(stack, [built for coin in coins[:20] for built in chain(coin, 5, [5])], sent)
     assert await asyncio.gather(*(stack.stop(name) for name in check.FOLDS)) == [0, 0, 0]
@@ -87,7 +88,7 @@ async def test_stopped_services_continue_where_they_were(stack: Stack, tmp_path:
     await push(stack, [built for coin in coins[20:40] for built in chain(coin, 5, [9])], sent)
     await stack.start(*check.FOLDS)
     await check.equals_node(stack)
-    events = await stack.entries(stack.keys.blocks)
+    events = await stack.entries(stack.keys.stream(domains.BLOCKS))
     assert [kind for _, _, kind, _ in events[before:]] == ["block.connected"] * 2
     await check.equals_fresh_build(stack, tmp_path / "fresh")
 

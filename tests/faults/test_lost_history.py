@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared import redis
+from shared import domains, redis
 from support import check
 from support.spending import chain, fan_out, mine, mined_coins, send
 from support.stack import Stack, until
@@ -34,10 +34,11 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
 async def keys(stack: Stack) -> list[str]:
     """Every key that chain-history owns."""
     names = stack.keys
+    history = domains.HISTORY
     owned = [
-        names.history_checkpoint, names.history_state, names.history_recent, names.history_largest,
-        names.history_pools, names.history_views, names.series_index("chain"), names.series_layouts("chain"),
-        names.series_updates,
+        names.checkpoint(history), names.state(history), names.history_recent, names.history_largest,
+        names.history_pools, names.views(history), names.series_index("chain"), names.series_layouts("chain"),
+        names.stream(history.announces),
     ]  # fmt: skip
     found = [key.decode() async for key in stack.redis.scan_iter(match="*:chain}:series:*", count=1_000)]
     return [key for key in [*owned, *sorted(found)] if await stack.redis.exists(key)]
@@ -59,7 +60,7 @@ async def makes_again(stack: Stack, lost: str, expected: dict[str, Any]) -> None
 
     async def same() -> bool:
         # a stream that is announced on is not of the chain: it goes on from where it is
-        of_the_chain = lost == stack.keys.series_updates or await stack.redis.exists(lost)
+        of_the_chain = lost == stack.keys.stream(domains.SERIES) or await stack.redis.exists(lost)
         return bool(of_the_chain) and await everything(stack) == expected
 
     await until(same, LIMIT, f"{lost} is made again")
@@ -83,7 +84,11 @@ async def test_any_lost_key_is_made_again(stack: Stack, tmp_path: Path) -> None:
     for key in lost:
         await stack.redis.delete(key)
         await makes_again(stack, key, expected)
-    told = [data["detail"] for _, _, kind, data in await stack.entries(stack.keys.ops) if kind == "gap.detected"]
+    told = [
+        data["detail"]
+        for _, _, kind, data in await stack.entries(stack.keys.stream(domains.OPS))
+        if kind == "gap.detected"
+    ]
     assert any(detail.startswith("Redis has lost ") for detail in told), told
     await check.history_complete(stack)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import domains
 from support import check
 from support.lossy_zmq import LossyZmq
 from support.spending import Coin, chain, fan_out, mine, mined_coins, send
@@ -50,7 +51,7 @@ async def test_a_message_in_between_is_lost(stack: tuple[Stack, LossyZmq, list[C
     lossy.loses = lambda frames: label(frames) == "A" and len(lossy.lost) < 1
     await send(started.node, chain(coins[0], 4, [5]))
     await check.equals_node(started, 5)
-    kinds = [kind for _, _, kind, _ in await started.entries(started.keys.ops)]
+    kinds = [kind for _, _, kind, _ in await started.entries(started.keys.stream(domains.OPS))]
     assert "gap.detected" in kinds
     assert "gap.repaired" in kinds
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import domains
 from support import check
 from support.spending import OTHER_SCRIPT, build, chain, fan_out, mine, mined_coins, send
 from support.stack import Stack
@@ -44,9 +45,9 @@ async def test_every_view_equals_a_fresh_build(stack: Stack, tmp_path: Path, dep
 
     await check.equals_node(stack)
     await check.equals_fresh_build(stack, tmp_path / "fresh")
-    events = await stack.entries(stack.keys.blocks)
+    events = await stack.entries(stack.keys.stream(domains.BLOCKS))
     assert sum(kind == "block.disconnected" for _, _, kind, _ in events) >= depth
-    removed = [data for _, _, kind, data in await stack.entries(stack.keys.txs) if kind == "tx.removed"]
+    removed = [data for _, _, kind, data in await stack.entries(stack.keys.stream(domains.TXS)) if kind == "tx.removed"]
     assert {"replaced", "block"} <= {data["reason"] for data in removed}
     assert any(data["txid"] == victim.txid and data["replaced_by"] == replacement.txid for data in removed)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local_run.node import RegtestNode
+from shared import domains
 from shared.views import HistoryView, MempoolView
 from support import check
 from support.slow_link import SlowLink
@@ -48,7 +49,7 @@ async def test_a_node_that_restarts_with_a_full_mempool(stack: Stack, states: Ta
     transactions = await filled(stack, count)
     await stack.start()
     await stack.synced(60)
-    before = await stack.redis.xlen(stack.keys.txs)
+    before = await stack.redis.xlen(stack.keys.stream(domains.TXS))
     counts: set[int] = set()
     async with wrong(stack, states, f"the node restarts with {len(transactions):,} transactions") as state:
         await stack.node.stop()
@@ -63,7 +64,7 @@ async def test_a_node_that_restarts_with_a_full_mempool(stack: Stack, states: Ta
         await until(loaded, 60, "the node has read its mempool")
         await state.well(60)
     assert counts == {len(transactions)}
-    kinds = [kind for _, _, kind, _ in (await stack.entries(stack.keys.txs))[before:]]
+    kinds = [kind for _, _, kind, _ in (await stack.entries(stack.keys.stream(domains.TXS)))[before:]]
     assert set(kinds) <= {"mempool.synced"}
 
 
@@ -80,7 +81,7 @@ async def test_a_preferred_node_that_comes_back_behind(tmp_path: Path, states: T
             missing = await mine(second, 5)
 
             async def followed() -> bool:
-                entries = await stack.entries(stack.keys.blocks)
+                entries = await stack.entries(stack.keys.stream(domains.BLOCKS))
                 return bool(entries[-1][3]["hash"] == missing[-1])
 
             await until(followed, 30, "the spare node's blocks are published")
@@ -100,7 +101,7 @@ async def test_a_preferred_node_that_comes_back_behind(tmp_path: Path, states: T
                 return health is not None and health.details.get("node") == "main"
 
             await state.well(60, used)
-        kinds = [kind for _, _, kind, _ in await stack.entries(stack.keys.blocks)]
+        kinds = [kind for _, _, kind, _ in await stack.entries(stack.keys.stream(domains.BLOCKS))]
         assert "block.disconnected" not in kinds
 
 
@@ -121,7 +122,7 @@ async def test_a_slow_link(stack: Stack, states: Table, full: bool) -> None:
         heights: list[int] = []
 
         async def advances() -> bool:
-            height = int((await stack.entries(stack.keys.blocks))[-1][3]["height"])
+            height = int((await stack.entries(stack.keys.stream(domains.BLOCKS)))[-1][3]["height"])
             if not heights or height > heights[-1]:
                 heights.append(height)
             return len(heights) >= 4
@@ -210,7 +211,7 @@ async def test_a_reorganisation_is_no_lag(stack: Stack, states: Table) -> None:
         await stack.node.rpc("invalidateblock", await stack.node.rpc("getblockhash", 8))
         await mine(stack.node, 4, script=OTHER_SCRIPT)
         await state.well(30)
-    kinds = [kind for _, _, kind, _ in await stack.entries(stack.keys.blocks)]
+    kinds = [kind for _, _, kind, _ in await stack.entries(stack.keys.stream(domains.BLOCKS))]
     assert kinds.count("block.disconnected") == 3
 
 

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from local_run import child, history, ports
-from local_run.app import SERVICES
+from local_run.app import PROGRAMS
 from local_run.demonstration import Demonstration
 from support.stack import until
 
@@ -69,7 +69,7 @@ class Run:
                 words = " ".join(process.cmdline())
             except psutil.NoSuchProcess:  # or a zombie, which is one of them
                 continue
-            for name in ("bitcoind", "valkey-server", *SERVICES):
+            for name in ("bitcoind", "valkey-server", *PROGRAMS):
                 if re.search(rf"(/{name}|-m {re.escape(name)})( |$)", words):
                     found[name] = process.pid
         return found
@@ -113,7 +113,7 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
         assert any("DEMONSTRATION" in line for line in run.lines)
         await run.said(r"generator +\| mined block \d+")
         children = run.children()
-        assert set(children) == {"bitcoind", "valkey-server", *SERVICES}
+        assert set(children) == {"bitcoind", "valkey-server", *PROGRAMS}
         operators = await run.said(r"run +\| for operators: (http://127\.0\.0\.1:\d+)/status and \1/metrics$")
         async with aiohttp.ClientSession() as session:
             async with session.get(url) as response:
@@ -139,7 +139,7 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
         await run.said("mempool +\\| killed by SIGKILL; starting it again")
 
         async def all_back() -> bool:
-            return len(run.children()) == 2 + len(SERVICES)
+            return len(run.children()) == 2 + len(PROGRAMS)
 
         await until(all_back, 20, "all children again")
         children = run.children()
@@ -208,7 +208,7 @@ async def test_with_a_node_and_a_redis_it_brings_neither(tmp_path: Path) -> None
         await run.said("service_starting")
 
         async def services() -> bool:
-            return set(run.children()) == set(SERVICES)
+            return set(run.children()) == set(PROGRAMS)
 
         await until(services, 20, "the services alone")
         assert not any("DEMONSTRATION" in line for line in run.lines)

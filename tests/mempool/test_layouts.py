@@ -17,7 +17,7 @@ import pytest
 
 from local_run.valkey import EmbeddedValkey
 from mempool.records import unpack
-from shared import layouts, records, redis
+from shared import domains, layouts, records, redis
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
 from shared.records import Congestion, Flow, Layout
 from shared.series import (
@@ -75,9 +75,9 @@ async def holds_all_that_was_recorded(client: redis.Client) -> None:
             assert record[:4] == (samples, count, fee, min_fee_rate)
             told = {bound: vsize for bound, vsize in zip(FEERATE_BOUNDS, record.bands, strict=True) if vsize}
             assert told == {bound: vsize for bound, vsize in zip(OLD_BOUNDS, bands, strict=True) if vsize}
-    recorded = json.loads(gzip.decompress(RECORDED.read_bytes()))[KEYS.mempool_state]["value"]
+    recorded = json.loads(gzip.decompress(RECORDED.read_bytes()))[KEYS.state(domains.MEMPOOL)]["value"]
     expected_state = {base64.b64decode(txid): base64.b64decode(raw) for txid, raw in recorded.items()}
-    state = await client.hgetall(KEYS.mempool_state)
+    state = await client.hgetall(KEYS.state(domains.MEMPOOL))
     assert {txid: state.get(txid) for txid in expected_state} == expected_state
 
 
@@ -106,7 +106,7 @@ async def converted(client: redis.Client) -> bool:
 async def goes_on(client: redis.Client) -> None:
     """The service takes up what follows, in all of today's bands."""
     feed = Feed(client)
-    for raw in (await client.hgetall(KEYS.mempool_state)).values():
+    for raw in (await client.hgetall(KEYS.state(domains.MEMPOOL))).values():
         tx, _ = unpack(raw)
         feed.sums = [feed.sums[0] + 1, feed.sums[1] + tx.vsize, feed.sums[2] + tx.fee]
     now = time.time_ns() // 1_000_000
@@ -135,7 +135,7 @@ async def test_what_was_recorded_is_read_by_todays_service(valkey: EmbeddedValke
     async with serving(valkey.url):  # and once more, as by any restart
         await until(lambda: client.exists(KEYS.lease("mempool", "mempool")), 10, "it runs again")
     await holds_all_that_was_recorded(client)
-    assert await client.hget(KEYS.mempool_checkpoint, layouts.LAYOUT) == b"1"
+    assert await client.hget(KEYS.checkpoint(domains.MEMPOOL), layouts.LAYOUT) == b"1"
 
 
 async def test_killed_anywhere_on_the_way_it_goes_on(
@@ -176,8 +176,13 @@ async def test_what_is_newer_is_neither_read_nor_changed(
     if what == "series":
         await client.hset(KEYS.series_layouts("mempool"), CONGESTION_HOURS.name, "3")
     else:
-        await client.hset(KEYS.mempool_checkpoint, layouts.LAYOUT, "2")
-    stands = [KEYS.lease("mempool", "mempool"), KEYS.fence("mempool", "mempool"), KEYS.txs, KEYS.mempool_producer]
+        await client.hset(KEYS.checkpoint(domains.MEMPOOL), layouts.LAYOUT, "2")
+    stands = [
+        KEYS.lease("mempool", "mempool"),
+        KEYS.fence("mempool", "mempool"),
+        KEYS.stream(domains.TXS),
+        KEYS.producer(domains.TXS),
+    ]
 
     async def everything() -> dict[bytes, bytes]:
         keys = [key for key in await client.keys("*mempool}*") if key.decode() not in stands]

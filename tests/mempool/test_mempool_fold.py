@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mempool.fold import UPDATE_MS, MempoolFold
-from shared import redis
+from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.base import Event
 from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
@@ -89,7 +89,7 @@ async def test_random_histories(client: redis.Client, seed: int) -> None:
     fresh._picture.flow = restored._picture.flow = fold._picture.flow  # what came in and left again is not kept
     assert views(fold) == views(fresh)
     assert views(restored) == views(fresh)
-    assert await client.hlen(KEYS.mempool_state) == len(present)
+    assert await client.hlen(KEYS.state(domains.MEMPOOL)) == len(present)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ async def test_reset_empties_memory_and_redis(client: redis.Client) -> None:
     fold.apply(MempoolReset(cause="test", node="main"))
     fold.apply(added(2))
     await carry_out(client, fold.flush(at(NOW * 1000 + 5_000)))
-    assert await client.hkeys(KEYS.mempool_state) == [bytes.fromhex(txid(2))]
-    assert await client.hget(KEYS.mempool_checkpoint, "synced") is None
+    assert await client.hkeys(KEYS.state(domains.MEMPOOL)) == [bytes.fromhex(txid(2))]
+    assert await client.hget(KEYS.checkpoint(domains.MEMPOOL), "synced") is None
 
 
 def test_views_come_at_most_once_a_second_and_a_last_time_after_the_last_event() -> None:

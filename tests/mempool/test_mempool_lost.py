@@ -8,7 +8,7 @@ import time
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from shared import redis, watch
+from shared import domains, redis, watch
 from shared.errors import UnknownLayout
 from shared.events.mempool import MempoolReset
 from shared.series import MEMPOOL_SERIES
@@ -60,7 +60,7 @@ async def test_any_key_of_the_series_that_is_lost_is_written_anew(
             await until(lambda: client.scard(KEYS.series_index("mempool")), 8, "the index names the segments")
 
         async def told() -> bool:
-            kinds = [fields[b"type"] for _, fields in await client.xrange(KEYS.ops)]
+            kinds = [fields[b"type"] for _, fields in await client.xrange(KEYS.stream(domains.OPS))]
             return kinds.count(b"gap.detected") == kinds.count(b"gap.repaired") > 0
 
         await until(told, 8, "operators are told")
@@ -98,26 +98,26 @@ async def filled(client: redis.Client) -> Feed:
     return feed
 
 
-@pytest.mark.parametrize("lost", [KEYS.mempool_state, KEYS.mempool_views, "part of the state"])
+@pytest.mark.parametrize("lost", [KEYS.state(domains.MEMPOOL), KEYS.views(domains.MEMPOOL), "part of the state"])
 async def test_what_is_lost_of_the_mempool_is_written_anew(
     valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     monkeypatch.setattr(watch, "EVERY_SECONDS", 0.1)
     async with serving(valkey.url):
         await filled(client)
-        before = await client.hgetall(KEYS.mempool_state)
-        synced = await client.hget(KEYS.mempool_checkpoint, "synced")
+        before = await client.hgetall(KEYS.state(domains.MEMPOOL))
+        synced = await client.hget(KEYS.checkpoint(domains.MEMPOOL), "synced")
         if lost.startswith("part"):
-            assert await client.hdel(KEYS.mempool_state, *list(before)[:3]) == 3
+            assert await client.hdel(KEYS.state(domains.MEMPOOL), *list(before)[:3]) == 3
         else:
             assert await client.delete(lost) == 1
 
         async def back() -> bool:
-            return await client.hgetall(KEYS.mempool_state) == before and await view(client) is not None
+            return await client.hgetall(KEYS.state(domains.MEMPOOL)) == before and await view(client) is not None
 
         await until(back, 8, f"{lost} is whole again")
-        assert await client.hget(KEYS.mempool_checkpoint, "synced") == synced
-        assert not await client.exists(KEYS.mempool_resync)
+        assert await client.hget(KEYS.checkpoint(domains.MEMPOOL), "synced") == synced
+        assert not await client.exists(KEYS.resync(domains.TXS))
     assert len(before) == 50
 
 
@@ -127,20 +127,20 @@ async def test_a_mempool_that_is_not_whole_is_not_shown_after_a_restart(
 ) -> None:
     async with serving(valkey.url):
         feed = await filled(client)
-    shown = await client.hgetall(KEYS.mempool_views)
-    txids = list(await client.hgetall(KEYS.mempool_state))
-    assert await client.hdel(KEYS.mempool_state, *txids[left:]) == 50 - left
+    shown = await client.hgetall(KEYS.views(domains.MEMPOOL))
+    txids = list(await client.hgetall(KEYS.state(domains.MEMPOOL)))
+    assert await client.hdel(KEYS.state(domains.MEMPOOL), *txids[left:]) == 50 - left
     async with serving(valkey.url):
-        await until(lambda: client.exists(KEYS.mempool_resync), 8, "the mempool is asked for anew")
-        assert await client.hgetall(KEYS.mempool_views) == shown
+        await until(lambda: client.exists(KEYS.resync(domains.TXS)), 8, "the mempool is asked for anew")
+        assert await client.hgetall(KEYS.views(domains.MEMPOOL)) == shown
     async with serving(valkey.url):  # killed before it was answered
-        await until(lambda: client.exists(KEYS.mempool_resync), 8, "the request stands")
+        await until(lambda: client.exists(KEYS.resync(domains.TXS)), 8, "the request stands")
         now = time.time_ns() // 1_000_000
-        await client.delete(KEYS.mempool_resync)
+        await client.delete(KEYS.resync(domains.TXS))
         await feed.tell(MempoolReset(cause="test", node="main"), *(added(number, now // 1000) for number in range(60)))
         await feed.sync(now)
         await feed.folded()
-        assert await client.hlen(KEYS.mempool_state) == 60
+        assert await client.hlen(KEYS.state(domains.MEMPOOL)) == 60
 
         async def told() -> bool:
             found = await view(client)

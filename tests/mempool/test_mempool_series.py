@@ -11,7 +11,7 @@ import pytest
 
 from mempool import departed
 from mempool.fold import UPDATE_MS, MempoolFold
-from shared import redis
+from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.base import Event
 from shared.events.mempool import MempoolReset, MempoolSynced, RemovalReason, TxAdded, TxRemoved
@@ -65,7 +65,7 @@ class Mempool:
         self.client = client
         self.fold = MempoolFold(KEYS)
         self.fold.reset()  # as the consumer does for an empty stream
-        self.committer = Committer(client, KEYS.mempool_checkpoint)
+        self.committer = Committer(client, KEYS.checkpoint(domains.MEMPOOL))
         self.now = NOW
         self.present: dict[str, TxAdded] = {}
 
@@ -391,7 +391,7 @@ async def test_each_look_is_a_sample(mempool: Mempool) -> None:
             await mempool.restart()
             mempool.tell(added(number, mempool.now))  # it was not committed
             mempool.sync()
-        shown = views(await mempool.commit(), KEYS.mempool_views)
+        shown = views(await mempool.commit(), KEYS.views(domains.MEMPOOL))
         looks.append(
             (msgspec.json.decode(shown["mempool"], type=MempoolView), msgspec.json.decode(shown["fees"], type=FeesView))
         )
@@ -419,7 +419,7 @@ async def test_a_mempool_that_is_incomplete_is_no_sample(client: redis.Client) -
         for number in range(3):
             mempool.now += 10
             mempool.tell(added(number, mempool.now))
-            assert not views(await mempool.commit(), KEYS.mempool_views)
+            assert not views(await mempool.commit(), KEYS.views(domains.MEMPOOL))
         assert await mempool.congestion(CONGESTION_MINUTES) == before
         mempool.now += 10
         mempool.sync()
@@ -439,7 +439,7 @@ async def test_a_state_that_cannot_be_read_costs_nothing_of_the_past(mempool: Me
     mempool.leave(old)
     await mempool.commit()
     before = await everything(mempool.client)
-    await mempool.client.hset(KEYS.mempool_state, b"\x00" * 32, b"damaged")
+    await mempool.client.hset(KEYS.state(domains.MEMPOOL), b"\x00" * 32, b"damaged")
     mempool.fold = MempoolFold(KEYS)
     for _ in range(2):  # the consumer looks twice
         with pytest.raises(Exception, match="unpack"):
@@ -465,7 +465,7 @@ async def test_a_server_that_lost_everything_is_given_the_past_again(mempool: Me
         await mempool.client.flushall()
         mempool.fold.flush(at(mempool.now * 1000))  # refused: the lease is gone
         mempool.tell(added(51, NOW + 51))
-        mempool.committer = Committer(mempool.client, KEYS.mempool_checkpoint)
+        mempool.committer = Committer(mempool.client, KEYS.checkpoint(domains.MEMPOOL))
         mempool.fold.reset()
         mempool.fold.reset()  # the consumer may fail in between
         mempool.present = {}
@@ -484,7 +484,7 @@ async def test_a_server_that_lost_everything_is_given_the_past_again(mempool: Me
 async def test_without_its_checkpoint_a_new_service_begins_anew(mempool: Mempool) -> None:
     mempool.tell(added(1, NOW))
     await mempool.commit()
-    await mempool.client.delete(KEYS.mempool_checkpoint)
+    await mempool.client.delete(KEYS.checkpoint(domains.MEMPOOL))
     again = Mempool(mempool.client)
     again.begin_anew()
     again.tell(added(1, NOW))

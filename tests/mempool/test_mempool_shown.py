@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.bands import FEERATE_BOUNDS
 from shared.clock import now
 from shared.events.derived import MempoolUpdated
@@ -27,7 +27,7 @@ async def feed(client: redis.Client) -> Feed:
 
 async def told(client: redis.Client) -> list[MempoolUpdated]:
     """Every `mempool.updated`."""
-    entries = await client.xrange(KEYS.fees)
+    entries = await client.xrange(KEYS.stream(domains.FEES))
     return [msgspec.json.decode(fields[b"data"], type=MempoolUpdated) for _, fields in entries]
 
 
@@ -42,7 +42,7 @@ async def test_nothing_is_shown_before_the_first_comparison(
     async with serving(valkey.url):  # nor after a restart
         await feed.tell(added(900, now_ms() // 1000))
         await feed.folded()
-        assert await client.exists(KEYS.mempool_views) == 0
+        assert await client.exists(KEYS.views(domains.MEMPOOL)) == 0
         assert await told(client) == []
         assert not await segments_of(client, KEYS, "mempool")
         await feed.sync(now_ms())
@@ -65,16 +65,16 @@ async def test_what_was_shown_stays_while_a_mempool_is_told_again(
         await until(lambda: told(client), 8, "figures")
         await feed.tell(MempoolReset(cause="the node was restarted", node="main"))
         await feed.folded()
-        before, notes = await client.hgetall(KEYS.mempool_views), len(await told(client))
+        before, notes = await client.hgetall(KEYS.views(domains.MEMPOOL)), len(await told(client))
         for part in range(3):
             await feed.tell(*there[part * 100 : part * 100 + 100])
             await feed.folded()
-            assert await client.hgetall(KEYS.mempool_views) == before
+            assert await client.hgetall(KEYS.views(domains.MEMPOOL)) == before
         assert len(await told(client)) == notes
     async with serving(valkey.url):  # killed in between
         await feed.tell(TxRemoved(txid=there[0].txid, reason="block"))
         await feed.folded()
-        assert await client.hgetall(KEYS.mempool_views) == before
+        assert await client.hgetall(KEYS.views(domains.MEMPOOL)) == before
         await feed.sync(now_ms())
 
         async def anew() -> bool:

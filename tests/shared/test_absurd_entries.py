@@ -14,7 +14,7 @@ from chain_history.app import run as chain_history
 from chain_metrics.app import run as chain_metrics
 from local_run.valkey import EmbeddedValkey
 from mempool.app import run as mempool
-from shared import consumer, redis, resync, trouble
+from shared import consumer, domains, redis, resync, trouble
 from shared.bus import Producer
 from shared.commit import Commands
 from shared.events.base import Event
@@ -45,7 +45,11 @@ async def writer(client: redis.Client, domain: str) -> Producer:
     lease = Lease(client, KEYS.lease(domain, "writer"), KEYS.fence(domain, "writer"))
     await client.delete(lease.key)
     assert await lease.try_acquire()
-    stream, cursor = (KEYS.blocks, KEYS.chain_producer) if domain == "chain" else (KEYS.txs, KEYS.mempool_producer)
+    stream, cursor = (
+        (KEYS.stream(domains.BLOCKS), KEYS.producer(domains.BLOCKS))
+        if domain == "chain"
+        else (KEYS.stream(domains.TXS), KEYS.producer(domains.TXS))
+    )
     made = Producer(client, lease, stream, cursor, KEYS.confirmed(domain))
     await made.load()
     return made
@@ -124,16 +128,20 @@ async def test_the_mempool_goes_on(valkey: EmbeddedValkey, client: redis.Client,
     good = [added(1), added(2), added(3)]
     async with (
         running(valkey.url, mempool, "mempool") as it,
-        answering(client, KEYS.mempool_resync, producer, [RESET, *good, synced(3)]),
+        answering(client, KEYS.resync(domains.TXS), producer, [RESET, *good, synced(3)]),
     ):
         await producer.publish([RESET, good[0], added(9, **numbers), *good[1:], synced(3)])
-        await until(caught_up(client, it, KEYS.txs, KEYS.mempool_checkpoint), 20, "all is folded, and well")
+        await until(
+            caught_up(client, it, KEYS.stream(domains.TXS), KEYS.checkpoint(domains.MEMPOOL)),
+            20,
+            "all is folded, and well",
+        )
         await producer.publish([added(4), synced(4)])
-        await until(caught_up(client, it, KEYS.txs, KEYS.mempool_checkpoint), 20, "it goes on")
-        assert await client.hlen(KEYS.mempool_state) == 4
+        await until(caught_up(client, it, KEYS.stream(domains.TXS), KEYS.checkpoint(domains.MEMPOOL)), 20, "it goes on")
+        assert await client.hlen(KEYS.state(domains.MEMPOOL)) == 4
 
         async def shown() -> bool:
-            raw: bytes | None = await client.hget(KEYS.mempool_views, "mempool")
+            raw: bytes | None = await client.hget(KEYS.views(domains.MEMPOOL), "mempool")
             return raw is not None and msgspec.json.decode(raw)["count"] == 4
 
         await until(shown, 10, "and is shown")
@@ -165,8 +173,8 @@ CHAIN = chain_samples.chain(30)
 @pytest.mark.parametrize(
     ("run", "name", "checkpoint"),
     [
-        (chain_metrics, "chain-metrics", KEYS.chain_checkpoint),
-        (chain_history, "chain-history", KEYS.history_checkpoint),
+        (chain_metrics, "chain-metrics", KEYS.checkpoint(domains.CHAIN)),
+        (chain_history, "chain-history", KEYS.checkpoint(domains.HISTORY)),
     ],
     ids=["chain-metrics", "chain-history"],
 )
@@ -175,8 +183,8 @@ async def test_the_chains_folds_go_on(
 ) -> None:
     producer = await writer(client, "chain")
     good: list[Event] = [chain_samples.loaded(CHAIN[:10]), *CHAIN[10:20]]
-    async with running(valkey.url, run, name) as it, answering(client, KEYS.chain_resync, producer, good):
+    async with running(valkey.url, run, name) as it, answering(client, KEYS.resync(domains.BLOCKS), producer, good):
         await producer.publish([*good[:6], with_numbers(CHAIN[15], **numbers), *CHAIN[16:20]])
-        await until(caught_up(client, it, KEYS.blocks, checkpoint), 20, "all is folded, and well")
+        await until(caught_up(client, it, KEYS.stream(domains.BLOCKS), checkpoint), 20, "all is folded, and well")
         await producer.publish([chain_samples.loaded(CHAIN[:20]), *CHAIN[20:25]])
-        await until(caught_up(client, it, KEYS.blocks, checkpoint), 20, "it goes on")
+        await until(caught_up(client, it, KEYS.stream(domains.BLOCKS), checkpoint), 20, "it goes on")

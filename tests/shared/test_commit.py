@@ -8,7 +8,7 @@ import random
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from shared import commit, redis
+from shared import commit, domains, redis
 from shared.bus import PUBLISH_AT_ONCE, Announcer, Producer
 from shared.clock import RedisClock
 from shared.commit import Argument, Commands, Cursor
@@ -173,8 +173,8 @@ async def test_entries_are_numbered_without_a_hole_across_restarts(each_client: 
         await writer.publish(counted(range(start, start + 9)))
         await writer.publish([Counted(number=start + 9)])
         await writer._lease.release()
-    assert await sequence(each_client, KEYS.blocks) == list(range(1, 31))
-    [(_, first), *_] = await each_client.xrange(KEYS.blocks)
+    assert await sequence(each_client, KEYS.stream(domains.BLOCKS)) == list(range(1, 31))
+    [(_, first), *_] = await each_client.xrange(KEYS.stream(domains.BLOCKS))
     assert set(first) == {b"type", b"v", b"seq", b"data"}
 
 
@@ -192,7 +192,7 @@ async def test_a_producer_whose_replies_are_lost_stores_nothing_twice(
         finally:
             await lossy.aclose()
         assert proxy.lost > 1
-    assert await sequence(each_client, KEYS.blocks) == list(range(1, 17))
+    assert await sequence(each_client, KEYS.stream(domains.BLOCKS)) == list(range(1, 17))
 
 
 async def test_of_two_producers_only_the_newer_writes(each_client: redis.Client) -> None:
@@ -204,7 +204,7 @@ async def test_of_two_producers_only_the_newer_writes(each_client: redis.Client)
     await new.publish(counted([3]))
     with pytest.raises(Fenced):
         await old.publish(counted([2]))
-    entries = [fields[b"data"] for _, fields in await each_client.xrange(KEYS.blocks)]
+    entries = [fields[b"data"] for _, fields in await each_client.xrange(KEYS.stream(domains.BLOCKS))]
     assert entries == [b'{"number":1}', b'{"number":3}']
 
 
@@ -223,16 +223,16 @@ async def test_two_producers_at_once_never_mix(each_client: redis.Client) -> Non
         return done
 
     done = await asyncio.gather(write(1), write(2))
-    assert await sequence(each_client, KEYS.blocks) == list(range(1, sum(done) + 1))
+    assert await sequence(each_client, KEYS.stream(domains.BLOCKS)) == list(range(1, sum(done) + 1))
 
 
 async def test_commands_go_with_the_events(client: redis.Client) -> None:
     writer = await producer(client)
     commands = Commands()
-    commands.add("HSET", KEYS.chain_published, "1", "hash")
+    commands.add("HSET", KEYS.published(domains.BLOCKS), "1", "hash")
     await writer.publish(counted([1]), commands)
-    assert await client.hgetall(KEYS.chain_published) == {b"1": b"hash"}
-    assert await client.xlen(KEYS.blocks) == 1
+    assert await client.hgetall(KEYS.published(domains.BLOCKS)) == {b"1": b"hash"}
+    assert await client.xlen(KEYS.stream(domains.BLOCKS)) == 1
 
 
 async def test_a_publication_has_at_most_a_batch(client: redis.Client) -> None:
@@ -240,7 +240,7 @@ async def test_a_publication_has_at_most_a_batch(client: redis.Client) -> None:
     with pytest.raises(ValueError, match="expected at most"):
         await writer.publish(counted(range(PUBLISH_AT_ONCE + 1)))
     await writer.publish(counted(range(PUBLISH_AT_ONCE)))
-    assert await client.xlen(KEYS.blocks) == PUBLISH_AT_ONCE
+    assert await client.xlen(KEYS.stream(domains.BLOCKS)) == PUBLISH_AT_ONCE
 
 
 async def test_trimming_keeps_what_a_group_has_not_read(each_client: redis.Client) -> None:
@@ -248,76 +248,82 @@ async def test_trimming_keeps_what_a_group_has_not_read(each_client: redis.Clien
     assert await writer.trim(10, 100_000) == 0  # no stream yet
     for start in range(0, 3_000, 1_000):
         await writer.publish(counted(range(start, start + 1_000)))
-    await each_client.xgroup_create(KEYS.blocks, "mempool", id="0", entries_read=0)
+    await each_client.xgroup_create(KEYS.stream(domains.BLOCKS), "mempool", id="0", entries_read=0)
     assert await writer.trim(10, 100_000) == 0
-    assert await each_client.xlen(KEYS.blocks) == 3_000
+    assert await each_client.xlen(KEYS.stream(domains.BLOCKS)) == 3_000
 
-    reply = await each_client.xreadgroup("mempool", "one", {KEYS.blocks: ">"}, count=2_000)
-    ids = [entry_id for entry_id, _ in reply[KEYS.blocks.encode()]]
+    reply = await each_client.xreadgroup("mempool", "one", {KEYS.stream(domains.BLOCKS): ">"}, count=2_000)
+    ids = [entry_id for entry_id, _ in reply[KEYS.stream(domains.BLOCKS).encode()]]
     assert await writer.trim(10, 100_000) == 0
-    assert await each_client.xlen(KEYS.blocks) == 3_000  # delivered, but not acknowledged
+    assert await each_client.xlen(KEYS.stream(domains.BLOCKS)) == 3_000  # delivered, but not acknowledged
 
-    await each_client.xack(KEYS.blocks, "mempool", *ids)
+    await each_client.xack(KEYS.stream(domains.BLOCKS), "mempool", *ids)
     assert await writer.trim(10, 100_000) == 0
-    kept = await sequence(each_client, KEYS.blocks)
+    kept = await sequence(each_client, KEYS.stream(domains.BLOCKS))
     assert kept[-1] == 3_000
     assert 1_000 <= len(kept) <= 1_100  # whole nodes of the stream go, never less than is unread
     assert await writer.trim(2_000, 100_000) == 0  # what is gone stays gone, nothing more goes
-    assert await sequence(each_client, KEYS.blocks) == kept
+    assert await sequence(each_client, KEYS.stream(domains.BLOCKS)) == kept
 
 
 async def test_trimming_looks_at_the_slowest_group(each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish(counted(range(1_000)))
-    await each_client.xgroup_create(KEYS.blocks, "chain-metrics", id="$", entries_read=1_000)
-    await each_client.xgroup_create(KEYS.blocks, "chain-history", id="0", entries_read=0)
+    await each_client.xgroup_create(KEYS.stream(domains.BLOCKS), "chain-metrics", id="$", entries_read=1_000)
+    await each_client.xgroup_create(KEYS.stream(domains.BLOCKS), "chain-history", id="0", entries_read=0)
     await writer.trim(10, 100_000)
-    assert await each_client.xlen(KEYS.blocks) == 1_000
+    assert await each_client.xlen(KEYS.stream(domains.BLOCKS)) == 1_000
 
 
 async def test_the_cap_cuts_unread_entries_and_says_how_many(each_client: redis.Client) -> None:
     writer = await producer(each_client)
     for start in range(0, 2_000, 1_000):
         await writer.publish(counted(range(start, start + 1_000)))
-    await each_client.xgroup_create(KEYS.blocks, "mempool", id="0", entries_read=0)
+    await each_client.xgroup_create(KEYS.stream(domains.BLOCKS), "mempool", id="0", entries_read=0)
     assert await writer.trim(10, 500) == 1_500
-    assert 500 <= await each_client.xlen(KEYS.blocks) <= 600
+    assert 500 <= await each_client.xlen(KEYS.stream(domains.BLOCKS)) <= 600
 
 
 # --- announcements -----------------------------------------------------------------------------------------
 
 
 async def test_announcements_are_numbered_and_the_stream_stays_short(each_client: redis.Client) -> None:
-    announcer = Announcer(each_client, KEYS.ops, "ledger", "ledger-0", RedisClock())
-    other = Announcer(each_client, KEYS.ops, "writer", "writer-0", RedisClock())
+    announcer = Announcer(each_client, KEYS.stream(domains.OPS), "ledger", "ledger-0", RedisClock())
+    other = Announcer(each_client, KEYS.stream(domains.OPS), "writer", "writer-0", RedisClock())
     for number in range(3):
         assert await announcer.say(GapDetected, f"gap {number}")
         assert await other.say(GapDetected, f"other gap {number}")
-    assert await sequence(each_client, KEYS.ops) == [1, 2, 3, 4, 5, 6]
-    _, fields = (await each_client.xrange(KEYS.ops))[-2]
+    assert await sequence(each_client, KEYS.stream(domains.OPS)) == [1, 2, 3, 4, 5, 6]
+    _, fields = (await each_client.xrange(KEYS.stream(domains.OPS)))[-2]
     event = OPS.decode(fields[b"type"], fields[b"data"])
     assert isinstance(event, GapDetected)
     assert (event.service, event.instance, event.detail) == ("ledger", "ledger-0", "gap 2")
     for _ in range(0, OPS_KEEP + 300, 50):
         assert all(await asyncio.gather(*(announcer.say(GapDetected, "x") for _ in range(50))))
-    assert OPS_KEEP <= await each_client.xlen(KEYS.ops) <= OPS_KEEP + 100
-    numbers = await sequence(each_client, KEYS.ops)
+    assert OPS_KEEP <= await each_client.xlen(KEYS.stream(domains.OPS)) <= OPS_KEEP + 100
+    numbers = await sequence(each_client, KEYS.stream(domains.OPS))
     assert numbers == list(range(numbers[0], OPS_KEEP + 307))
 
 
 async def test_an_announcement_is_never_in_the_way(valkey: EmbeddedValkey, client: redis.Client) -> None:
     nowhere = redis.connect("redis://127.0.0.1:1/0")
     try:
-        assert not await Announcer(nowhere, KEYS.ops, "ledger", "ledger-0", RedisClock()).say(GapDetected, "x")
+        assert not await Announcer(nowhere, KEYS.stream(domains.OPS), "ledger", "ledger-0", RedisClock()).say(
+            GapDetected, "x"
+        )
     finally:
         await nowhere.aclose()
-    await client.set(KEYS.ops, "somebody put a string here")
-    assert not await Announcer(client, KEYS.ops, "ledger", "ledger-0", RedisClock()).say(GapDetected, "x")
+    await client.set(KEYS.stream(domains.OPS), "somebody put a string here")
+    assert not await Announcer(client, KEYS.stream(domains.OPS), "ledger", "ledger-0", RedisClock()).say(
+        GapDetected, "x"
+    )
 
 
 async def test_the_lease_of_a_producer_is_what_its_commits_show(client: redis.Client) -> None:
     lease = Lease(client, KEYS.lease("chain", "writer"), KEYS.fence("chain", "writer"))
-    writer = Producer(client, lease, KEYS.blocks, KEYS.chain_producer, KEYS.confirmed("chain"))
+    writer = Producer(
+        client, lease, KEYS.stream(domains.BLOCKS), KEYS.producer(domains.BLOCKS), KEYS.confirmed("chain")
+    )
     with pytest.raises(Fenced):
         await writer.publish(counted([1]))
     assert await lease.try_acquire()

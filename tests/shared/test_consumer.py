@@ -9,7 +9,7 @@ import time
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from shared import commit, consumer, redis
+from shared import commit, consumer, domains, redis
 from shared.bus import Producer
 from shared.commit import Commands
 from shared.consumer import DELIVERIES, Consumer
@@ -57,11 +57,11 @@ async def reaches(client: redis.Client, numbers: list[int], limit: float = 8) ->
     except AssertionError as error:
         raise AssertionError(f"{error}; folded {await folded(client)}, checkpoint {await checkpoint(client)}") from None
     assert await total(client) == sum(numbers)
-    notes = await sequence(client, KEYS.metrics)
+    notes = await sequence(client, KEYS.stream(domains.METRICS))
     assert notes == list(range(1, len(notes) + 1))
     entry, _, derived = (await checkpoint(client)).split()
     assert int(derived) == len(notes)
-    assert entry <= (await client.xinfo_stream(KEYS.blocks))["last-generated-id"].decode()
+    assert entry <= (await client.xinfo_stream(KEYS.stream(domains.BLOCKS)))["last-generated-id"].decode()
 
     async def acknowledged() -> bool:
         return await pending(client) == 0
@@ -70,7 +70,7 @@ async def reaches(client: redis.Client, numbers: list[int], limit: float = 8) ->
 
 
 async def checkpoint(client: redis.Client) -> str:
-    raw: bytes = await client.hget(KEYS.chain_checkpoint, "cursor") or b""
+    raw: bytes = await client.hget(KEYS.checkpoint(domains.CHAIN), "cursor") or b""
     return raw.decode()
 
 
@@ -100,15 +100,15 @@ async def test_entries_are_folded_in_order_and_a_restart_goes_on(
         assert it.health.state == "ok"
     assert second.restores == 1
     assert second.numbers == list(range(1_500))
-    assert await sequence(each_client, KEYS.metrics) == list(range(1, 1_501))
+    assert await sequence(each_client, KEYS.stream(domains.METRICS)) == list(range(1, 1_501))
 
 
 async def test_unknown_types_are_passed_over(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish(counted([1]))
-    await each_client.xadd(KEYS.blocks, {"type": "of.the.future", "v": "9", "seq": "2", "data": "?"})
+    await each_client.xadd(KEYS.stream(domains.BLOCKS), {"type": "of.the.future", "v": "9", "seq": "2", "data": "?"})
     await each_client.xadd(
-        KEYS.blocks, {"type": "counted", "v": "1", "seq": "3", "data": '{"number":2,"new":1}', "x": "y"}
+        KEYS.stream(domains.BLOCKS), {"type": "counted", "v": "1", "seq": "3", "data": '{"number":2,"new":1}', "x": "y"}
     )
     async with running(each_server.url, fold(Ledger())):
         await reaches(each_client, [1, 2])
@@ -173,9 +173,9 @@ async def test_a_killed_server_loses_nothing_and_doubles_nothing(mortal: Embedde
                 await mortal.restart(kill=True)
             await publishing
             await redis.wait_until_up(client, mortal.url, 5)  # this client's connection may be of before
-            assert await sequence(client, KEYS.blocks) == list(range(1, 601))
+            assert await sequence(client, KEYS.stream(domains.BLOCKS)) == list(range(1, 601))
             await reaches(client, published, 30)
-        assert await sequence(client, KEYS.metrics) == list(range(1, 601))
+        assert await sequence(client, KEYS.stream(domains.METRICS)) == list(range(1, 601))
     finally:
         await client.aclose()
 
@@ -263,8 +263,8 @@ async def test_a_poison_entry_goes_to_the_dead_letters_and_the_rest_is_folded(
         assert letter[b"data"] == b'{"number":-666}'
         assert letter[b"type"] == b"counted"
         assert b"cannot take" in letter[b"error"]
-        assert letter[b"id"] == (await each_client.xrange(KEYS.blocks))[2][0]
-        assert sorted(await each_client.hkeys(KEYS.chain_checkpoint)) == [
+        assert letter[b"id"] == (await each_client.xrange(KEYS.stream(domains.BLOCKS)))[2][0]
+        assert sorted(await each_client.hkeys(KEYS.checkpoint(domains.CHAIN))) == [
             b"commits",
             b"cursor",
         ]  # the count of attempts is gone
@@ -289,13 +289,15 @@ async def test_whatever_cannot_be_read_is_put_aside(
     monkeypatch.setattr(consumer, "DELIVERIES", 2)
     writer = await producer(client)
     await writer.publish(counted([1]))
-    await client.xadd(KEYS.blocks, fields)
+    await client.xadd(KEYS.stream(domains.BLOCKS), fields)
     follows = 3 if fields.get("seq") == "2" else 2
-    await client.xadd(KEYS.blocks, {"type": "counted", "v": "1", "seq": follows, "data": '{"number":2}'})
+    await client.xadd(
+        KEYS.stream(domains.BLOCKS), {"type": "counted", "v": "1", "seq": follows, "data": '{"number":2}'}
+    )
     async with running(valkey.url, fold(Ledger())):
         await reaches(client, [1, 2])
         assert await client.xlen(KEYS.dead("chain")) == 1
-        assert await client.get(KEYS.chain_resync) is None
+        assert await client.get(KEYS.resync(domains.BLOCKS)) is None
 
 
 async def test_attempts_survive_a_restart(valkey: EmbeddedValkey, client: redis.Client) -> None:
@@ -303,7 +305,7 @@ async def test_attempts_survive_a_restart(valkey: EmbeddedValkey, client: redis.
     await writer.publish(counted([1, POISON, 2]))
 
     async def tried() -> bool:
-        stored = await client.hgetall(KEYS.chain_checkpoint)
+        stored = await client.hgetall(KEYS.checkpoint(domains.CHAIN))
         return sum(int(count) for field, count in stored.items() if field.startswith(b"attempts:")) >= 3
 
     async with running(valkey.url, fold(Ledger())):
@@ -320,16 +322,16 @@ async def test_attempts_survive_a_restart(valkey: EmbeddedValkey, client: redis.
 async def answer_requests(client: redis.Client, writer: Producer, stop: asyncio.Event) -> None:
     """What chain-ingest does: when a fold asks for it, begin anew; the request goes with the commit."""
     while not stop.is_set():
-        if await client.get(KEYS.chain_resync):
+        if await client.get(KEYS.resync(domains.BLOCKS)):
             commands = Commands()
-            commands.add("DEL", KEYS.chain_resync)
+            commands.add("DEL", KEYS.resync(domains.BLOCKS))
             await writer.publish([Begun(), *counted([100, 101])], commands)
         await asyncio.sleep(0.02)
 
 
 async def gaps(client: redis.Client) -> list[str]:
     found = []
-    for _, fields in await client.xrange(KEYS.ops):
+    for _, fields in await client.xrange(KEYS.stream(domains.OPS)):
         event = OPS.decode(fields[b"type"], fields[b"data"])
         if event is not None and event.TYPE == "gap.detected":
             found.append(str(getattr(event, "detail", "")))
@@ -343,10 +345,10 @@ async def test_a_gap_leads_to_a_request_and_a_beginning_ends_it(
     await writer.publish(counted([1, 2, 3]))
     async with running(each_server.url, fold(Ledger())) as it:
         await reaches(each_client, [1, 2, 3])
-        await each_client.hset(KEYS.chain_producer, "cursor", "7")  # four entries that nobody will see
+        await each_client.hset(KEYS.producer(domains.BLOCKS), "cursor", "7")  # four entries that nobody will see
         await writer.load()
         await writer.publish(counted([8, 9]))
-        await until(lambda: each_client.get(KEYS.chain_resync), 5, "the fold asks for a new beginning")
+        await until(lambda: each_client.get(KEYS.resync(domains.BLOCKS)), 5, "the fold asks for a new beginning")
         assert it.health.state == "degraded"
         assert "expected entry 4 but 8 follows" in it.health.reason
         await writer.publish(counted([10, 11]))  # of no use to it
@@ -371,18 +373,22 @@ async def test_entries_that_a_replaced_replica_was_given_are_read_again(
         await reaches(each_client, [1])
         async with each_client.pipeline(transaction=True) as pipe:
             for seq in (2, 3):
-                pipe.xadd(KEYS.blocks, {"type": "counted", "v": 1, "seq": seq, "data": f'{{"number":{seq}}}'})
-            pipe.xreadgroup(GROUP, GROUP, {KEYS.blocks: ">"})  # as the sleeper: under the same name
+                pipe.xadd(
+                    KEYS.stream(domains.BLOCKS), {"type": "counted", "v": 1, "seq": seq, "data": f'{{"number":{seq}}}'}
+                )
+            pipe.xreadgroup(GROUP, GROUP, {KEYS.stream(domains.BLOCKS): ">"})  # as the sleeper: under the same name
             *_, taken = await pipe.execute()
-        assert len(taken[KEYS.blocks.encode()]) == 2
-        await each_client.xadd(KEYS.blocks, {"type": "counted", "v": 1, "seq": 4, "data": '{"number":4}'})
+        assert len(taken[KEYS.stream(domains.BLOCKS).encode()]) == 2
+        await each_client.xadd(
+            KEYS.stream(domains.BLOCKS), {"type": "counted", "v": 1, "seq": 4, "data": '{"number":4}'}
+        )
         await reaches(each_client, [1, 2, 3, 4])
         assert await gaps(each_client) == []
-        assert await each_client.get(KEYS.chain_resync) is None
+        assert await each_client.get(KEYS.resync(domains.BLOCKS)) is None
 
 
 async def caught_up(client: redis.Client) -> bool:
-    last: bytes = (await client.xinfo_stream(KEYS.blocks))["last-generated-id"]
+    last: bytes = (await client.xinfo_stream(KEYS.stream(domains.BLOCKS)))["last-generated-id"]
     return (await checkpoint(client)).startswith(last.decode() + " ")
 
 
@@ -391,14 +397,14 @@ async def test_a_restart_while_waiting_asks_again(valkey: EmbeddedValkey, client
     await writer.publish(counted([1]))
     async with running(valkey.url, fold(Ledger())):
         await reaches(client, [1])
-        await client.hset(KEYS.chain_producer, "cursor", "5")
+        await client.hset(KEYS.producer(domains.BLOCKS), "cursor", "5")
         await writer.load()
         await writer.publish(counted([2]))
-        await until(lambda: client.getdel(KEYS.chain_resync), 5, "the fold asks")  # and the request is lost
+        await until(lambda: client.getdel(KEYS.resync(domains.BLOCKS)), 5, "the fold asks")  # and the request is lost
         await until(lambda: caught_up(client), 5, "it reads on")
     await writer.publish(counted([3]))
     async with running(valkey.url, fold(Ledger())):
-        await until(lambda: client.get(KEYS.chain_resync), 5, "the fold asks again")
+        await until(lambda: client.get(KEYS.resync(domains.BLOCKS)), 5, "the fold asks again")
         await writer.publish([Begun(), *counted([4])])
         await reaches(client, [4])
 
@@ -425,7 +431,7 @@ async def test_poison_right_behind_a_beginning_is_put_aside(
 ) -> None:
     monkeypatch.setattr(consumer, "DELIVERIES", 2)
     writer = await producer(client)
-    await client.hset(KEYS.chain_producer, "cursor", "5")
+    await client.hset(KEYS.producer(domains.BLOCKS), "cursor", "5")
     await writer.load()
     await writer.publish([*counted([1]), Begun(), *counted([2, POISON, 3])])
     async with running(valkey.url, fold(Ledger())):
@@ -439,7 +445,7 @@ async def test_entries_that_were_trimmed_are_missed(each_server: EmbeddedValkey,
     async with running(each_server.url, fold(Ledger())):
         await reaches(each_client, list(range(10)))
     await writer.publish(counted(range(10, 20)))
-    await each_client.xtrim(KEYS.blocks, maxlen=5, approximate=False)
+    await each_client.xtrim(KEYS.stream(domains.BLOCKS), maxlen=5, approximate=False)
     stop = asyncio.Event()
     answering = asyncio.create_task(answer_requests(each_client, writer, stop))
     try:
@@ -456,7 +462,7 @@ async def test_a_group_that_was_deleted_is_made_again(each_server: EmbeddedValke
     async with running(each_server.url, fold(Ledger())):
         await writer.publish(counted(range(5)))
         await reaches(each_client, list(range(5)))
-        await each_client.xgroup_destroy(KEYS.blocks, GROUP)
+        await each_client.xgroup_destroy(KEYS.stream(domains.BLOCKS), GROUP)
         await writer.publish(counted(range(5, 10)))
         await reaches(each_client, list(range(10)))
         assert await gaps(each_client) == []
@@ -469,7 +475,7 @@ async def test_a_stream_that_was_deleted_goes_on_where_it_stopped(
     async with running(each_server.url, fold(Ledger())):
         await writer.publish(counted(range(5)))
         await reaches(each_client, list(range(5)))
-        await each_client.delete(KEYS.blocks)
+        await each_client.delete(KEYS.stream(domains.BLOCKS))
         await writer.publish(counted(range(5, 10)))
         await reaches(each_client, list(range(10)))
         assert await gaps(each_client) == []
@@ -482,14 +488,14 @@ async def test_what_is_unread_of_a_stream_that_was_made_anew_is_kept(
     async with running(each_server.url, fold(Ledger()), "mempool"):
         await writer.publish(counted(range(1_000)))
         await reaches(each_client, list(range(1_000)))
-        await each_client.delete(KEYS.blocks)
+        await each_client.delete(KEYS.stream(domains.BLOCKS))
         await writer.publish(counted(range(1_000, 1_005)))
         await reaches(each_client, list(range(1_005)))
-    [group] = await each_client.xinfo_groups(KEYS.blocks)
+    [group] = await each_client.xinfo_groups(KEYS.stream(domains.BLOCKS))
     assert group["lag"] == 0
     await writer.publish(counted(range(1_005, 1_400)))
     assert await writer.trim(10, 100_000) == 0
-    [group] = await each_client.xinfo_groups(KEYS.blocks)
+    [group] = await each_client.xinfo_groups(KEYS.stream(domains.BLOCKS))
     assert group["lag"] == 395
     async with running(each_server.url, fold(Ledger()), "mempool"):
         await reaches(each_client, list(range(1_400)))
@@ -502,10 +508,10 @@ async def test_what_is_unread_is_unknown_where_redis_reckons_less_than_none(
     """As a version before left it: nothing is cut, and nothing is said to be."""
     writer = await producer(each_client)
     await writer.publish(counted(range(400)))
-    [_, (second, _)] = await each_client.xrange(KEYS.blocks, count=2)
-    await each_client.xgroup_create(KEYS.blocks, "mempool", id=second, entries_read=1_000)
+    [_, (second, _)] = await each_client.xrange(KEYS.stream(domains.BLOCKS), count=2)
+    await each_client.xgroup_create(KEYS.stream(domains.BLOCKS), "mempool", id=second, entries_read=1_000)
     assert await writer.trim(10, 100_000) == 0
-    assert await each_client.xlen(KEYS.blocks) == 400
+    assert await each_client.xlen(KEYS.stream(domains.BLOCKS)) == 400
 
 
 async def test_a_stream_deleted_with_unread_entries_is_a_gap(
@@ -516,7 +522,7 @@ async def test_a_stream_deleted_with_unread_entries_is_a_gap(
         await writer.publish(counted(range(5)))
         await reaches(each_client, list(range(5)))
     await writer.publish(counted(range(5, 10)))
-    await each_client.delete(KEYS.blocks)
+    await each_client.delete(KEYS.stream(domains.BLOCKS))
     await writer.publish(counted([10]))
     stop = asyncio.Event()
     answering = asyncio.create_task(answer_requests(each_client, writer, stop))
@@ -538,9 +544,9 @@ async def test_a_checkpoint_ahead_of_the_stream_leads_to_a_rebuild(
     async with running(each_server.url, fold(Ledger())):
         await reaches(each_client, list(range(5)))
     ahead = int(time.time() * 1000) + 3_600_000
-    await each_client.hset(KEYS.chain_checkpoint, "cursor", f"{ahead}-0 50 5")
+    await each_client.hset(KEYS.checkpoint(domains.CHAIN), "cursor", f"{ahead}-0 50 5")
     if deleted:
-        await each_client.delete(KEYS.blocks)
+        await each_client.delete(KEYS.stream(domains.BLOCKS))
     stop = asyncio.Event()
     async with running(each_server.url, fold(Ledger())):
         await writer.publish(counted([5]))
@@ -572,12 +578,12 @@ async def test_a_state_that_cannot_be_read_is_rebuilt(valkey: EmbeddedValkey, cl
     await writer.publish(counted([1, 2]))
     async with running(valkey.url, fold(Ledger())):
         await reaches(client, [1, 2])
-    await client.rpush(KEYS.chain_state, "no number")
+    await client.rpush(KEYS.state(domains.CHAIN), "no number")
     async with running(valkey.url, fold(Ledger())) as it:
-        await until(lambda: client.get(KEYS.chain_resync), 5, "the fold asks for a new beginning")
+        await until(lambda: client.get(KEYS.resync(domains.BLOCKS)), 5, "the fold asks for a new beginning")
         await until(lambda: degraded(it), 5, "the rebuild is reported")
         assert "cannot be read" in it.health.reason
-        await client.rpop(KEYS.chain_state)  # only so that this test can read it
+        await client.rpop(KEYS.state(domains.CHAIN))  # only so that this test can read it
         await writer.publish([Begun(), *counted([3])])
         await reaches(client, [3])
 
@@ -593,15 +599,15 @@ async def test_a_request_outlives_the_loss_of_the_server(
             writer = await producer(client)
             await writer.publish(counted([1]))
             await reaches(client, [1])
-            await client.hset(KEYS.chain_producer, "cursor", "5")
+            await client.hset(KEYS.producer(domains.BLOCKS), "cursor", "5")
             await writer.load()
             refused = b"$3\r\nSET\r\n"
-            proxy.loses = lambda request: refused in request and KEYS.chain_resync.encode() in request
+            proxy.loses = lambda request: refused in request and KEYS.resync(domains.BLOCKS).encode() in request
             await writer.publish(counted([2]))
             await until(lambda: reached(proxy.lost, 1), 5, "the request's answer is lost")
-            await client.delete(KEYS.chain_resync)  # as if it had never come through
+            await client.delete(KEYS.resync(domains.BLOCKS))  # as if it had never come through
             proxy.loses = lambda request: False
-            await until(lambda: client.get(KEYS.chain_resync), 5, "the fold asks again")
+            await until(lambda: client.get(KEYS.resync(domains.BLOCKS)), 5, "the fold asks again")
             await writer.publish([Begun(), *counted([3])])
             await reaches(client, [3])
     finally:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from shared import consumer, redis, resync, trouble
+from shared import consumer, domains, redis, resync, trouble
 from shared.bus import Producer
 from shared.commit import Commands
 from shared.consumer import Consumer
@@ -76,7 +76,9 @@ async def letters(client: redis.Client) -> list[tuple[bytes, bytes]]:
 
 
 async def gaps(client: redis.Client) -> int:
-    events = [OPS.decode(fields[b"type"], fields[b"data"]) for _, fields in await client.xrange(KEYS.ops)]
+    events = [
+        OPS.decode(fields[b"type"], fields[b"data"]) for _, fields in await client.xrange(KEYS.stream(domains.OPS))
+    ]
     return sum(event is not None and event.TYPE == "gap.detected" for event in events)
 
 
@@ -91,10 +93,10 @@ async def answering(client: redis.Client, writer: Producer, events: list[Event])
 
     async def answer() -> None:
         while True:
-            if await client.get(KEYS.chain_resync):
+            if await client.get(KEYS.resync(domains.BLOCKS)):
                 answers.append(time.monotonic())
                 commands = Commands()
-                commands.add("DEL", KEYS.chain_resync)
+                commands.add("DEL", KEYS.resync(domains.BLOCKS))
                 await writer.publish(events, commands)
             await asyncio.sleep(0.02)
 
@@ -125,7 +127,7 @@ async def test_what_fails_after_it_was_applied_is_traced_to_its_entry(
         assert await gaps(client) == 0
         await writer.publish(counted([1_000]))
         await reaches(client, [*good, 1_000])
-        assert sorted(await client.hkeys(KEYS.chain_checkpoint)) == [b"commits", b"cursor"]
+        assert sorted(await client.hkeys(KEYS.checkpoint(domains.CHAIN))) == [b"commits", b"cursor"]
     assert ledger.restores < 40  # traced by halves, and then tried alone
 
 
@@ -150,7 +152,7 @@ async def test_a_state_that_cannot_be_written_costs_no_entry_and_is_made_anew(
         await until(lambda: is_(it, "degraded"), 5, "it is said")
         assert "a figure that nobody can show" in it.health.reason
         await writer.publish(counted([3]))
-        await until(lambda: client.get(KEYS.chain_resync), 5, "a new beginning is asked for")
+        await until(lambda: client.get(KEYS.resync(domains.BLOCKS)), 5, "a new beginning is asked for")
         ledger.broken = ""
         async with answering(client, writer, [Begun(), *counted([7])]):
             await reaches(client, [7])
@@ -192,7 +194,10 @@ async def test_a_beginning_that_does_not_fit_the_state_is_applied_to_an_empty_on
         await until(lambda: is_(it, "ok"), 5, "all is well")
         assert await letters(client) == []
         assert await gaps(client) == 0
-        assert sorted(await client.hkeys(KEYS.chain_checkpoint)) == [b"commits", b"cursor"]  # no attempt is left
+        assert sorted(await client.hkeys(KEYS.checkpoint(domains.CHAIN))) == [
+            b"commits",
+            b"cursor",
+        ]  # no attempt is left
 
 
 @pytest.mark.parametrize("upon", ["nothing", "no gap"])
@@ -267,22 +272,22 @@ async def test_a_request_that_vanishes_is_made_again(valkey: EmbeddedValkey, cli
 
     async with running(valkey.url, fold(Ledger())) as it:
         await reaches(client, [1])
-        await client.hset(KEYS.chain_producer, "cursor", "9")
+        await client.hset(KEYS.producer(domains.BLOCKS), "cursor", "9")
         await writer.load()
         publishing = asyncio.create_task(publish())
         try:
             for _ in range(3):
-                await until(lambda: client.getdel(KEYS.chain_resync), 10, "the fold asks")
+                await until(lambda: client.getdel(KEYS.resync(domains.BLOCKS)), 10, "the fold asks")
         finally:
             await end(publishing)
         assert await gaps(client) == 1
-        await until(lambda: client.get(KEYS.chain_resync), 10, "the fold asks once more")
+        await until(lambda: client.get(KEYS.resync(domains.BLOCKS)), 10, "the fold asks once more")
         writer = await producer(client)
         async with answering(client, writer, [Begun(), *counted([20])]) as answers:
             await reaches(client, [20])
             await until(lambda: is_(it, "ok"), 5, "all is well again")
         assert len(answers) == 1
-        assert await client.get(KEYS.chain_resync) is None
+        assert await client.get(KEYS.resync(domains.BLOCKS)) is None
 
 
 # --- versions ----------------------------------------------------------------------------------------------
@@ -294,7 +299,7 @@ async def test_an_entry_of_a_newer_version_waits_for_the_update(
     """What a field means may have changed: it is neither guessed at nor thrown away."""
     writer = await producer(client)
     await writer.publish(counted([1]))
-    await client.xadd(KEYS.blocks, {"type": "counted", "v": "2", "seq": 2, "data": '{"number":2}'})
+    await client.xadd(KEYS.stream(domains.BLOCKS), {"type": "counted", "v": "2", "seq": 2, "data": '{"number":2}'})
     async with running(valkey.url, fold(Ledger())) as it:
         await until(lambda: is_(it, "degraded"), 5, "it is said")
         assert it.health.reason == "counted is of version 2, this service knows 1: update the service"
@@ -334,7 +339,7 @@ async def test_letters_are_folded_while_the_stream_has_a_gap(valkey: EmbeddedVal
     await writer.publish([Begun(), *counted([1])])
     async with running(valkey.url, fold(Ledger(), WITH_INBOX)) as it:
         await reaches(client, [1])
-        await client.hset(KEYS.chain_producer, "cursor", "9")
+        await client.hset(KEYS.producer(domains.BLOCKS), "cursor", "9")
         await writer.load()
         await writer.publish(counted([2]))
         await until(lambda: is_(it, "degraded"), 5, "the gap is reported")
@@ -345,4 +350,4 @@ async def test_letters_are_folded_while_the_stream_has_a_gap(valkey: EmbeddedVal
 
 
 async def emptied(client: redis.Client) -> bool:
-    return bool(await client.xlen(KEYS.backfill) == 0)
+    return bool(await client.xlen(KEYS.stream(domains.BACKFILL)) == 0)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.errors import Fenced
 from support.ledger import (
     KEYS,
@@ -35,14 +35,14 @@ async def holds(client: redis.Client, numbers: list[int]) -> None:
     """Wait until exactly these numbers are folded, in any order, each once, and the inbox is empty."""
 
     async def there() -> bool:
-        return sorted(await folded(client)) == sorted(numbers) and await client.xlen(KEYS.backfill) == 0
+        return sorted(await folded(client)) == sorted(numbers) and await client.xlen(KEYS.stream(domains.BACKFILL)) == 0
 
     try:
         await until(there, 8, "all numbers are folded and the inbox is empty")
     except AssertionError as error:
         raise AssertionError(f"{error}; folded {await folded(client)}") from None
     assert await total(client) == sum(numbers)
-    assert (await client.xpending(KEYS.backfill, "ledger"))["pending"] == 0
+    assert (await client.xpending(KEYS.stream(domains.BACKFILL), "ledger"))["pending"] == 0
 
 
 async def test_both_inputs_are_folded_and_the_inbox_is_emptied(
@@ -90,8 +90,8 @@ async def test_a_poison_entry_is_put_aside_at_once(each_server: EmbeddedValkey, 
     async with running(each_server.url, fold(Ledger(), WITH_INBOX)) as it:
         await holds(each_client, [1])
         await send(each_client, [POISON, 2])
-        await each_client.xadd(KEYS.backfill, {"type": "counted", "v": 1, "seq": 0, "data": "no JSON"})
-        await each_client.xadd(KEYS.backfill, {"type": "of.the.future", "v": 1, "seq": 0, "data": "{}"})
+        await each_client.xadd(KEYS.stream(domains.BACKFILL), {"type": "counted", "v": 1, "seq": 0, "data": "no JSON"})
+        await each_client.xadd(KEYS.stream(domains.BACKFILL), {"type": "of.the.future", "v": 1, "seq": 0, "data": "{}"})
         await send(each_client, [3])
         await holds(each_client, [1, 2, 3])
         assert it.health.state == "ok"
@@ -105,7 +105,7 @@ async def test_a_deleted_inbox_is_made_again(each_server: EmbeddedValkey, each_c
     await writer.publish([Begun(), *counted([1])])
     async with running(each_server.url, fold(Ledger(), WITH_INBOX)):
         await holds(each_client, [1])
-        await each_client.delete(KEYS.backfill)
+        await each_client.delete(KEYS.stream(domains.BACKFILL))
         await send(each_client, [2])
         await holds(each_client, [1, 2])
         await writer.publish(counted([3]))

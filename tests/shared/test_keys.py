@@ -12,11 +12,11 @@ import pytest_asyncio
 
 from local_run import ports
 from local_run.valkey import EmbeddedValkey
+from shared import domains, redis
 from shared import keys as shared_keys
-from shared import redis
+from shared.domains import DOMAINS, SLOTS, STREAMS
 from shared.keys import Keys
 from shared.networks import NETWORKS
-from shared.series import CHAIN_SERIES, MEMPOOL_SERIES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -25,22 +25,28 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "node_modules" not in path.parts
 )
-HOLDERS = {"chain": ("chain-ingest", "chain-metrics", "chain-history"), "mempool": ("chain-ingest", "mempool")}
 
 
 def all_keys(network: str) -> dict[str, str]:
     """Every key of a network, by the name of the property or method that makes it."""
     keys = Keys(network)
     found = {name: str(getattr(keys, name)) for name, member in vars(Keys).items() if isinstance(member, property)}
-    for domain, holders in HOLDERS.items():
-        found[f"dead {domain}"] = keys.dead(domain)
-        for holder in holders:
-            found[f"lease {domain} {holder}"] = keys.lease(domain, holder)
-            found[f"fence {domain} {holder}"] = keys.fence(domain, holder)
-        found[f"series index {domain}"] = keys.series_index(domain)
-        found[f"series layouts {domain}"] = keys.series_layouts(domain)
-    for series in (*CHAIN_SERIES, *MEMPOOL_SERIES):
-        found[f"series {series.name}"] = keys.series(series.domain, series.name, 7)
+    for stream in STREAMS:
+        found[f"stream {stream.name}"] = keys.stream(stream)
+    for read in {domain.slot: domain.reads for domain in DOMAINS}.values():
+        for name in ("producer", "published", "resync"):
+            found[f"{name} {read.slot}"] = getattr(keys, name)(read)
+    for slot in SLOTS:
+        for name in ("dead", "confirmed", "series_index", "series_layouts"):
+            found[f"{name} {slot}"] = getattr(keys, name)(slot)
+        for holder in {"chain-ingest", *(domain.owner.name for domain in DOMAINS if domain.slot == slot)}:
+            found[f"lease {slot} {holder}"] = keys.lease(slot, holder)
+            found[f"fence {slot} {holder}"] = keys.fence(slot, holder)
+    for domain in DOMAINS:
+        for name in ("views", "state", "checkpoint"):
+            found[f"{name} {domain.name}"] = getattr(keys, name)(domain)
+        for series in domain.series:
+            found[f"series {series.name}"] = keys.series(series.domain, series.name, 7)
     found["claim"] = keys.claim("blocks-7")
     return found
 
@@ -58,7 +64,7 @@ async def cluster_slots(tmp_path: Path) -> dict[str, int]:
             await client.aclose()
 
 
-def domain(key: str) -> str:
+def place(key: str) -> str:
     match = re.fullmatch(r"\{(\w+):(\w+)\}:[a-z0-9:-]+", key)
     assert match, f"{key} has not the form {{network:domain}}:name"
     return match[1] + ":" + match[2]
@@ -70,16 +76,16 @@ def test_every_key_has_the_form_and_no_two_are_equal(network: str) -> None:
     assert len(found) >= 20
     assert len(set(found.values())) == len(found)
     for name, key in found.items():
-        assert domain(key).startswith(f"{network}:"), name
+        assert place(key).startswith(f"{network}:"), name
 
 
 async def test_the_keys_of_a_domain_share_a_slot_and_domains_do_not(cluster_slots: dict[str, int]) -> None:
-    by_domain: dict[str, set[int]] = {}
+    by_place: dict[str, set[int]] = {}
     for key, slot in cluster_slots.items():
-        by_domain.setdefault(domain(key), set()).add(slot)
-    assert all(len(slots) == 1 for slots in by_domain.values()), by_domain
+        by_place.setdefault(place(key), set()).add(slot)
+    assert all(len(slots) == 1 for slots in by_place.values()), by_place
     for network in NETWORKS:
-        distinct = {next(iter(by_domain[f"{network}:{name}"])) for name in ("chain", "mempool", "ops")}
+        distinct = {next(iter(by_place[f"{network}:{name}"])) for name in ("chain", "mempool", "ops")}
         assert len(distinct) == 3  # so that they can lie on different shards
 
 
@@ -87,28 +93,65 @@ async def test_the_keys_of_a_domain_share_a_slot_and_domains_do_not(cluster_slot
 def test_what_one_script_commits_lies_in_one_domain(network: str) -> None:
     keys = Keys(network)
     together = [
-        [keys.blocks, keys.chain_producer, keys.chain_published, keys.chain_resync, keys.lease("chain", "x")],
-        [keys.blocks, keys.chain_checkpoint, keys.chain_state, keys.chain_views, keys.metrics, keys.dead("chain")],
-        [keys.blocks, keys.history_checkpoint, keys.history_state, keys.history_views, keys.series_updates],
         [
-            keys.blocks,
-            keys.backfill,
+            keys.stream(domains.BLOCKS),
+            keys.producer(domains.BLOCKS),
+            keys.published(domains.BLOCKS),
+            keys.resync(domains.BLOCKS),
+            keys.lease("chain", "x"),
+        ],
+        [
+            keys.stream(domains.BLOCKS),
+            keys.checkpoint(domains.CHAIN),
+            keys.state(domains.CHAIN),
+            keys.views(domains.CHAIN),
+            keys.stream(domains.METRICS),
+            keys.dead("chain"),
+        ],
+        [
+            keys.stream(domains.BLOCKS),
+            keys.checkpoint(domains.HISTORY),
+            keys.state(domains.HISTORY),
+            keys.views(domains.HISTORY),
+            keys.stream(domains.SERIES),
+        ],
+        [
+            keys.stream(domains.BLOCKS),
+            keys.stream(domains.BACKFILL),
             keys.series("chain", "days", 1),
             keys.series_index("chain"),
             keys.series_layouts("chain"),
             keys.claim("headers"),
         ],
-        [keys.txs, keys.mempool_state, keys.series("mempool", "flow-10s", 1), keys.series_index("mempool")],
-        [keys.txs, keys.mempool_producer, keys.mempool_published, keys.mempool_resync, keys.lease("mempool", "x")],
-        [keys.txs, keys.mempool_checkpoint, keys.mempool_state, keys.mempool_views, keys.fees, keys.dead("mempool")],
+        [
+            keys.stream(domains.TXS),
+            keys.state(domains.MEMPOOL),
+            keys.series("mempool", "flow-10s", 1),
+            keys.series_index("mempool"),
+        ],
+        [
+            keys.stream(domains.TXS),
+            keys.producer(domains.TXS),
+            keys.published(domains.TXS),
+            keys.resync(domains.TXS),
+            keys.lease("mempool", "x"),
+        ],
+        [
+            keys.stream(domains.TXS),
+            keys.checkpoint(domains.MEMPOOL),
+            keys.state(domains.MEMPOOL),
+            keys.views(domains.MEMPOOL),
+            keys.stream(domains.FEES),
+            keys.dead("mempool"),
+        ],
     ]
     for group in together:
-        assert len({domain(key) for key in group}) == 1
+        assert len({place(key) for key in group}) == 1
 
 
 def test_streams_have_short_names_that_are_their_own() -> None:
     keys = Keys("main")
-    streams = keys.streams()
+    streams = domains.streams_of(keys)
     assert set(streams) >= {"blocks", "txs", "fees", "metrics", "ops"}
     assert len(set(streams.values())) == len(streams)
 

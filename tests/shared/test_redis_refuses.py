@@ -13,7 +13,7 @@ import pytest_asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from local_run.valkey import EmbeddedValkey
-from shared import commit, redis, trouble
+from shared import commit, domains, redis, trouble
 from shared.errors import Fenced
 from shared.tasks import end
 from support import servers
@@ -92,10 +92,12 @@ def configured(name: str, value: str, after: str) -> Callable[..., contextlib.Ab
 @contextlib.asynccontextmanager
 async def no_memory(admin: redis.Client, folder: Path) -> AsyncIterator[None]:
     """Together with an entry, since nobody can publish one afterwards."""
-    last = int(await admin.hget(KEYS.chain_producer, "cursor"))
+    last = int(await admin.hget(KEYS.producer(domains.BLOCKS), "cursor"))
     async with admin.pipeline(transaction=True) as pipe:
-        pipe.xadd(KEYS.blocks, {"type": "counted", "v": 1, "seq": last + 1, "data": f'{{"number":{last}}}'})
-        pipe.hset(KEYS.chain_producer, "cursor", last + 1)
+        pipe.xadd(
+            KEYS.stream(domains.BLOCKS), {"type": "counted", "v": 1, "seq": last + 1, "data": f'{{"number":{last}}}'}
+        )
+        pipe.hset(KEYS.producer(domains.BLOCKS), "cursor", last + 1)
         pipe.config_set("maxmemory", "1")
         await pipe.execute()
     try:
@@ -161,7 +163,13 @@ REFUSALS = {
     "no scripts": (forbidden("-evalsha"), r"gives the user folder too few permissions: .*evalsha"),
     "half of the commands": (forbidden("-xadd"), r"gives the user folder too few permissions: .*XADD on"),
     "half of the keys": (
-        forbidden("resetkeys", f"~{KEYS.chain_checkpoint}", f"~{KEYS.blocks}", f"~{KEYS.chain_state}", "~*lease*"),
+        forbidden(
+            "resetkeys",
+            f"~{KEYS.checkpoint(domains.CHAIN)}",
+            f"~{KEYS.stream(domains.BLOCKS)}",
+            f"~{KEYS.state(domains.CHAIN)}",
+            "~*lease*",
+        ),
         r"gives the user folder too few permissions",
     ),
     "another password": (forbidden("resetpass", ">another"), r"refuses the user or the password of REDIS_URL"),
@@ -204,7 +212,7 @@ async def reaches(client: redis.Client, numbers: int) -> None:
     await until(there, 20, f"{numbers} are folded")
     assert await folded(client) == list(range(numbers))
     assert await total(client) == sum(range(numbers))
-    assert await sequence(client, KEYS.metrics) == list(range(1, numbers + 1))
+    assert await sequence(client, KEYS.stream(domains.METRICS)) == list(range(1, numbers + 1))
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
@@ -235,13 +243,13 @@ async def test_a_refusal_is_named_and_waited_out(
         await until(is_well, 15, f"all is well again; {it.health.reason}")
         publisher.wanted = len(await folded(admin)) + 100
         await until(lambda: _published(admin, publisher.wanted), 15, "it publishes again")
-        publisher.wanted = await admin.xlen(KEYS.blocks)
+        publisher.wanted = await admin.xlen(KEYS.stream(domains.BLOCKS))
         await reaches(admin, publisher.wanted)
         assert await admin.xlen(KEYS.dead("chain")) == 0
 
 
 async def _published(client: redis.Client, least: int) -> bool:
-    return bool(await client.xlen(KEYS.blocks) >= least)
+    return bool(await client.xlen(KEYS.stream(domains.BLOCKS)) >= least)
 
 
 def _found(pattern: str, text: str) -> bool:
@@ -251,11 +259,11 @@ def _found(pattern: str, text: str) -> bool:
 @pytest.mark.parametrize(
     "key",
     [
-        KEYS.chain_state,
-        KEYS.chain_views,
-        KEYS.metrics,
-        KEYS.chain_checkpoint,
-        KEYS.blocks,
+        KEYS.state(domains.CHAIN),
+        KEYS.views(domains.CHAIN),
+        KEYS.stream(domains.METRICS),
+        KEYS.checkpoint(domains.CHAIN),
+        KEYS.stream(domains.BLOCKS),
         KEYS.lease("chain", "ledger"),
     ],
 )
@@ -284,7 +292,7 @@ async def test_a_key_of_another_type_is_named_and_nothing_is_written_by_halves(
             pipe.rename("{regtest:chain}:aside", key)
             await pipe.execute()
         await until(is_well, 15, f"all is well again; {it.health.reason}")
-        publisher.wanted = await admin.xlen(KEYS.blocks) + 20
+        publisher.wanted = await admin.xlen(KEYS.stream(domains.BLOCKS)) + 20
         await reaches(admin, publisher.wanted)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import records, redis
+from shared import domains, records, redis
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
 from shared.commit import Commands
 from shared.errors import UnknownLayout
@@ -39,7 +39,7 @@ class Writing:
         self.series = series
         self.mirrored = mirrored
         self.writer = SeriesWriter(series, KEYS, mirrored=mirrored)
-        self._committer = Committer(client, KEYS.mempool_checkpoint)
+        self._committer = Committer(client, KEYS.checkpoint(domains.MEMPOOL))
 
     async def flush(self) -> list[str]:
         """Commit what was put; returns the commands' names, but for the one that says the layout."""

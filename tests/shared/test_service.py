@@ -16,7 +16,7 @@ import structlog
 
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.events.mempool import MempoolReset
 from shared.keys import Keys
 from shared.lease import Lease
@@ -178,8 +178,8 @@ async def test_a_standby_takes_over_at_once_when_the_active_one_is_killed(
         await until(lambda: active(client, second), 10, "the standby takes over")
         assert time.monotonic() - began < 3  # same host: the holder is seen to be gone
         await until(state(client, second.env["INSTANCE"], "ok"), 5, "it is well")
-        await client.xadd(KEYS.txs, fields(MempoolReset(cause="test", node="main"), 1))
-        await until(lambda: client.hget(KEYS.mempool_checkpoint, "cursor"), 5, "it folds")
+        await client.xadd(KEYS.stream(domains.TXS), fields(MempoolReset(cause="test", node="main"), 1))
+        await until(lambda: client.hget(KEYS.checkpoint(domains.MEMPOOL), "cursor"), 5, "it folds")
 
 
 async def either(client: redis.Client, one: Process, other: Process) -> bool:

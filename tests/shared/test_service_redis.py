@@ -14,7 +14,7 @@ import pytest
 
 from local_run import child
 from local_run.valkey import EmbeddedValkey
-from shared import clock, redis
+from shared import clock, domains, redis
 from shared import service as services
 from shared.bus import Producer
 from shared.clock import Moment
@@ -155,7 +155,7 @@ async def test_a_wrong_clock_is_named_and_misleads_nobody(valkey: EmbeddedValkey
         assert abs(beat.time_ms - seconds * 1000) < 5_000  # by the clock that everybody has
         assert abs(beat.started_ms - seconds * 1000) < 20_000
         assert await client.hexists(KEYS.health, "other")  # by that clock it is not so old
-        events = await until(lambda: client.xrange(KEYS.ops), 5, "it is announced")
+        events = await until(lambda: client.xrange(KEYS.stream(domains.OPS)), 5, "it is announced")
         event = OPS.decode(events[0][1][b"type"], events[0][1][b"data"])
         assert isinstance(event, OpsEvent)
         assert abs(event.time_ms - seconds * 1000) < 20_000
@@ -195,10 +195,10 @@ async def test_a_strangers_group_pins_nothing(each_client: redis.Client, capsys:
     writer: Producer = await producer(each_client)
     for start in range(0, 3_000, 1_000):
         await writer.publish(counted(range(start, start + 1_000)))
-    await each_client.xgroup_create(KEYS.blocks, "somebody's tool", id="0", entries_read=0)
+    await each_client.xgroup_create(KEYS.stream(domains.BLOCKS), "somebody's tool", id="0", entries_read=0)
     for _ in range(3):
         assert await writer.trim(10, STREAM_KEEP) == 0
-    assert await each_client.xlen(KEYS.blocks) < 200
+    assert await each_client.xlen(KEYS.stream(domains.BLOCKS)) < 200
     assert capsys.readouterr().out.count("somebody's tool") == 1  # it is told about, once
 
 

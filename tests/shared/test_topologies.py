@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.bus import Announcer
 from shared.clock import TIME, RedisClock
 from shared.errors import Fenced
@@ -77,16 +77,18 @@ async def test_a_cluster_is_published_to_and_folded_from(cluster: Cluster) -> No
             for number in range(0, 300, 10):
                 await writer.publish(counted(range(number, number + 10)))
             await reaches(client, list(range(300)))
-            assert await sequence(client, KEYS.blocks) == list(range(1, 301))
+            assert await sequence(client, KEYS.stream(domains.BLOCKS)) == list(range(1, 301))
             assert await pending(client) == 0
             await writer.publish(counted([POISON, 300]))
             await reaches(client, list(range(301)))
             assert await client.xlen(KEYS.dead("chain")) == 1
             assert await writer.trim(10, 100_000) == 0
-            await client.delete(KEYS.blocks)
+            await client.delete(KEYS.stream(domains.BLOCKS))
             await writer.publish([Begun(), *counted([1])])
             await reaches(client, [1])
-        assert await Announcer(client, KEYS.ops, "ledger", "ledger-0", RedisClock()).say(GapDetected, "x")
+        assert await Announcer(client, KEYS.stream(domains.OPS), "ledger", "ledger-0", RedisClock()).say(
+            GapDetected, "x"
+        )
     finally:
         await client.aclose()
 
@@ -97,20 +99,20 @@ async def test_what_services_do_beside_scripts_works_in_a_cluster(cluster: Clust
     keys = Keys("main")
     try:
         await client.ping()
-        for key in (keys.chain_state, keys.mempool_state, keys.health):
+        for key in (keys.state(domains.CHAIN), keys.state(domains.MEMPOOL), keys.health):
             await client.hset(key, mapping={b"\x00\xff": b"\x01", b"b": b"2"})
             assert await client.hgetall(key) == {b"\x00\xff": b"\x01", b"b": b"2"}
             assert sorted([pair async for pair in client.hscan_iter(key, count=1)]) == [
                 (b"\x00\xff", b"\x01"),
                 (b"b", b"2"),
             ]
-        await client.set(keys.chain_resync, "why")
-        assert await client.get(keys.chain_resync) == b"why"
+        await client.set(keys.resync(domains.BLOCKS), "why")
+        assert await client.get(keys.resync(domains.BLOCKS)) == b"why"
         async with running(cluster.url, fold(Ledger())) as it:
             beating = asyncio.create_task(it.heartbeat())
             try:
                 await until(lambda: client.hget(it.keys.health, it.instance), 5, "the heartbeat is written")
-                await until(lambda: client.xlen(it.keys.ops), 5, "the start is announced")
+                await until(lambda: client.xlen(it.keys.stream(domains.OPS)), 5, "the start is announced")
             finally:
                 await end(beating)
     finally:
@@ -127,18 +129,18 @@ async def test_a_cluster_is_asked_by_every_primary_and_its_clock_by_key(cluster:
             assert "maxmemory-policy is allkeys-lru" in await redis.eviction(client)
             await one.config_set("maxmemory-policy", "noeviction")
         assert await redis.eviction(client) == ""
-        owner = client.get_node_from_key(KEYS.ops).port
+        owner = client.get_node_from_key(KEYS.stream(domains.OPS)).port
         before = [(await one.info("commandstats")).get("cmdstat_time", {}).get("calls", 0) for one in plain]
         for _ in range(12):
             time = RedisClock()
-            await time.ask(client, KEYS.ops)
+            await time.ask(client, KEYS.stream(domains.OPS))
             assert abs(time.skew_ms) < 60_000
         after = [(await one.info("commandstats")).get("cmdstat_time", {}).get("calls", 0) for one in plain]
         asked = {node.port for node, was, now in zip(cluster.nodes, before, after, strict=True) if now - was >= 12}
         assert asked == {owner}
         pipeline = client.pipeline(transaction=False)  # as web asks
-        pipeline.execute_command("EVAL", TIME, 1, KEYS.ops)
-        pipeline.hgetall(KEYS.chain_views)
+        pipeline.execute_command("EVAL", TIME, 1, KEYS.stream(domains.OPS))
+        pipeline.hgetall(KEYS.views(domains.CHAIN))
         [(seconds, _), _] = await pipeline.execute()
         assert abs(int(seconds) - time.now_ms // 1000) < 60
     finally:
@@ -149,7 +151,7 @@ async def test_a_cluster_is_asked_by_every_primary_and_its_clock_by_key(cluster:
 async def test_a_shard_that_is_killed_and_comes_back_loses_nothing(cluster: Cluster) -> None:
     client = redis.connect(cluster.url)
     try:
-        slot = await client.cluster_keyslot(KEYS.blocks)
+        slot = await client.cluster_keyslot(KEYS.stream(domains.BLOCKS))
         owner = cluster.nodes[next(place for place, end in enumerate((5461, 10923, 16384)) if slot < end)]
 
         async def publish() -> None:
@@ -160,12 +162,12 @@ async def test_a_shard_that_is_killed_and_comes_back_loses_nothing(cluster: Clus
 
         async with running(cluster.url, fold(Ledger())):
             publishing = asyncio.create_task(publish())
-            await until(lambda: client.xlen(KEYS.blocks), 10, "some are published")
+            await until(lambda: client.xlen(KEYS.stream(domains.BLOCKS)), 10, "some are published")
             await owner.restart(kill=True)
             await asyncio.wait_for(publishing, 30)
             await reaches(client, list(range(200)), 30)
-        assert await sequence(client, KEYS.blocks) == list(range(1, 201))
-        assert await sequence(client, KEYS.metrics) == list(range(1, 201))
+        assert await sequence(client, KEYS.stream(domains.BLOCKS)) == list(range(1, 201))
+        assert await sequence(client, KEYS.stream(domains.METRICS)) == list(range(1, 201))
     finally:
         await client.aclose()
 
@@ -174,7 +176,7 @@ async def test_a_cluster_that_is_not_there_counts_as_lost() -> None:
     client = redis.connect("redis+cluster://127.0.0.1:1,127.0.0.1:2")
     try:
         with pytest.raises(redis.LOST):
-            await client.hget(KEYS.chain_checkpoint, "cursor")
+            await client.hget(KEYS.checkpoint(domains.CHAIN), "cursor")
     finally:
         await client.aclose()
 
@@ -204,7 +206,7 @@ async def test_sentinel_names_the_primary_also_after_a_failover(tmp_path: Path) 
                         writer = await producer(client)
                 stored = [number for number in [*range(10), 99] if number in {*await folded(replica), 99}]
                 await reaches(client, stored)
-                numbers = await sequence(client, KEYS.blocks)
+                numbers = await sequence(client, KEYS.stream(domains.BLOCKS))
                 assert numbers == list(range(1, len(numbers) + 1))
         finally:
             await client.aclose()

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from local_run.valkey import EmbeddedValkey
-from shared import redis, watch
+from shared import domains, redis, watch
 from shared.consumer import Consumer
 from shared.keys import Keys
 from shared.lease import Lease
@@ -22,7 +22,7 @@ from support.stack import until
 class Hash(watch.Stored):
     """One key, which is set again when it is lost."""
 
-    key = KEYS.history_state
+    key = KEYS.state(domains.HISTORY)
 
     def __init__(self, client: redis.Client) -> None:
         super().__init__("the ledger", {})
@@ -77,7 +77,7 @@ async def it(valkey: EmbeddedValkey, stored: Hash) -> AsyncIterator[Service]:
 
 
 async def told(client: redis.Client, keys: Keys = KEYS) -> list[bytes]:
-    return [fields[b"type"] for _, fields in await client.xrange(keys.ops)]
+    return [fields[b"type"] for _, fields in await client.xrange(keys.stream(domains.OPS))]
 
 
 async def test_what_is_lost_is_mended_and_told_once(stored: Hash, it: Service, client: redis.Client) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal, Union, get_args, get_origin, g
 
 import msgspec
 
-from shared import redis
+from shared import domains, redis
 from shared.events.backfill import BACKFILL
 from shared.events.base import Event, Family
 from shared.events.blocks import BLOCKS
@@ -20,13 +20,13 @@ from shared.keys import Keys
 HUGE: Final = 10**18
 
 STREAMS: Final[dict[str, Callable[[Keys], tuple[str, Family]]]] = {
-    "blocks": lambda keys: (keys.blocks, BLOCKS),
-    "txs": lambda keys: (keys.txs, MEMPOOL),
-    "metrics": lambda keys: (keys.metrics, METRICS),
-    "series": lambda keys: (keys.series_updates, SERIES),
-    "fees": lambda keys: (keys.fees, FEES),
-    "backfill": lambda keys: (keys.backfill, BACKFILL),
-    "ops": lambda keys: (keys.ops, OPS),
+    "blocks": lambda keys: (keys.stream(domains.BLOCKS), BLOCKS),
+    "txs": lambda keys: (keys.stream(domains.TXS), MEMPOOL),
+    "metrics": lambda keys: (keys.stream(domains.METRICS), METRICS),
+    "series": lambda keys: (keys.stream(domains.SERIES), SERIES),
+    "fees": lambda keys: (keys.stream(domains.FEES), FEES),
+    "backfill": lambda keys: (keys.stream(domains.BACKFILL), BACKFILL),
+    "ops": lambda keys: (keys.stream(domains.OPS), OPS),
 }
 
 

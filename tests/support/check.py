@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.errors import RpcError
 from shared.keys import FOLDED_SEQ
 from shared.views import (
@@ -78,9 +78,15 @@ async def history(stack: Stack) -> dict[str, Any]:
     for member in sorted(await stack.redis.smembers(keys.series_index("chain"))):
         name, _, segment = member.decode().rpartition(":")
         found[member.decode()] = await stack.redis.get(keys.series("chain", name, int(segment)))
-    for key in (keys.history_state, keys.history_recent, keys.history_largest, keys.history_pools, keys.history_views):
+    for key in (
+        keys.state(domains.HISTORY),
+        keys.history_recent,
+        keys.history_largest,
+        keys.history_pools,
+        keys.views(domains.HISTORY),
+    ):
         found[key] = await stack.redis.hgetall(key)
-    del found[keys.history_views][FOLDED_SEQ.encode()]  # how long the stream is, not what the chain says
+    del found[keys.views(domains.HISTORY)][FOLDED_SEQ.encode()]  # how long the stream is, not what the chain says
     return found
 
 
@@ -123,8 +129,8 @@ async def equals_node(stack: Stack, limit: float = 30) -> None:
     rates = await oracle.effective_rates(stack.node)
     expected = oracle.histogram(rates, [band.from_rate for band in fees.histogram])
     assert [(band.count, band.vsize, band.fee) for band in fees.histogram] == expected
-    transactions = await stack.entries(stack.keys.txs)
+    transactions = await stack.entries(stack.keys.stream(domains.TXS))
     assert oracle.replay_transactions(transactions) == set(rates)
-    height, tip = oracle.replay_blocks(await stack.entries(stack.keys.blocks))
+    height, tip = oracle.replay_blocks(await stack.entries(stack.keys.stream(domains.BLOCKS)))
     assert tip == await stack.node.rpc("getbestblockhash")
     assert height == await stack.node.rpc("getblockcount")

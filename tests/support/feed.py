@@ -11,7 +11,7 @@ import msgspec
 from chain_ingest.app import run
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.keys import Keys
 from shared.service import HealthReport
 from support.ledger import running
@@ -36,7 +36,7 @@ async def kinds(client: redis.Client, stream: str, since: int = 0) -> list[str]:
 
 async def newest(client: redis.Client) -> int:
     """Height of the newest block that is published; 0 where none is."""
-    return max((int(one) for one in await client.hkeys(KEYS.chain_published)), default=0)
+    return max((int(one) for one in await client.hkeys(KEYS.published(domains.BLOCKS))), default=0)
 
 
 async def published(client: redis.Client, height: int) -> None:

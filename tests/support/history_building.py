@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from chain_history.fold import HistoryFold
-from shared import redis
+from shared import domains, redis
 from shared.events.base import Event
 from shared.events.blocks import BlockConnected
 from shared.keys import Keys
@@ -27,7 +27,7 @@ class Built:
     def __init__(self, client: redis.Client) -> None:
         self.client = client
         self.fold = HistoryFold(KEYS)
-        self._committer = folding.Committer(client, KEYS.history_checkpoint)
+        self._committer = folding.Committer(client, KEYS.checkpoint(domains.HISTORY))
         self.now_ms = 0
 
     def apply(self, *events: Event) -> None:
@@ -93,4 +93,4 @@ def spaced(length: int, seconds: int, *, salt: int = 0, on: list[BlockConnected]
 
 
 async def view(client: redis.Client) -> HistoryView:
-    return msgspec.json.decode(await client.hget(KEYS.history_views, "history"), type=HistoryView)
+    return msgspec.json.decode(await client.hget(KEYS.views(domains.HISTORY), "history"), type=HistoryView)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from redis.exceptions import ResponseError
 
-from shared import redis, settings
+from shared import domains, redis, settings
 from shared.bus import Producer
 from shared.clock import Moment
 from shared.consumer import Consumer
@@ -46,18 +46,9 @@ class Noted(Event, frozen=True, kw_only=True, gc=False):
 
 FAMILY = Family(Begun, Counted)
 
-SOURCE = Source(
-    domain="chain",
-    stream=KEYS.blocks,
-    family=FAMILY,
-    checkpoint=KEYS.chain_checkpoint,
-    derived=KEYS.metrics,
-    derived_keep=1_000_000,
-    resync=KEYS.chain_resync,
-    beginning=b"begun",
-)
+SOURCE = replace(Source.of(domains.CHAIN, KEYS), family=FAMILY, derived_keep=1_000_000, beginning=b"begun")
 
-WITH_INBOX = replace(SOURCE, inbox=KEYS.backfill, inbox_family=FAMILY)
+WITH_INBOX = replace(SOURCE, inbox=KEYS.stream(domains.BACKFILL), inbox_family=FAMILY)
 
 POISON = -666
 CONTRADICTION = -667
@@ -78,7 +69,7 @@ class Ledger:
 
     async def restore(self, client: redis.Client) -> None:
         self.restores += 1
-        self.numbers = [int(raw) for raw in await client.lrange(KEYS.chain_state, 0, -1)]
+        self.numbers = [int(raw) for raw in await client.lrange(KEYS.state(domains.CHAIN), 0, -1)]
         self._new, self._anew = [], False
 
     def reset(self) -> None:
@@ -105,17 +96,17 @@ class Ledger:
     def flush(self, now: Moment) -> Changes:
         changes = Changes()
         if self._anew:
-            changes.commands.add("DEL", KEYS.chain_state)
-            changes.commands.add("DEL", KEYS.chain_views)
+            changes.commands.add("DEL", KEYS.state(domains.CHAIN))
+            changes.commands.add("DEL", KEYS.views(domains.CHAIN))
         if self.broken:
             raise ArithmeticError(self.broken)
         for number in self._new:
             if number == UNWRITABLE:
                 raise OverflowError("a number that no record holds")
             if number == UNPACKABLE:
-                changes.commands.add("HSET", KEYS.chain_views, "x", None)  # type: ignore[arg-type]  # on purpose
-            changes.commands.add("RPUSH", KEYS.chain_state, number)
-            changes.commands.add("HINCRBY", KEYS.chain_views, "sum", number)
+                changes.commands.add("HSET", KEYS.views(domains.CHAIN), "x", None)  # type: ignore[arg-type]  # on purpose
+            changes.commands.add("RPUSH", KEYS.state(domains.CHAIN), number)
+            changes.commands.add("HINCRBY", KEYS.views(domains.CHAIN), "sum", number)
             changes.events.append(Noted(total=number))
         self._new, self._anew = [], False
         return changes
@@ -161,7 +152,7 @@ async def send(client: redis.Client, numbers: list[int]) -> None:
     """Put numbers into the inbox."""
     for number in numbers:
         flat = list(entry_fields(Counted(number=number), 0))
-        await client.xadd(KEYS.backfill, dict(zip(flat[::2], flat[1::2], strict=True)))
+        await client.xadd(KEYS.stream(domains.BACKFILL), dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
 async def producer(client: redis.Client) -> Producer:
@@ -173,7 +164,7 @@ async def producer(client: redis.Client) -> Producer:
             break  # else somebody else took it between our deletion and our grasp
     else:
         raise AssertionError("the lease is never ours")
-    made = Producer(client, lease, KEYS.blocks, KEYS.chain_producer, KEYS.confirmed("chain"))
+    made = Producer(client, lease, KEYS.stream(domains.BLOCKS), KEYS.producer(domains.BLOCKS), KEYS.confirmed("chain"))
     await made.load()
     return made
 
@@ -189,18 +180,18 @@ async def sequence(client: redis.Client, stream: str) -> list[int]:
 
 async def folded(client: redis.Client) -> list[int]:
     """The numbers that the state in Redis holds."""
-    return [int(raw) for raw in await client.lrange(KEYS.chain_state, 0, -1)]
+    return [int(raw) for raw in await client.lrange(KEYS.state(domains.CHAIN), 0, -1)]
 
 
 async def total(client: redis.Client) -> int:
     """The sum that the increments made."""
-    return int(await client.hget(KEYS.chain_views, "sum") or 0)
+    return int(await client.hget(KEYS.views(domains.CHAIN), "sum") or 0)
 
 
 async def pending(client: redis.Client, group: str = "ledger") -> int:
     """Entries delivered but not acknowledged."""
     try:
-        found: dict[Any, Any] = await client.xpending(KEYS.blocks, group)
+        found: dict[Any, Any] = await client.xpending(KEYS.stream(domains.BLOCKS), group)
     except ResponseError:
         return 0
     return int(found["pending"])

@@ -16,7 +16,7 @@ import msgspec
 
 from local_run import child
 from mempool.app import run
-from shared import redis
+from shared import domains, redis
 from shared.bus import Producer
 from shared.checkpoint import Position
 from shared.events.base import Event
@@ -57,8 +57,8 @@ async def restore_recorded(client: redis.Client) -> int:
             await client.sadd(key, *map(raw, value))
         else:
             await client.rpush(key, *map(raw, value))
-    position = Position.parse((await client.hget(KEYS.mempool_checkpoint, "cursor")).decode())
-    await client.hset(KEYS.mempool_producer, "cursor", str(position.seq))
+    position = Position.parse((await client.hget(KEYS.checkpoint(domains.MEMPOOL), "cursor")).decode())
+    await client.hset(KEYS.producer(domains.TXS), "cursor", str(position.seq))
     return position.seq
 
 
@@ -70,7 +70,9 @@ class Feed:
         self.sums = [0, 0, 0]  # count, vsize, fee
         self._fees: dict[str, tuple[int, int]] = {}
         self._lease = Lease(client, KEYS.lease("mempool", "feed"), KEYS.fence("mempool", "feed"))
-        self._producer = Producer(client, self._lease, KEYS.txs, KEYS.mempool_producer, KEYS.confirmed("mempool"))
+        self._producer = Producer(
+            client, self._lease, KEYS.stream(domains.TXS), KEYS.producer(domains.TXS), KEYS.confirmed("mempool")
+        )
 
     async def tell(self, *events: Event) -> None:
         """Publish."""
@@ -108,7 +110,7 @@ class Feed:
         wanted = self._producer.seq
 
         async def there() -> bool:
-            stored = await self.client.hget(KEYS.mempool_checkpoint, "cursor")
+            stored = await self.client.hget(KEYS.checkpoint(domains.MEMPOOL), "cursor")
             return stored is not None and Position.parse(stored.decode()).seq == wanted
 
         await until(there, 15, f"entry {wanted} is folded")
@@ -116,7 +118,7 @@ class Feed:
 
 async def view(client: redis.Client) -> tuple[MempoolView, FeesView] | None:
     """What is shown; None where nothing is."""
-    raw: dict[bytes, bytes] = await client.hgetall(KEYS.mempool_views)
+    raw: dict[bytes, bytes] = await client.hgetall(KEYS.views(domains.MEMPOOL))
     if b"mempool" not in raw:
         return None
     return msgspec.json.decode(raw[b"mempool"], type=MempoolView), msgspec.json.decode(raw[b"fees"], type=FeesView)

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from shared import records
+from shared import domains, records
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
 from shared.events.base import entry_fields
 from shared.events.derived import SeriesUpdated
@@ -345,7 +345,7 @@ async def fill_chain(client: Any, keys: Keys, chain: Chain) -> None:
         days[times[height] // DAY][height % KINDS] += 1
     await client.hset(keys.history_pools, mapping={str(day): shares(kinds) for day, kinds in days.items()})
     names = {f"pool:{records.pool_id(name)}": name for name in POOLS if name}
-    await client.hset(keys.history_state, mapping=names)
+    await client.hset(keys.state(domains.HISTORY), mapping=names)
     await write_views(client, keys, chain)
 
 
@@ -353,7 +353,7 @@ async def write_views(client: Any, keys: Keys, chain: Chain) -> None:
     """The views of chain-history."""
     views = {f"largest_{name}": chain.largest(name) for name in LARGEST_RANGES} | {"history": chain.history()}
     raw: dict[str, bytes | int] = {name: msgspec.json.encode(view) for name, view in views.items()}
-    await client.hset(keys.history_views, mapping=raw | {FOLDED_SEQ: 0})
+    await client.hset(keys.views(domains.HISTORY), mapping=raw | {FOLDED_SEQ: 0})
 
 
 def shares(kinds: Counter[int]) -> bytes:
@@ -388,5 +388,5 @@ async def announced(client: Any, keys: Keys, chain: Chain, entry: str = "*") -> 
         measured=chain.blocks - chain.measured_from,
         since=chain.times[0],
     )
-    number = await client.xlen(keys.series_updates) + 1
-    await client.execute_command("XADD", keys.series_updates, entry, *entry_fields(event, number))
+    number = await client.xlen(keys.stream(domains.SERIES)) + 1
+    await client.execute_command("XADD", keys.stream(domains.SERIES), entry, *entry_fields(event, number))

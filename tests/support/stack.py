@@ -20,22 +20,15 @@ from local_run import child
 from local_run.node import RegtestNode
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.errors import RpcRefused
 from shared.keys import Keys
-from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, FeesView, Health, MempoolView, TipView, View
+from shared.views import FeesView, Health, MempoolView, TipView, View
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
 
-SERVICES = {
-    "chain-ingest": "chain_ingest",
-    "chain-metrics": "chain_metrics",
-    "chain-history": "chain_history",
-    "mempool": "mempool",
-    "backfill": "chain_ingest.backfill",
-    "web": "web",
-}
+SERVICES = {service.name: service.module for service in domains.SERVICES}
 """Modules by the name of their service; a second replica has `-2` behind its name."""
 
 
@@ -157,14 +150,10 @@ class Stack:
 
     async def view(self, kind: type[V]) -> V | None:
         """A view as it stands in Redis."""
-        for key, views in (
-            (self.keys.chain_views, CHAIN_VIEWS),
-            (self.keys.history_views, HISTORY_VIEWS),
-            (self.keys.mempool_views, MEMPOOL_VIEWS),
-        ):
-            for name, candidate in views.items():
+        for domain in domains.DOMAINS:
+            for name, candidate in domain.views.items():
                 if candidate is kind:
-                    raw = await self.redis.hget(key, name)
+                    raw = await self.redis.hget(self.keys.views(domain), name)
                     return msgspec.json.decode(raw, type=kind) if raw else None
         raise KeyError(kind)
 

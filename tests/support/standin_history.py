@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from local_run.node import RegtestNode
-from shared import redis
+from shared import domains, redis
 from shared.events.backfill import BACKFILL, BlocksMeasured, BlocksUnavailable, HeadersCollected, MeasuredBlock
 from shared.keys import Keys
 from shared.tasks import end
@@ -91,11 +91,11 @@ class StandInHistory:
 
     async def show(self) -> None:
         """Write the view."""
-        await self._client.hset(self._keys.history_views, "history", msgspec.json.encode(self.view()))
+        await self._client.hset(self._keys.views(domains.HISTORY), "history", msgspec.json.encode(self.view()))
 
     async def fold(self) -> int:
         """Take everything that waits, delete it, write the view; returns how many entries there were."""
-        entries = await self._client.xrange(self._keys.backfill)
+        entries = await self._client.xrange(self._keys.stream(domains.BACKFILL))
         for entry_id, fields in entries:
             assert list(fields) == [b"type", b"v", b"seq", b"data"]
             assert (fields[b"v"], fields[b"seq"]) == (b"1", b"0")
@@ -113,7 +113,7 @@ class StandInHistory:
                     self.unavailable.append((max(first, self.first_header), last))
                 case other:
                     raise AssertionError(f"{other!r} is nothing that a worker says")
-            await self._client.xdel(self._keys.backfill, entry_id)
+            await self._client.xdel(self._keys.stream(domains.BACKFILL), entry_id)
         await self.show()
         return len(entries)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared import domains
 from shared.events.base import Event, entry_fields
 from shared.events.blocks import BlockConnected
 from shared.events.derived import MempoolUpdated, MetricsUpdated
@@ -334,20 +335,22 @@ class Writer:
     async def chain(self, views: dict[str, View] | None = None) -> None:
         """What chain-metrics commits: the views, and an event that names them."""
         views = views or chain(self.network, now=self.now)
-        await self._commit("chain", self.keys.chain_views, self.keys.blocks, views)
+        await self._commit("chain", self.keys.views(domains.CHAIN), self.keys.stream(domains.BLOCKS), views)
         tip = views["tip"]
         assert isinstance(tip, TipView)
-        await self.add(self.keys.metrics, MetricsUpdated(views=list(views), height=tip.height, hash=tip.hash))
+        await self.add(
+            self.keys.stream(domains.METRICS), MetricsUpdated(views=list(views), height=tip.height, hash=tip.hash)
+        )
 
     async def mempool(self, views: dict[str, View] | None = None) -> None:
         """What the mempool fold commits."""
         views = views or mempool(now=self.now)
-        await self._commit("mempool", self.keys.mempool_views, self.keys.txs, views)
+        await self._commit("mempool", self.keys.views(domains.MEMPOOL), self.keys.stream(domains.TXS), views)
         pool, fees = views["mempool"], views["fees"]
         assert isinstance(pool, MempoolView)
         assert isinstance(fees, FeesView)
         await self.add(
-            self.keys.fees,
+            self.keys.stream(domains.FEES),
             MempoolUpdated(
                 count=pool.count,
                 vsize=pool.vsize,
@@ -366,7 +369,7 @@ class Writer:
 
     async def confirm(self, domain: Domain, *, age: float = 0, seq: int | None = None, incomplete: str = "") -> None:
         """What chain-ingest writes while node and stream agree, here `age` seconds ago."""
-        stream = self.keys.blocks if domain == "chain" else self.keys.txs
+        stream = self.keys.stream(domains.BLOCKS) if domain == "chain" else self.keys.stream(domains.TXS)
         seconds, micros = await self.redis.time() if self.now is None else (self.now, 0)
         moment = seconds * 1000 + micros // 1000 - int(age * 1000)
         said = {"seq": self.seq.get(stream, 0) if seq is None else seq, "time_ms": moment, "node": "main"}

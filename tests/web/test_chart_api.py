@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from shared import redis
+from shared import domains, redis
 from shared.keys import FOLDED_SEQ, Keys
 from shared.networks import COIN
 from shared.series import DAY
@@ -369,12 +369,12 @@ async def test_charts_tell_when_they_were_last_known_to_be_true(
         return found
 
     assert max(await ages((*OF_CHAIN, *OF_MEMPOOL, *OF_BOTH))) < 60
-    seq = writer.seq.get(writer.keys.blocks, 0)
+    seq = writer.seq.get(writer.keys.stream(domains.BLOCKS), 0)
     await writer.confirm("chain", age=300)
     for witness in state._witnesses.values():
         witness.truth, witness._kept = witness.truth, type(witness._kept)()
     await until(lambda: (state.age(("history",)) or 0) >= 300)
-    await writer.redis.hset(writer.keys.chain_views, FOLDED_SEQ, seq + 9)
+    await writer.redis.hset(writer.keys.views(domains.CHAIN), FOLDED_SEQ, seq + 9)
     await writer.confirm("chain", seq=seq + 9)
     await until(lambda: (state.age(("chain",)) or 99) < 60)
     assert min(await ages((*OF_CHAIN, *OF_BOTH))) >= 300

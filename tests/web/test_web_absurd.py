@@ -16,7 +16,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared import redis
+from shared import domains, redis
 from shared.events.derived import MetricsUpdated, SeriesUpdated
 from shared.keys import Keys
 from shared.networks import NETWORKS
@@ -219,11 +219,11 @@ async def test_a_history_of_absurd_height_stalls_nobody(site: Any, writer: Any, 
     state = site.site.state
     for height, told in ((10**18, "history: Expected `int` <= 499999999"), (499_999_999, "")):
         await fill(writer.redis, writer.keys, blocks=50, announce=False)
-        raw = json.loads(await writer.redis.hget(writer.keys.history_views, "history"))
+        raw = json.loads(await writer.redis.hget(writer.keys.views(domains.HISTORY), "history"))
         raw["height"] = height
-        await writer.redis.hset(writer.keys.history_views, "history", json.dumps(raw))
+        await writer.redis.hset(writer.keys.views(domains.HISTORY), "history", json.dumps(raw))
         announcement = SeriesUpdated(series=["headers"], height=1, hash="00", measured=1, since=0)
-        await writer.add(writer.keys.series_updates, announcement)
+        await writer.add(writer.keys.stream(domains.SERIES), announcement)
         if told:
             await until(lambda: any(told in words for words in state.snapshot.unreadable))  # noqa: B023 - awaited at once
         else:
@@ -287,8 +287,8 @@ async def test_numbers_beyond_64_bits_are_a_view_that_cannot_be_read(
 ) -> None:
     raw = json.loads(msgspec.json.encode(chain()["retarget"]))
     raw["start_time"] = 10**30
-    await writer.redis.hset(writer.keys.chain_views, "retarget", json.dumps(raw))
-    await writer.add(writer.keys.metrics, MetricsUpdated(views=["retarget"], height=1, hash="00"))
+    await writer.redis.hset(writer.keys.views(domains.CHAIN), "retarget", json.dumps(raw))
+    await writer.add(writer.keys.stream(domains.METRICS), MetricsUpdated(views=["retarget"], height=1, hash="00"))
     await until(lambda: site.site.state.snapshot.unreadable)
     shown = words(await text(http, "/"))
     assert "retarget: Integer exceeds 64-bit range" in shown
@@ -342,14 +342,14 @@ async def test_absurd_entries_reach_the_clients_and_end_nothing(site: Any, write
         http.get("/api/v1/events", params={"streams": "blocks,txs,fees,metrics,series,ops"}) as response,
     ):
         raw = await response.content.readuntil(b"\n\n")
-        for stream in writer.keys.streams().values():
+        for stream in domains.streams_of(writer.keys).values():
             for fields in entries:
                 await writer.redis.xadd(stream, fields)
-        await writer.add(writer.keys.blocks, block_connected(7))
-        await writer.add(writer.keys.txs, tx_added(9))
+        await writer.add(writer.keys.stream(domains.BLOCKS), block_connected(7))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(9))
         while b"event: block.connected\n" not in raw or b"event: tx.added\n" not in raw:
             raw += await asyncio.wait_for(response.content.readany(), 5)
-    assert raw.count(b"event: message\n") == 3 * len(writer.keys.streams())
+    assert raw.count(b"event: message\n") == 3 * len(domains.streams_of(writer.keys))
     assert b"\nid: 5\n" not in raw
     assert b"\nevent: reset" not in raw
     assert not site.site.failed.done()

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from shared import domains
 from support.web_harness import Events, serving, until
 from support.web_samples import block_connected, tx_added
 from web import audience, replay
@@ -19,14 +20,17 @@ from web import audience, replay
 
 async def entries(writer: Any, stream: str) -> list[tuple[str, Any]]:
     """What the stream holds: (id, data)."""
-    return [(i.decode(), json.loads(f[b"data"])) for i, f in await writer.redis.xrange(writer.keys.streams()[stream])]
+    return [
+        (i.decode(), json.loads(f[b"data"]))
+        for i, f in await writer.redis.xrange(domains.streams_of(writer.keys)[stream])
+    ]
 
 
 async def test_messages_are_the_entries_as_they_are(bare: Any, writer: Any) -> None:
     async with Events.connect(bare.url, "txs") as events:
         assert events.response.headers["Content-Type"].startswith("text/event-stream")
         assert events.response.headers["Access-Control-Allow-Origin"] == "*"
-        await writer.add(writer.keys.txs, tx_added(1), tx_added(2))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(1), tx_added(2))
         first, second = await events.take(2)
     [(id1, data1), (id2, data2)] = await entries(writer, "txs")
     assert (first.event, first.id, first.data) == ("tx.added", id1, data1)
@@ -34,26 +38,26 @@ async def test_messages_are_the_entries_as_they_are(bare: Any, writer: Any) -> N
 
 
 async def test_a_new_client_gets_what_comes_and_not_what_was(bare: Any, writer: Any) -> None:
-    await writer.add(writer.keys.txs, tx_added(1))
+    await writer.add(writer.keys.stream(domains.TXS), tx_added(1))
     async with Events.connect(bare.url, "txs") as events:
         [(last, _)] = await entries(writer, "txs")
         assert events.last_id == last
-        await writer.add(writer.keys.txs, tx_added(2))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(2))
         message = await events.next()
     assert message.data["txid"] == tx_added(2).txid
 
 
 async def test_several_streams_have_one_cursor(bare: Any, writer: Any) -> None:
     async with Events.connect(bare.url, "txs,blocks") as events:
-        await writer.add(writer.keys.txs, tx_added(1))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(1))
         first = await events.next()
-        await writer.add(writer.keys.blocks, block_connected(1))
+        await writer.add(writer.keys.stream(domains.BLOCKS), block_connected(1))
         second = await events.next()
     [(tx, _)], [(block, _)] = await entries(writer, "txs"), await entries(writer, "blocks")
     assert first.id == f"blocks:0-0,txs:{tx}"
     assert second.id == f"blocks:{block},txs:{tx}"
-    await writer.add(writer.keys.blocks, block_connected(2))
-    await writer.add(writer.keys.txs, tx_added(2))
+    await writer.add(writer.keys.stream(domains.BLOCKS), block_connected(2))
+    await writer.add(writer.keys.stream(domains.TXS), tx_added(2))
     async with Events.connect(bare.url, "blocks,txs", first.id) as events:
         found = await events.take(3)
     assert [m.data.get("height", m.data.get("txid")) for m in found] == [1, 2, tx_added(2).txid]
@@ -70,9 +74,11 @@ async def test_every_entry_once_however_often_the_line_breaks(bare: Any, writer:
         sent = 0
         while sent < total:
             size = rng.randint(1, 60)
-            await writer.add(writer.keys.txs, *(tx_added(n) for n in range(sent, min(total, sent + size))))
+            await writer.add(
+                writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(sent, min(total, sent + size)))
+            )
             if "blocks" in streams:
-                await writer.add(writer.keys.blocks, block_connected(sent))
+                await writer.add(writer.keys.stream(domains.BLOCKS), block_connected(sent))
             sent += size
             await asyncio.sleep(0.001)
         finished.set()
@@ -105,10 +111,10 @@ async def test_every_entry_once_however_often_the_line_breaks(bare: Any, writer:
 
 
 async def test_since_zero_replays_all_there_is(bare: Any, writer: Any) -> None:
-    await writer.add(writer.keys.txs, *(tx_added(n) for n in range(1_203)))
+    await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(1_203)))
     async with Events.connect(bare.url, "txs", since="0") as events:
         found = await events.take(1_203)
-        await writer.add(writer.keys.txs, tx_added(9_999))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(9_999))
         live = await events.next()
     assert [m.data["txid"] for m in found] == [tx_added(n).txid for n in range(1_203)]
     assert live.data["txid"] == tx_added(9_999).txid
@@ -120,10 +126,10 @@ async def test_since_zero_replays_all_that_is_kept_of_trimmed_streams(
 ) -> None:
     """What was trimmed is not asked for, and the cap on what is sent after a cursor does not hold."""
     monkeypatch.setattr(replay, "CAP", 50)
-    await writer.add(writer.keys.txs, *(tx_added(n) for n in range(1_000)))
-    await writer.redis.xtrim(writer.keys.txs, maxlen=700, approximate=False)
-    await writer.add(writer.keys.blocks, *(block_connected(n) for n in range(200)))
-    await writer.redis.xtrim(writer.keys.blocks, maxlen=100, approximate=False)
+    await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(1_000)))
+    await writer.redis.xtrim(writer.keys.stream(domains.TXS), maxlen=700, approximate=False)
+    await writer.add(writer.keys.stream(domains.BLOCKS), *(block_connected(n) for n in range(200)))
+    await writer.redis.xtrim(writer.keys.stream(domains.BLOCKS), maxlen=100, approximate=False)
     if since == "0":
         for stream, kept in (("txs", 700), ("blocks", 100)):
             async with Events.connect(bare.url, stream, since=since) as events:
@@ -132,7 +138,7 @@ async def test_since_zero_replays_all_that_is_kept_of_trimmed_streams(
     async with Events.connect(bare.url, "blocks,txs", since=since) as events:
         found = await events.take(800)
         cursor = found[350].id
-        await writer.add(writer.keys.txs, tx_added(9_999))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(9_999))
         live = await events.next()
     assert [m.data["height"] for m in found[:100]] == list(range(100, 200))
     assert [m.data["txid"] for m in found[100:]] == [tx_added(n).txid for n in range(300, 1_000)]
@@ -148,21 +154,21 @@ async def test_a_client_of_an_empty_stream_hears_that_it_missed_what_was_trimmed
     async with Events.connect(bare.url, "txs") as events:
         cursor = events.last_id
     assert cursor == "0-0"
-    await writer.add(writer.keys.txs, *(tx_added(n) for n in range(20)))
-    await writer.redis.xtrim(writer.keys.txs, maxlen=5, approximate=False)
+    await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(20)))
+    await writer.redis.xtrim(writer.keys.stream(domains.TXS), maxlen=5, approximate=False)
     async with Events.connect(bare.url, "txs", cursor) as events:
         assert (await events.next()).event == "reset"
 
 
 async def test_what_is_trimmed_is_a_reset_and_then_goes_on(bare: Any, writer: Any) -> None:
-    ids = await writer.add(writer.keys.txs, *(tx_added(n) for n in range(100)))
-    await writer.redis.xtrim(writer.keys.txs, maxlen=50, approximate=False)
+    ids = await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(100)))
+    await writer.redis.xtrim(writer.keys.stream(domains.TXS), maxlen=50, approximate=False)
     async with Events.connect(bare.url, "txs", ids[10].decode()) as events:
         reset = await events.next()
         assert reset.event == "reset"
         assert "older than the oldest entry kept" in reset.data["reason"]
         assert reset.id == ids[-1].decode()
-        await writer.add(writer.keys.txs, tx_added(100))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(100))
         message = await events.next()
         assert message.data["txid"] == tx_added(100).txid
     # The oldest entry that is kept needs no reset: nothing after it is missing.
@@ -171,8 +177,8 @@ async def test_what_is_trimmed_is_a_reset_and_then_goes_on(bare: Any, writer: An
 
 
 async def test_a_hole_in_the_middle_is_a_reset(bare: Any, writer: Any) -> None:
-    ids = await writer.add(writer.keys.txs, *(tx_added(n) for n in range(20)))
-    await writer.redis.xdel(writer.keys.txs, ids[10])
+    ids = await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(20)))
+    await writer.redis.xdel(writer.keys.stream(domains.TXS), ids[10])
     async with Events.connect(bare.url, "txs", ids[5].decode()) as events:
         found: list[Any] = []
         while not found or found[-1].event != "reset":
@@ -182,7 +188,7 @@ async def test_a_hole_in_the_middle_is_a_reset(bare: Any, writer: Any) -> None:
 
 async def test_more_than_the_cap_is_a_reset(bare: Any, writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "CAP", 50)
-    ids = await writer.add(writer.keys.txs, *(tx_added(n) for n in range(100)))
+    ids = await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(100)))
     async with Events.connect(bare.url, "txs", ids[10].decode()) as events:
         reset = await events.next()
         assert reset.event == "reset"
@@ -192,11 +198,11 @@ async def test_more_than_the_cap_is_a_reset(bare: Any, writer: Any, monkeypatch:
 
 
 async def test_a_stream_that_began_anew_is_a_reset(bare: Any, writer: Any) -> None:
-    ids = await writer.add(writer.keys.txs, *(tx_added(n) for n in range(10)))
+    ids = await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(10)))
     async with Events.connect(bare.url, "txs") as events:
-        await writer.redis.delete(writer.keys.txs)
+        await writer.redis.delete(writer.keys.stream(domains.TXS))
         writer.seq.clear()
-        await writer.add(writer.keys.txs, tx_added(1))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(1))
         assert (await events.next()).event == "reset"
         assert (await events.next()).data["txid"] == tx_added(1).txid
     future = f"{int(ids[-1].split(b'-')[0]) + 10**9}-0"
@@ -230,7 +236,7 @@ async def test_a_slow_client_is_let_go_and_the_others_miss_nothing(
 
         reading = asyncio.create_task(read())
         for start in range(0, total, 300):
-            await writer.add(writer.keys.txs, *(tx_added(n) for n in range(start, start + 300)))
+            await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(start, start + 300)))
             floor = start - 2_000
             await until(lambda: got >= floor)  # noqa: B023 - awaited before `floor` changes
         await asyncio.wait_for(reading, 10)
@@ -249,7 +255,7 @@ async def test_idle_clients_hear_a_heartbeat(valkey: str, writer: Any) -> None:
     async with serving(valkey, heartbeat=0.05) as running, Events.connect(running.url, "blocks") as events:
         reading = asyncio.create_task(events.next())
         await until(lambda: events.comments >= 2)
-        await writer.add(writer.keys.blocks, block_connected(7))
+        await writer.add(writer.keys.stream(domains.BLOCKS), block_connected(7))
         assert (await asyncio.wait_for(reading, 5)).data["height"] == 7
 
 
@@ -273,7 +279,7 @@ async def test_one_tail_a_stream_and_only_while_somebody_listens(
         assert await blocked() == always + 1
     await until(lambda: not tail.running)
     async with Events.connect(bare.url, "txs") as events:
-        await writer.add(writer.keys.txs, tx_added(5))
+        await writer.add(writer.keys.stream(domains.TXS), tx_added(5))
         assert (await events.next()).data["txid"] == tx_added(5).txid
 
 
@@ -300,7 +306,7 @@ async def test_old_http_gets_plain_bytes(bare: Any, writer: Any) -> None:
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     assert b"chunked" not in head.lower()
     assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"retry: 1000\nid: 0-0")
-    await writer.add(writer.keys.blocks, block_connected(3))
+    await writer.add(writer.keys.stream(domains.BLOCKS), block_connected(3))
     assert (await asyncio.wait_for(reader.readuntil(b"\n\n"), 5)).startswith(b"event: block.connected\ndata: ")
     out.close()
     await out.wait_closed()
@@ -311,7 +317,7 @@ async def test_the_way_from_xadd_to_the_client_is_short(bare: Any, writer: Any) 
         times = []
         for number in range(100):
             start = time.perf_counter()
-            await writer.add(writer.keys.txs, tx_added(number))
+            await writer.add(writer.keys.stream(domains.TXS), tx_added(number))
             await events.next()
             times.append(time.perf_counter() - start)
     assert sorted(times)[50] < 0.02  # some 1 ms on an idle machine; generous for a busy one

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from local_run.ports import pick
+from shared import domains
 from support.web_harness import Events, until
 from support.web_process import answers, process
 from support.web_samples import mempool, tx_added
@@ -102,7 +103,7 @@ async def test_idle_clients_of_a_live_page_hold_nothing(valkey: str, writer: Any
 
 async def test_clients_that_never_read_share_a_bound(valkey: str, writer: Any) -> None:
     """Each with a set of streams of its own, so that nobody shares a cursor; and one that reads misses nothing."""
-    names = list(writer.keys.streams())
+    names = list(domains.streams_of(writer.keys))
     others = [name for name in names if name != "txs"]
     sets = [
         ",".join(("txs", *some)) for size in range(len(others) + 1) for some in itertools.combinations(others, size)
@@ -118,7 +119,7 @@ async def test_clients_that_never_read_share_a_bound(valkey: str, writer: Any) -
             before = resident(pid)
             most = before
             for start in range(0, total, 1_000):
-                await writer.add(writer.keys.txs, *(tx_added(n) for n in range(start, start + 1_000)))
+                await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(start, start + 1_000)))
                 found = await quick.take(1_000)
                 assert [m.data["txid"] for m in found] == [tx_added(n).txid for n in range(start, start + 1_000)]
                 most = max(most, resident(pid))
@@ -141,7 +142,7 @@ async def test_beyond_the_bound_of_all_the_slowest_are_told_and_let_go(
             await until(lambda: bare.site.push_clients == len(sets) + 1)
             dropped = 0
             for start in range(0, 100_000, 500):
-                await writer.add(writer.keys.txs, *(tx_added(n) for n in range(start, start + 500)))
+                await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(start, start + 500)))
                 found = await quick.take(500)
                 assert found[-1].data["txid"] == tx_added(start + 499).txid
                 assert audience.BACKLOG.bytes <= 400_000

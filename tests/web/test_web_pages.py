@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from shared import domains
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
@@ -49,7 +50,7 @@ async def test_the_overview_tells_everything_without_a_script(http: aiohttp.Clie
 
 
 async def test_mempool_blocks_and_status_tell_theirs(http: aiohttp.ClientSession, site: Any, writer: Any) -> None:
-    await writer.redis.xgroup_create(writer.keys.metrics, "reader", "0")
+    await writer.redis.xgroup_create(writer.keys.stream(domains.METRICS), "reader", "0")
     shown = words(await text(http, "/mempool"))
     for expected in ("118 MB of 300 MB", "All the rest", "6.58–207 sat/vB", "1,358.19 BTC", "Equal to the node"):  # noqa: RUF001
         assert expected in shown, expected
@@ -298,13 +299,13 @@ async def test_a_young_regtest_chain(valkey: str, writer: Any, height: int, coun
 
 async def test_a_view_that_does_not_decode_is_told_and_the_rest_works(bare: Any, writer: Any) -> None:
     await writer.all_well()
-    await writer.redis.hset(writer.keys.chain_views, "tip", b'{"height": "many"}')
+    await writer.redis.hset(writer.keys.views(domains.CHAIN), "tip", b'{"height": "many"}')
     await writer.mempool()
     await until(lambda: bare.site.state.snapshot.mempool)
     await writer.chain({**chain(), "tip": chain()["tip"]})
     await until(lambda: bare.site.state.snapshot.tip)
-    await writer.redis.hset(writer.keys.chain_views, "halving", b"[]")
-    await writer.redis.xadd(writer.keys.metrics, {"type": "metrics.updated", "v": 1, "data": "{}"})
+    await writer.redis.hset(writer.keys.views(domains.CHAIN), "halving", b"[]")
+    await writer.redis.xadd(writer.keys.stream(domains.METRICS), {"type": "metrics.updated", "v": 1, "data": "{}"})
     await until(lambda: bare.site.state.snapshot.unreadable)
     async with aiohttp.ClientSession(bare.url) as http:
         shown = words(await text(http, "/"))

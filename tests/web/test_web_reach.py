@@ -21,6 +21,7 @@ from redis.exceptions import ResponseError
 
 from local_run import child
 from local_run.ports import pick
+from shared import domains
 from shared.events.ops import GapDetected
 from support.ipv6 import needs_ipv6
 from support.stack import until as eventually
@@ -60,7 +61,7 @@ async def troubled(writer: Writer) -> None:
     await writer.confirm("mempool", incomplete="the node at attic.example relays no transactions")
     for group in ("mempool", "lodger"):
         with suppress(ResponseError):  # it is there
-            await writer.redis.xgroup_create(writer.keys.txs, group, mkstream=True)
+            await writer.redis.xgroup_create(writer.keys.stream(domains.TXS), group, mkstream=True)
     await writer.health(*(replace(report, instance=f"{report.service}@cellar", version="0.1.9") for report in reports))
 
 
@@ -208,7 +209,9 @@ async def test_operational_events_are_the_operators(valkey: str, writer: Any, ba
         async with http.get(f"{bare.url}/api/v1/events?streams=blocks") as response:
             assert response.headers["Access-Control-Allow-Origin"] == "*"
     async with Events.connect(bare.admin, "ops") as events:
-        await writer.add(writer.keys.ops, GapDetected(service="x", instance="x@cellar", detail="10.0.0.5", time_ms=1))
+        await writer.add(
+            writer.keys.stream(domains.OPS), GapDetected(service="x", instance="x@cellar", detail="10.0.0.5", time_ms=1)
+        )
         assert "cellar" in str((await events.next()).data)
 
 

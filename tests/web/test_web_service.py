@@ -14,7 +14,7 @@ import msgspec
 
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
-from shared import redis
+from shared import domains, redis
 from shared.views import Health
 from support.servers import Cluster
 from support.web_harness import Events, serving, until
@@ -67,7 +67,7 @@ async def test_redis_dies_and_comes_back(tmp_path: Path) -> None:
             await running.ready()
             state = running.site.state
             async with Events.connect(running.url, "txs") as events:
-                await writer.add(writer.keys.txs, tx_added(1))
+                await writer.add(writer.keys.stream(domains.TXS), tx_added(1))
                 assert (await events.next()).event == "tx.added"
 
                 await server.kill()
@@ -89,7 +89,7 @@ async def test_redis_dies_and_comes_back(tmp_path: Path) -> None:
                 async with EmbeddedValkey(server.folder) as elsewhere:
                     other = redis.connect(elsewhere.url)
                     tip = chain(height=954_211)["tip"]
-                    await other.hset(writer.keys.chain_views, "tip", msgspec.json.encode(tip))
+                    await other.hset(writer.keys.views(domains.CHAIN), "tip", msgspec.json.encode(tip))
                     await other.aclose()
                 await server.start()
                 await until(lambda: height(state) == 954_211, 10)
@@ -98,7 +98,7 @@ async def test_redis_dies_and_comes_back(tmp_path: Path) -> None:
                 await writer.all_well()
                 await writer.chain(chain(height=954_212))
                 await writer.mempool(mempool(41_000))
-                await writer.add(writer.keys.txs, *(tx_added(n) for n in range(2, 40)))
+                await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(2, 40)))
                 await until(lambda: height(state) == 954_212, 10)
                 await until(lambda: state.snapshot.mempool is not None and state.snapshot.mempool.count == 41_000, 10)
                 # The client that stayed connected missed nothing and got nothing twice.

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from shared import redis
+from shared import domains, redis
 from shared.clock import RedisClock
 from shared.keys import FOLDED_SEQ
 from shared.networks import NETWORKS
@@ -195,7 +195,7 @@ async def test_a_fold_that_stops_or_a_node_that_is_silent_ages_everything(
 async def test_views_that_changed_without_an_event_are_read(site: Any, writer: Any) -> None:
     view = chain(height=954_900)["tip"]
     raw = {"tip": msgspec.json.encode(view), FOLDED_SEQ: 77}
-    await writer.redis.hset(writer.keys.chain_views, mapping=raw)
+    await writer.redis.hset(writer.keys.views(domains.CHAIN), mapping=raw)
     await until(lambda: site.site.state.snapshot.tip.height == 954_900)
 
 
@@ -491,8 +491,8 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
     try:
         await writer.redis.config_set("maxmemory-policy", "allkeys-lru")
         for key in (
-            writer.keys.history_views,
-            writer.keys.txs,
+            writer.keys.views(domains.HISTORY),
+            writer.keys.stream(domains.TXS),
             writer.keys.dead("chain"),
             writer.keys.confirmed("chain"),
         ):
@@ -509,7 +509,7 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
             assert "Cannot be read: WRONGTYPE" in shown
             assert "Dead letters of chainnot known" in shown
             shown = words(await text(http, f"{running.admin}/status"))
-            assert f"{writer.keys.history_views}: WRONGTYPE" in shown
+            assert f"{writer.keys.views(domains.HISTORY)}: WRONGTYPE" in shown
             assert f"{writer.keys.confirmed('chain')}: WRONGTYPE" in shown
             async with http.get(f"{running.admin}/api/v1/status") as response:
                 found = await response.json()
@@ -519,7 +519,7 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
             assert found["truth"]["mempool"]["as_of"]
             async with http.get("/api/v1/fees/recommended") as response:
                 assert response.status == 200
-            await writer.redis.delete(writer.keys.confirmed("chain"), writer.keys.history_views)
+            await writer.redis.delete(writer.keys.confirmed("chain"), writer.keys.views(domains.HISTORY))
             later = chain(height=954_211)
             await writer.chain(later)
             await until(lambda: state.snapshot.tip == later["tip"] and not state.snapshot.unreadable)

@@ -11,9 +11,10 @@ from redis.exceptions import ResponseError
 from shared import inputs
 from shared.clock import RedisClock
 from shared.commit import Commands, Cursor
+from shared.domains import FOLDS
 from shared.events.base import Event, entry_fields
 from shared.events.ops import OpsEvent
-from shared.keys import FOLDS, OPS_KEEP
+from shared.keys import OPS_KEEP
 from shared.lease import Lease
 from shared.redis import TROUBLE, Client
 

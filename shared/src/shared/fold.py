@@ -8,7 +8,9 @@ from typing import Protocol
 from shared import redis
 from shared.clock import Moment
 from shared.commit import Commands
+from shared.domains import Domain
 from shared.events.base import Event, Family
+from shared.keys import Keys
 
 
 @dataclass(slots=True)
@@ -53,3 +55,19 @@ class Source:
     beginning: bytes  # the event type after which nothing that came before matters
     inbox: str | None = None  # a second stream, whose entries come in no order (shared.inbox)
     inbox_family: Family | None = None
+
+    @classmethod
+    def of(cls, domain: Domain, keys: Keys) -> Source:
+        """As the domain is declared."""
+        return cls(
+            domain=domain.slot,
+            stream=keys.stream(domain.reads),
+            family=domain.reads.family,
+            checkpoint=keys.checkpoint(domain),
+            derived=keys.stream(domain.announces),
+            derived_keep=domain.announces.keep,
+            resync=keys.resync(domain.reads),
+            beginning=domain.beginning.TYPE.encode(),
+            inbox=None if domain.inbox is None else keys.stream(domain.inbox),
+            inbox_family=None if domain.inbox is None else domain.inbox.family,
+        )

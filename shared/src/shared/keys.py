@@ -1,12 +1,17 @@
 """Every Redis key and stream: its name, type, owner and retention. No other module spells one.
 
-A key reads `{<network>:<domain>}:<name>`. The braces are a cluster hash tag: a fold's input stream, state,
-checkpoint and output stream share a slot, so that one script can commit them together.
+A key reads `{<network>:<slot>}:<name>`. The braces are a cluster hash tag: a fold's input stream, state,
+checkpoint and output stream share a slot, so that one script can commit them together. Most keys follow from what
+shared.domains declares; the others stand below with the service that owns them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.domains import Domain, Stream
 
 STREAM_KEEP = 50_000
 """Entries that a stream keeps for readers who resume, even when every group has read them."""
@@ -16,9 +21,6 @@ STREAM_CAP = 500_000
 
 BLOCKS_KEEP = 2_016
 """As STREAM_KEEP, for blocks, whose entries are some 5 kB each."""
-
-FOLDS = frozenset({"chain-metrics", "chain-history", "mempool"})
-"""Services that read a stream through a group of their name: what they have not read is kept for them."""
 
 OPS_KEEP = 2_000
 """Operational events kept."""
@@ -78,65 +80,80 @@ class Keys:
 
     network: str
 
-    def _key(self, domain: str, name: str) -> str:
-        return f"{{{self.network}:{domain}}}:{name}"
+    def _key(self, slot: str, name: str) -> str:
+        return f"{{{self.network}:{slot}}}:{name}"
 
-    # --- {net:chain}: owner chain-ingest ---------------------------------------------------------------
+    # --- of any stream, by its producer --------------------------------------------------------------
 
-    @property
-    def blocks(self) -> str:
-        """Stream of `headers.loaded`, `block.connected`, `block.disconnected`. Keeps BLOCKS_KEEP."""
-        return self._key("chain", "blocks")
+    def stream(self, stream: Stream) -> str:
+        """The stream itself. Owner, events and retention as declared."""
+        return self._key(stream.slot, stream.name)
 
-    @property
-    def chain_producer(self) -> str:
-        """Hash of chain-ingest: `cursor` (sequence of the last entry), `commits`, `work` (chainwork published)."""
-        return self._key("chain", "producer")
+    def producer(self, stream: Stream) -> str:
+        """Hash of its producer: `cursor` (sequence of the last entry), `commits`; of chain-ingest also `work`
+        (chainwork published), and `block` (last block whose transactions left), `count` (how many `published` must
+        hold) and `layout` (of its records) of the mempool.
+        """
+        return self._key(stream.slot, "producer")
 
-    @property
-    def chain_published(self) -> str:
-        """Hash of chain-ingest: height -> hash of each block that the stream says is connected. Newest 6,048."""
-        return self._key("chain", "published")
+    def published(self, stream: Stream) -> str:
+        """Hash of chain-ingest, what its stream says. chain: height -> hash of each block that is connected, newest
+        REORG_BLOCKS; mempool: txid (32 bytes) -> fee, vsize, time, inputs of each transaction.
+        """
+        return self._key(stream.slot, "published")
 
-    @property
-    def chain_resync(self) -> str:
-        """String, set by a fold that lost entries; chain-ingest begins anew and deletes it in the same commit."""
-        return self._key("chain", "resync")
+    def resync(self, stream: Stream) -> str:
+        """String, set by a fold that lost entries; the producer begins anew and deletes it in the same commit."""
+        return self._key(stream.slot, "resync")
 
-    # --- {net:chain}: owner chain-metrics --------------------------------------------------------------
+    def confirmed(self, slot: str) -> str:
+        """Hash of chain-ingest: when node and stream were last seen to agree (shared.views.Confirmed)."""
+        return self._key(slot, "confirmed")
 
-    @property
-    def chain_checkpoint(self) -> str:
-        """Hash of chain-metrics: `cursor` (entry id and sequence of the last entry folded), `commits`, `layout` of the
-        state, `attempts:ID` (at an entry that fails)."""
-        return self._key("chain", "checkpoint")
+    # --- of any domain, by its owner -----------------------------------------------------------------
 
-    @property
-    def chain_state(self) -> str:
-        """Hash of chain-metrics: what the fold needs to go on (`tip`; height -> header and row)."""
-        return self._key("chain", "state")
+    def views(self, domain: Domain) -> str:
+        """Hash: view name -> JSON (shared.views), what web renders; FOLDED_SEQ."""
+        return self._key(domain.slot, f"{domain.prefix}views")
 
-    @property
-    def chain_views(self) -> str:
-        """Hash of chain-metrics: view name -> JSON (shared.views), what web renders."""
-        return self._key("chain", "views")
+    def state(self, domain: Domain) -> str:
+        """Hash: what the fold needs to go on. Its fields are the owner's business."""
+        return self._key(domain.slot, f"{domain.prefix}state")
 
-    @property
-    def metrics(self) -> str:
-        """Stream of chain-metrics: `metrics.updated`. Keeps BLOCKS_KEEP."""
-        return self._key("chain", "metrics")
+    def checkpoint(self, domain: Domain) -> str:
+        """Hash: `cursor` (entry id and sequence of the last entry folded), `commits`, `layout` of the state,
+        `attempts:ID` (at an entry that fails); of the mempool also `synced`, `flow_until`, `count` (how many the state
+        must hold).
+        """
+        return self._key(domain.slot, f"{domain.prefix}checkpoint")
+
+    # --- of any slot ---------------------------------------------------------------------------------
+
+    def series(self, slot: str, name: str, segment: int) -> str:
+        """String: one segment of a series (shared.series), fixed-width records one after the other."""
+        return self._key(slot, f"series:{name}:{segment}")
+
+    def series_index(self, slot: str) -> str:
+        """Set of `NAME:SEGMENT`: the segments that exist. Owner: the service that writes the slot's series."""
+        return self._key(slot, "series-index")
+
+    def series_layouts(self, slot: str) -> str:
+        """Hash of series name -> layout version of its records (shared.layouts). Owner as of `series_index`."""
+        return self._key(slot, "series-layouts")
+
+    def lease(self, slot: str, holder: str) -> str:
+        """String with LEASE_MS: the fencing token of the active replica of `holder` (a service)."""
+        return self._key(slot, f"lease:{holder}")
+
+    def fence(self, slot: str, holder: str) -> str:
+        """Counter of the fencing tokens handed out for that lease."""
+        return self._key(slot, f"fence:{holder}")
+
+    def dead(self, slot: str) -> str:
+        """Stream of entries that could not be folded, with their error. Keeps OPS_KEEP."""
+        return self._key(slot, "dead")
 
     # --- {net:chain}: owner chain-history --------------------------------------------------------------
-
-    @property
-    def history_checkpoint(self) -> str:
-        """Hash of chain-history: as of chain-metrics."""
-        return self._key("chain", "history-checkpoint")
-
-    @property
-    def history_state(self) -> str:
-        """Hash of chain-history: `state` (what is covered, where it ends), `pool:ID` (a pool's name)."""
-        return self._key("chain", "history-state")
 
     @property
     def history_recent(self) -> str:
@@ -153,124 +170,20 @@ class Keys:
         """Hash of chain-history: day -> blocks by mining pool, packed. All are kept."""
         return self._key("chain", "history-pools")
 
-    @property
-    def history_views(self) -> str:
-        """Hash of chain-history: view name -> JSON (shared.views), what web renders."""
-        return self._key("chain", "history-views")
-
-    @property
-    def series_updates(self) -> str:
-        """Stream of chain-history: `series.updated`, at most one a second. Keeps SERIES_KEEP."""
-        return self._key("chain", "series-updates")
-
-    @property
-    def backfill(self) -> str:
-        """Stream from the backfill's workers to chain-history, which deletes what it has folded. BACKFILL_CAP."""
-        return self._key("chain", "backfill")
-
     def claim(self, what: str) -> str:
         """String with CLAIM_MS, of one backfill worker: nobody else fetches `what` meanwhile."""
         return self._key("chain", f"claim:{what}")
 
-    # --- {net:mempool}: owner chain-ingest -------------------------------------------------------------
-
-    @property
-    def txs(self) -> str:
-        """Stream of `mempool.reset`, `tx.added`, `tx.removed`, `mempool.synced`. STREAM_KEEP, cut at STREAM_CAP."""
-        return self._key("mempool", "txs")
-
-    @property
-    def mempool_producer(self) -> str:
-        """Hash of chain-ingest: `cursor`, `commits`, `block` (last block whose transactions left), `count` (how many
-        `mempool_published` must hold), `layout` (of its records)."""
-        return self._key("mempool", "producer")
-
-    @property
-    def mempool_published(self) -> str:
-        """Hash of chain-ingest: txid (32 bytes) -> fee, vsize, time, inputs of what the stream has in the mempool."""
-        return self._key("mempool", "published")
-
-    @property
-    def mempool_resync(self) -> str:
-        """String, set by a fold that lost entries; chain-ingest begins anew and deletes it in the same commit."""
-        return self._key("mempool", "resync")
-
     # --- {net:mempool}: owner mempool ------------------------------------------------------------------
-
-    @property
-    def mempool_checkpoint(self) -> str:
-        """Hash of mempool: as of chain-metrics, and `synced`, `flow_until`, `count` (how many the state must hold)."""
-        return self._key("mempool", "checkpoint")
-
-    @property
-    def mempool_state(self) -> str:
-        """Hash of mempool: txid (32 bytes) -> packed transaction."""
-        return self._key("mempool", "state")
 
     @property
     def mempool_left(self) -> str:
         """List of mempool: txids (32 bytes) of what left, so that it counts once when it returns. Newest LEFT_KEEP."""
         return self._key("mempool", "left")
 
-    @property
-    def mempool_views(self) -> str:
-        """Hash of mempool: view name -> JSON (shared.views), what web renders."""
-        return self._key("mempool", "views")
-
-    @property
-    def fees(self) -> str:
-        """Stream of mempool: `mempool.updated`, at most one a second. Keeps BLOCKS_KEEP."""
-        return self._key("mempool", "fees")
-
     # --- {net:ops}: every service ----------------------------------------------------------------------
-
-    @property
-    def ops(self) -> str:
-        """Stream of `service.*`, `node.changed`, `chain.rolled_back`, `gap.*`. Keeps OPS_KEEP."""
-        return self._key("ops", "events")
 
     @property
     def health(self) -> str:
         """Hash, one field a service instance, written by that instance: its heartbeat as JSON (shared.views.Health)."""
         return self._key("ops", "health")
-
-    # --- of any domain ---------------------------------------------------------------------------------
-
-    def confirmed(self, domain: str) -> str:
-        """Hash of chain-ingest: when node and stream of the domain were last seen to agree (shared.views.Confirmed)."""
-        return self._key(domain, "confirmed")
-
-    def series(self, domain: str, name: str, segment: int) -> str:
-        """String: one segment of a series (shared.series), fixed-width records one after the other."""
-        return self._key(domain, f"series:{name}:{segment}")
-
-    def series_index(self, domain: str) -> str:
-        """Set of `NAME:SEGMENT`: the segments that exist. Owner: the service that writes the domain's series."""
-        return self._key(domain, "series-index")
-
-    def series_layouts(self, domain: str) -> str:
-        """Hash of series name -> layout version of its records (shared.layouts). Owner as of `series_index`."""
-        return self._key(domain, "series-layouts")
-
-    def lease(self, domain: str, holder: str) -> str:
-        """String with LEASE_MS: the fencing token of the active replica of `holder` (a service)."""
-        return self._key(domain, f"lease:{holder}")
-
-    def fence(self, domain: str, holder: str) -> str:
-        """Counter of the fencing tokens handed out for that lease."""
-        return self._key(domain, f"fence:{holder}")
-
-    def dead(self, domain: str) -> str:
-        """Stream of entries that could not be folded, with their error. Keeps OPS_KEEP."""
-        return self._key(domain, "dead")
-
-    def streams(self) -> dict[str, str]:
-        """Public streams by the short name that `/api/v1/events?streams=` uses."""
-        return {
-            "blocks": self.blocks,
-            "txs": self.txs,
-            "fees": self.fees,
-            "metrics": self.metrics,
-            "series": self.series_updates,
-            "ops": self.ops,
-        }

@@ -19,7 +19,7 @@ import prometheus_client
 import structlog
 import uvloop
 
-from shared import clock, logging, metrics, redis, settings
+from shared import clock, domains, logging, metrics, redis, settings
 from shared.bus import Announcer
 from shared.errors import ConfigError, DashboardError
 from shared.events.ops import OpsEvent, ServiceDegraded, ServiceRecovered, ServiceStarted
@@ -91,7 +91,7 @@ class Service:
         self.stopping = asyncio.Event()
         self.health = HealthReport()
         self.clock = clock.RedisClock()
-        self.announcer = Announcer(self.redis, self.keys.ops, name, self.instance, self.clock)
+        self.announcer = Announcer(self.redis, self.keys.stream(domains.OPS), name, self.instance, self.clock)
         self._started = clock.now().steady_ms
 
     def blocking_redis(self) -> redis.Client:
@@ -157,7 +157,7 @@ class _Heart:
         """One beat; what Redis refuses is named and tried again at the next."""
         service = self._service
         try:
-            await service.clock.ask(service.redis, service.keys.ops)
+            await service.clock.ask(service.redis, service.keys.stream(domains.OPS))
             self._compare_clocks()
             await self._survey()
             await service.redis.hset(service.keys.health, service.instance, msgspec.json.encode(service.beat()))

@@ -12,13 +12,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared import redis
 from shared.events.ops import GapDetected, GapRepaired
 from shared.logging import Trouble
 from shared.series_writer import SeriesWriter
-from shared.service import Service
+
+if TYPE_CHECKING:
+    from shared.service import Service  # which the folds, who tell what they lost, have nothing to do with
 
 EVERY_SECONDS: Final = 1.0
 

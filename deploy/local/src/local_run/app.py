@@ -22,10 +22,13 @@ from local_run.supervisor import Console, Program, Supervisor
 from local_run.valkey import EmbeddedValkey, kept_password
 from shared import settings
 from shared.addresses import web_url
+from shared.domains import SERVICES
 from shared.errors import DashboardError
 from shared.settings import Settings
 
-SERVICES: Final = ("chain_ingest", "chain_metrics", "chain_history", "chain_ingest.backfill", "mempool", "web")
+PROGRAMS: Final = tuple(service.module for service in SERVICES)
+"""Modules of what runs beside the node and Redis."""
+
 _RUNNER: Final = "run"
 _GENERATOR: Final = "generator"
 _LONGEST_DELAY: Final = 30.0
@@ -67,12 +70,12 @@ async def main() -> int:
 async def _run() -> None:
     config = settings.load()
     console = Console()
-    for name in (_RUNNER, _GENERATOR, *map(_name, SERVICES)):  # now, so that the prefixes line up from the start
+    for name in (_RUNNER, _GENERATOR, *map(_name, PROGRAMS)):  # now, so that the prefixes line up from the start
         console.introduce(name)
     web_port = _port("WEB", config.web_host, config.web_port)
     if config.admin_port is not None:
         _port("ADMIN", config.admin_host, config.admin_port)
-    for at, _ in enumerate(SERVICES if config.metrics_port else ()):
+    for at, _ in enumerate(PROGRAMS if config.metrics_port else ()):
         _port("METRICS", config.admin_host, (config.metrics_port or 0) + at)
     with folder.hold(config.data_dir):
         admin_port = await _admin_port(config)
@@ -149,7 +152,7 @@ def _defaults() -> dict[str, str]:
 
 def _programs(config: Settings, environment: Mapping[str, str]) -> list[Program]:
     programs = []
-    for at, module in enumerate(SERVICES):
+    for at, module in enumerate(PROGRAMS):
         # Services on one machine cannot share METRICS_PORT: they take it and the ones after it.
         metrics = {} if config.metrics_port is None else {"METRICS_PORT": str(config.metrics_port + at)}
         programs.append(Program(_name(module), (sys.executable, "-m", module), {**environment, **metrics}))

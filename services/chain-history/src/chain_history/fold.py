@@ -10,7 +10,7 @@ from chain_history.loading import load
 from chain_history.mending import mend
 from chain_history.store import Store, TooDeep
 from chain_history.views import views
-from shared import redis
+from shared import domains, redis
 from shared.clock import Moment
 from shared.errors import StreamGap
 from shared.events.backfill import BlocksMeasured, BlocksUnavailable, HeadersCollected, HistoryReset, MeasuredBlock
@@ -173,8 +173,8 @@ class HistoryFold:
         store = self.store
         if len(store.spine):
             for name, view in views(self._network, store).items():
-                changes.commands.add("HSET", self._keys.history_views, name, msgspec.json.encode(view))
-            changes.views = self._keys.history_views
+                changes.commands.add("HSET", self._keys.views(domains.HISTORY), name, msgspec.json.encode(view))
+            changes.views = self._keys.views(domains.HISTORY)
             if not store.views_written:
                 store.views_written = True
                 store.doubt(set())

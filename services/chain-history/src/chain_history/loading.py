@@ -11,7 +11,7 @@ from chain_history.mending import make_again
 from chain_history.pools import PoolsByDay
 from chain_history.state import LAYOUT, State, decode
 from chain_history.store import Store
-from shared import layouts, redis
+from shared import domains, layouts, redis
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL
 from shared.series import BLOCKS, HEADERS, RETARGETS, Series, read, segments_of
@@ -21,9 +21,9 @@ from shared.watch import Losses
 async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
     """Fill the store; returns what is lost. Raises ValueError where it can only begin anew, and UnknownLayout."""
     store.forget()
-    layout = await layouts.of_state(client, keys.history_checkpoint, LAYOUT)
+    layout = await layouts.of_state(client, keys.checkpoint(domains.HISTORY), LAYOUT)
     await store.adopt(client)
-    stored: dict[bytes, bytes] = await client.hgetall(keys.history_state)
+    stored: dict[bytes, bytes] = await client.hgetall(keys.state(domains.HISTORY))
     raw = stored.pop(b"state", None)
     if raw is None:
         raise ValueError("what was recorded of the chain's history is gone")

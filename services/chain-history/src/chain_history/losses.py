@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from chain_history import state
-from shared import redis
+from shared import domains, redis
 from shared.keys import Keys
 from shared.series import CHAIN_SERIES
 from shared.watch import Losses, Segment
@@ -34,8 +34,9 @@ LENGTHS: Final = {series.name: series.size for series in CHAIN_SERIES}
 async def look(client: redis.Client, keys: Keys, segments: Sequence[Segment]) -> Losses:
     """Hold what is recorded against what is there; of the series these segments only."""
     hashes = (
-        keys.history_state, keys.history_recent, keys.history_largest, keys.history_pools, keys.history_views,
-        keys.series_index("chain"), keys.series_layouts("chain"), keys.history_checkpoint,
+        keys.state(domains.HISTORY), keys.history_recent, keys.history_largest, keys.history_pools,
+        keys.views(domains.HISTORY), keys.series_index("chain"), keys.series_layouts("chain"),
+        keys.checkpoint(domains.HISTORY),
     )  # fmt: skip
     members = [f"{name}:{segment}" for name, segment in segments]
     strings = [keys.series("chain", name, segment) for name, segment in segments]

@@ -16,7 +16,7 @@ from chain_history.pools import PoolsByDay
 from chain_history.recent import Recent, RecentBlocks
 from chain_history.spine import Spine
 from chain_history.state import LAYOUT, Counts, State, encode
-from shared import layouts, redis
+from shared import domains, layouts, redis
 from shared.commit import Argument, Commands
 from shared.events.backfill import MeasuredBlock
 from shared.keys import REORG_BLOCKS, Keys
@@ -232,10 +232,10 @@ class Store:
         _write(commands, keys.history_largest, {f"{day}:{era}": self.largest.get((day, era)) for day, era in days})
         _write(commands, keys.history_pools, {str(day): self.pools.get(day) for day in sorted(self.pools.changed)})
         for pool, name in self._named.items():
-            commands.add("HSET", keys.history_state, f"pool:{pool}", name)
+            commands.add("HSET", keys.state(domains.HISTORY), f"pool:{pool}", name)
         if spine.tip_hash:
-            commands.add("HSET", keys.history_state, "state", encode(self._state()))
-            layouts.mark_state(commands, keys.history_checkpoint, LAYOUT)
+            commands.add("HSET", keys.state(domains.HISTORY), "state", encode(self._state()))
+            layouts.mark_state(commands, keys.checkpoint(domains.HISTORY), LAYOUT)
         self.largest.changed, self.pools.changed, self._named, self._doubted = set(), set(), {}, set()
         self._began_anew = self._dirty = False
         return changed
@@ -246,7 +246,8 @@ class Store:
         if self._began_anew:
             self.views_written = False
             for key in (
-                keys.history_state, keys.history_recent, keys.history_largest, keys.history_pools, keys.history_views,
+                keys.state(domains.HISTORY), keys.history_recent, keys.history_largest, keys.history_pools,
+                keys.views(domains.HISTORY),
             ):  # fmt: skip
                 commands.add("DEL", key)
         if "recent" in self._doubted:

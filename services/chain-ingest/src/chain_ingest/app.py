@@ -16,7 +16,7 @@ from chain_ingest.node import Node, NodeBehind, NodeUnfit, NodeUnready
 from chain_ingest.patience import Healing, Patience
 from chain_ingest.pools import Pools
 from chain_ingest.progress import Progress
-from shared import clock, redis
+from shared import clock, domains, redis
 from shared.bus import Producer
 from shared.errors import ConfigError, Fenced, RpcError
 from shared.events.ops import ChainRolledBack, GapDetected, NodeChanged
@@ -61,8 +61,20 @@ class Ingest:
         self._nodes = nodes
         self._lease = Lease(client, keys.lease("chain", service.name), keys.fence("chain", service.name))
         self._mempool_lease = Lease(client, keys.lease("mempool", service.name), keys.fence("mempool", service.name))
-        blocks = Producer(client, self._lease, keys.blocks, keys.chain_producer, keys.confirmed("chain"))
-        txs = Producer(client, self._mempool_lease, keys.txs, keys.mempool_producer, keys.confirmed("mempool"))
+        blocks = Producer(
+            client,
+            self._lease,
+            keys.stream(domains.BLOCKS),
+            keys.producer(domains.BLOCKS),
+            keys.confirmed("chain"),
+        )
+        txs = Producer(
+            client,
+            self._mempool_lease,
+            keys.stream(domains.TXS),
+            keys.producer(domains.TXS),
+            keys.confirmed("mempool"),
+        )
         self._mempool = MempoolFollower(client, keys, txs)
         self._rpc = {node.name: RpcClient(node) for node in nodes}
         self._fetcher = Fetcher(Pools(service.settings.pools_file), nodes)

@@ -8,6 +8,7 @@ from chain_ingest.chain import ChainFollower
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node
 from chain_ingest.patience import Healing, Patience
+from shared import domains
 from shared.events.ops import GapDetected
 from shared.service import Service
 
@@ -31,7 +32,7 @@ class Beginnings:
 
     async def of_chain(self) -> None:
         """Begin the chain's stream anew, where it is time to."""
-        cause = await self._cause(self._service.keys.chain_resync, self._chain.lost, self._patience["chain"])
+        cause = await self._cause(self._service.keys.resync(domains.BLOCKS), self._chain.lost, self._patience["chain"])
         if cause:
             self._service.log.info("chain_begins_anew", cause=cause)
             await self._chain.begin_anew(self._node)
@@ -39,7 +40,7 @@ class Beginnings:
     async def of_mempool(self) -> bool:
         """Begin the mempool's stream anew, where it is time to; returns whether all of it is to be published."""
         lost = self._mempool.published.lost
-        cause = await self._cause(self._service.keys.mempool_resync, lost, self._patience["mempool"])
+        cause = await self._cause(self._service.keys.resync(domains.TXS), lost, self._patience["mempool"])
         if cause:
             self._service.log.info("mempool_begins_anew", cause=cause)
             await self._mempool.reset(self._node, cause)

@@ -15,7 +15,7 @@ from chain_ingest.answers import Header
 from chain_ingest.fetch import AT_ONCE, AppliedBlock, Fetcher, Unavailable
 from chain_ingest.node import ChainMoved, Node, NodeBehind
 from chain_ingest.progress import Progress
-from shared import redis
+from shared import domains, redis
 from shared.bus import PUBLISH_AT_ONCE, Producer
 from shared.commit import Argument, Commands
 from shared.errors import RpcRefused
@@ -82,17 +82,17 @@ class ChainFollower:
     async def load(self) -> None:
         """Read what was published before."""
         await self.producer.load()
-        stored: dict[bytes, bytes] = await self._redis.hgetall(self._keys.chain_published)
+        stored: dict[bytes, bytes] = await self._redis.hgetall(self._keys.published(domains.BLOCKS))
         self._published = {int(height): block_hash.decode() for height, block_hash in stored.items()}
         self.tip_height = max(self._published, default=-1)
-        work: bytes | None = await self._redis.hget(self._keys.chain_producer, "work")
+        work: bytes | None = await self._redis.hget(self._keys.producer(domains.BLOCKS), "work")
         self._work = int(work, 16) if work and self._published else 0
 
     async def lost(self) -> str:
         """What is gone of what was published, in words; empty where all is there."""
-        there, expected = int(await self._redis.hlen(self._keys.chain_published)), len(self._published)
+        there, expected = int(await self._redis.hlen(self._keys.published(domains.BLOCKS))), len(self._published)
         if there != expected:
-            return f"{self._keys.chain_published} holds {there} blocks of {expected}"
+            return f"{self._keys.published(domains.BLOCKS)} holds {there} blocks of {expected}"
         return await self.producer.lost()
 
     # --- where the node is -----------------------------------------------------------------------------
@@ -224,11 +224,11 @@ class ChainFollower:
             prev_hash=base[0].previousblockhash,
         )
         commands = Commands()
-        commands.add("DEL", self._keys.chain_published)
-        commands.add("DEL", self._keys.chain_resync)  # whoever asked for this beginning has it now
+        commands.add("DEL", self._keys.published(domains.BLOCKS))
+        commands.add("DEL", self._keys.resync(domains.BLOCKS))  # whoever asked for this beginning has it now
         published = {header.height: header.hash for header in base[-REMEMBERED:]}
         fields: list[Argument] = [part for pair in published.items() for part in pair]
-        commands.spread("HSET", self._keys.chain_published, fields)
+        commands.spread("HSET", self._keys.published(domains.BLOCKS), fields)
         await self._commit([event], commands, top.chainwork)
         self._published, self.tip_height = published, top.height
         return headers[len(base) :]
@@ -249,7 +249,7 @@ class ChainFollower:
                         node=node.name,
                     )
                 )
-                commands.add("HDEL", self._keys.chain_published, height)
+                commands.add("HDEL", self._keys.published(domains.BLOCKS), height)
             await self._commit(events, commands, work)
             for _ in events:
                 del self._published[self.tip_height]
@@ -287,10 +287,10 @@ class ChainFollower:
 
     async def _publish(self, event: BlockConnected) -> None:
         commands = Commands()
-        commands.add("HSET", self._keys.chain_published, event.height, event.hash)
+        commands.add("HSET", self._keys.published(domains.BLOCKS), event.height, event.hash)
         forgotten = event.height - REMEMBERED
         if forgotten in self._published:
-            commands.add("HDEL", self._keys.chain_published, forgotten)
+            commands.add("HDEL", self._keys.published(domains.BLOCKS), forgotten)
         await self._commit([event], commands, event.chainwork)
         self._published[event.height] = event.hash
         self._published.pop(forgotten, None)
@@ -298,6 +298,6 @@ class ChainFollower:
 
     async def _commit(self, events: list[Event], commands: Commands, chainwork: str) -> None:
         """Publish; `chainwork` is that of what is published from then on."""
-        commands.add("HSET", self._keys.chain_producer, "work", chainwork)
+        commands.add("HSET", self._keys.producer(domains.BLOCKS), "work", chainwork)
         await self.producer.publish(events, commands)
         self._work = int(chainwork, 16)

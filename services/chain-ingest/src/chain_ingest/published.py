@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from chain_ingest.answers import MempoolInfo
-from shared import layouts, redis
+from shared import domains, layouts, redis
 from shared.bus import PUBLISH_AT_ONCE, Producer
 from shared.commit import Argument, Commands
 from shared.events.base import Event
@@ -107,17 +107,17 @@ class Published:
     async def load(self) -> None:
         """Read what was committed before."""
         await self.producer.load()
-        fields = await self._redis.hmget(self._keys.mempool_producer, "block", "count", layouts.LAYOUT)
+        fields = await self._redis.hmget(self._keys.producer(domains.TXS), "block", "count", layouts.LAYOUT)
         block, count, layout = fields
         self._block = block.decode() if block else ""
         self._records, self.totals, self.unreadable = {}, (0, 0, 0), ""
         stored = str(layouts.FIRST) if layout is None else layout.decode(errors="replace")
         if stored != str(LAYOUT):
-            self.unreadable = f"{self._keys.mempool_published} is stored in layout {stored}, {LAYOUT} is expected"
+            self.unreadable = f"{self._keys.published(domains.TXS)} is stored in layout {stored}, {LAYOUT} is expected"
             self._expected = int(count or 0)
             self.discard()
             return
-        async for txid, record in self._redis.hscan_iter(self._keys.mempool_published, count=_SCAN):
+        async for txid, record in self._redis.hscan_iter(self._keys.published(domains.TXS), count=_SCAN):
             self._set(txid.hex(), record)  # a scan may return a field twice
         self._expected = int(count) if count else len(self._records)
         self.discard()
@@ -133,9 +133,9 @@ class Published:
         """What is gone of what was published, in words; empty where all is there."""
         if self.unreadable:
             return self.unreadable
-        there = int(await self._redis.hlen(self._keys.mempool_published))
+        there = int(await self._redis.hlen(self._keys.published(domains.TXS)))
         if there != self._expected or len(self._records) != self._expected:
-            return f"{self._keys.mempool_published} holds {there} transactions of {self._expected}"
+            return f"{self._keys.published(domains.TXS)} holds {there} transactions of {self._expected}"
         return await self.producer.lost()
 
     # --- changes ---------------------------------------------------------------------------------------
@@ -164,14 +164,14 @@ class Published:
                 if record is not None:
                     added += (bytes.fromhex(txid), record)
             removed: list[Argument] = [bytes.fromhex(txid) for txid, record in records.items() if record is None]
-            commands.spread("HSET", self._keys.mempool_published, added)
-            commands.spread("HDEL", self._keys.mempool_published, removed)
+            commands.spread("HSET", self._keys.published(domains.TXS), added)
+            commands.spread("HDEL", self._keys.published(domains.TXS), removed)
             count = self._expected + sum(
                 (record is not None) - (txid in self._records) for txid, record in records.items()
             )
-            commands.add("HSET", self._keys.mempool_producer, "count", count)
+            commands.add("HSET", self._keys.producer(domains.TXS), "count", count)
             if start + PUBLISH_AT_ONCE >= len(self._changes):
-                commands.add("HSET", self._keys.mempool_producer, "block", self.block)
+                commands.add("HSET", self._keys.producer(domains.TXS), "block", self.block)
             await self.producer.publish([event for event, _, _ in part], commands)
             for txid, record in records.items():
                 self._set(txid, record)
@@ -181,9 +181,9 @@ class Published:
     async def begin_anew(self, cause: str, node: str) -> None:
         """Say that all that was published counts no more."""
         commands = Commands()
-        commands.add("DEL", self._keys.mempool_published)
-        commands.add("DEL", self._keys.mempool_resync)  # whoever asked for this beginning has it now
-        commands.add("HSET", self._keys.mempool_producer, "count", 0, layouts.LAYOUT, LAYOUT)
+        commands.add("DEL", self._keys.published(domains.TXS))
+        commands.add("DEL", self._keys.resync(domains.TXS))  # whoever asked for this beginning has it now
+        commands.add("HSET", self._keys.producer(domains.TXS), "count", 0, layouts.LAYOUT, LAYOUT)
         await self.producer.publish([MempoolReset(cause=cause, node=node)], commands)
         self._records, self._expected, self.totals, self.unreadable = {}, 0, (0, 0, 0), ""
         self.discard()

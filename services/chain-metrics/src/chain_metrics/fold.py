@@ -8,7 +8,7 @@ import msgspec
 
 from chain_metrics.headers import Headers
 from chain_metrics.metrics import halving_view, retarget_view, tip_view
-from shared import layouts, redis
+from shared import domains, layouts, redis
 from shared.clock import Moment
 from shared.commit import Argument
 from shared.errors import StreamGap
@@ -68,8 +68,8 @@ class ChainFold:
         Raises UnknownLayout where later code wrote it, ValueError where it is lost.
         """
         self.reset()
-        await layouts.of_state(client, self._keys.chain_checkpoint, LAYOUT)
-        stored: dict[bytes, bytes] = await client.hgetall(self._keys.chain_state)
+        await layouts.of_state(client, self._keys.checkpoint(domains.CHAIN), LAYOUT)
+        stored: dict[bytes, bytes] = await client.hgetall(self._keys.state(domains.CHAIN))
         raw_tip = stored.pop(b"tip", None)
         if raw_tip is None:
             raise ValueError("what was recorded of the chain is gone")
@@ -148,7 +148,7 @@ class ChainFold:
             return changes
         commands, keys, headers = changes.commands, self._keys, self._headers
         if self._began_anew:
-            commands.add("DEL", keys.chain_state)
+            commands.add("DEL", keys.state(domains.CHAIN))
         written: list[Argument] = []
         removed: list[Argument] = []
         for height in sorted(self._changed):
@@ -160,12 +160,12 @@ class ChainFold:
                 removed.append(height)
         tip = _Tip(headers.first, self._tip_hash, f"{headers.works[-1]:x}")
         written += ("tip", msgspec.msgpack.encode(tip))
-        commands.spread("HDEL", keys.chain_state, removed)
-        commands.spread("HSET", keys.chain_state, written)
-        layouts.mark_state(commands, keys.chain_checkpoint, LAYOUT)
+        commands.spread("HDEL", keys.state(domains.CHAIN), removed)
+        commands.spread("HSET", keys.state(domains.CHAIN), written)
+        layouts.mark_state(commands, keys.checkpoint(domains.CHAIN), LAYOUT)
         for name, view in self._views().items():
-            commands.add("HSET", keys.chain_views, name, msgspec.json.encode(view))
-        changes.views = keys.chain_views
+            commands.add("HSET", keys.views(domains.CHAIN), name, msgspec.json.encode(view))
+        changes.views = keys.views(domains.CHAIN)
         event = MetricsUpdated(views=list(CHAIN_VIEWS), height=headers.tip, hash=self._tip_hash)
         changes.events.append(event)
         self._changed, self._began_anew, self._dirty = set(), False, False

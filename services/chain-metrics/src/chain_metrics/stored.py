@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chain_metrics.fold import ChainFold
-from shared import watch
+from shared import domains, watch
 from shared.service import Service
 from shared.watch import Losses, Segment
 
@@ -24,9 +24,9 @@ class Stored(watch.Stored):
         if not self._fold.size:
             return Losses()
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.hlen(self._keys.chain_state)
-        pipeline.exists(self._keys.chain_views)
-        pipeline.exists(self._keys.chain_checkpoint)
+        pipeline.hlen(self._keys.state(domains.CHAIN))
+        pipeline.exists(self._keys.views(domains.CHAIN))
+        pipeline.exists(self._keys.checkpoint(domains.CHAIN))
         size, views, checkpoint = await pipeline.execute()
         missing = {"state": size != self._fold.size, "views": not views, "checkpoint": not checkpoint}
         return Losses({part for part, gone in missing.items() if gone})

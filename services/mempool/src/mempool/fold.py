@@ -12,7 +12,7 @@ from mempool.history import DOMAIN, CongestionRecorder, FlowRecorder
 from mempool.moments import Moments, node_ahead
 from mempool.picture import Picture
 from mempool.records import pack, unpack
-from shared import layouts, redis
+from shared import domains, layouts, redis
 from shared.clock import Moment
 from shared.commit import Argument
 from shared.errors import StreamGap
@@ -79,10 +79,10 @@ class MempoolFold:
 
         Raises UnknownLayout where later code wrote it, ValueError where part of it is lost.
         """
-        await layouts.of_state(client, self._keys.mempool_checkpoint, STATE_LAYOUT)
+        await layouts.of_state(client, self._keys.checkpoint(domains.MEMPOOL), STATE_LAYOUT)
         self._empty()
         segments = await segments_of(client, self._keys, DOMAIN)  # the past first: it outlives a state that is damaged
-        cursor, synced, count = await client.hmget(self._keys.mempool_checkpoint, "cursor", "synced", "count")
+        cursor, synced, count = await client.hmget(self._keys.checkpoint(domains.MEMPOOL), "cursor", "synced", "count")
         if cursor is None and not segments and any(writer.known for writer in self._flow.writers):
             self._flow.reset()  # Redis has lost everything while we ran: what memory holds of the past is all there is
             self._congestion.reset()
@@ -94,7 +94,7 @@ class MempoolFold:
             self._synced = msgspec.json.decode(synced, type=MempoolSynced)
             self._tell_node_ahead(self._synced)
         seen: set[bytes] = set()
-        async for txid, record in client.hscan_iter(self._keys.mempool_state, count=_SCAN):
+        async for txid, record in client.hscan_iter(self._keys.state(domains.MEMPOOL), count=_SCAN):
             if txid not in seen:  # a scan may return a field twice
                 seen.add(txid)
                 tx, parents = unpack(record)
@@ -190,22 +190,22 @@ class MempoolFold:
         if self._synced_changed and self._synced is not None:
             self._moments.heard(self._synced, now)
         if self._began_anew or self._doubted:
-            commands.add("DEL", keys.mempool_state)
-            commands.add("HDEL", keys.mempool_checkpoint, "synced")
+            commands.add("DEL", keys.state(domains.MEMPOOL))
+            commands.add("HDEL", keys.checkpoint(domains.MEMPOOL), "synced")
         if self._removed:
-            commands.spread("HDEL", keys.mempool_state, list(self._removed))
+            commands.spread("HDEL", keys.state(domains.MEMPOOL), list(self._removed))
         if self._written:
             written: list[Argument] = []
             for txid in self._written:
                 written += (txid, pack(self._picture.txs[txid]))
-            commands.spread("HSET", keys.mempool_state, written)
+            commands.spread("HSET", keys.state(domains.MEMPOOL), written)
         if (self._synced_changed or self._doubted) and self._synced is not None:
-            commands.add("HSET", keys.mempool_checkpoint, "synced", msgspec.json.encode(self._synced))
+            commands.add("HSET", keys.checkpoint(domains.MEMPOOL), "synced", msgspec.json.encode(self._synced))
         if self._began_anew or (self._count or 0) != len(self._picture.txs):
             self._count = len(self._picture.txs)
-            commands.add("HSET", keys.mempool_checkpoint, "count", self._count)
+            commands.add("HSET", keys.checkpoint(domains.MEMPOOL), "count", self._count)
         if commands:
-            layouts.mark_state(commands, keys.mempool_checkpoint, STATE_LAYOUT)
+            layouts.mark_state(commands, keys.checkpoint(domains.MEMPOOL), STATE_LAYOUT)
         self._written, self._removed = set(), set()
         self._began_anew = self._doubted = self._synced_changed = False
         due = self.due_ms(now)
@@ -220,8 +220,8 @@ class MempoolFold:
         kept_ms = self._moments.now_ms(now)
         summary, fees, largest = self._picture.views(synced, self._shown_ms(now), trusted=kept_ms is not None)
         for name, view in (("mempool", summary), ("fees", fees), ("largest", largest)):
-            changes.commands.add("HSET", self._keys.mempool_views, name, msgspec.json.encode(view))
-        changes.views = self._keys.mempool_views
+            changes.commands.add("HSET", self._keys.views(domains.MEMPOOL), name, msgspec.json.encode(view))
+        changes.views = self._keys.views(domains.MEMPOOL)
         if kept_ms is not None:
             self._congestion.look(kept_ms, summary, fees.histogram)
         event = MempoolUpdated(

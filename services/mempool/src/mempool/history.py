@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mempool.departed import Departed
-from shared import redis
+from shared import domains, redis
 from shared.commit import Commands
 from shared.events.mempool import MempoolSynced, TxAdded
 from shared.keys import Keys
@@ -60,7 +60,7 @@ class FlowRecorder:
 
     async def load(self, client: redis.Client, segments: Mapping[str, set[int]]) -> None:
         """Read what was committed last; `segments` are those that exist."""
-        stored: bytes | None = await client.hget(self._keys.mempool_checkpoint, _FIELD)
+        stored: bytes | None = await client.hget(self._keys.checkpoint(domains.MEMPOOL), _FIELD)
         mark = msgspec.json.decode(stored, type=Mark) if stored else Mark()
         await self._departed.load(client)
         for writer in self.writers:
@@ -130,7 +130,7 @@ class FlowRecorder:
         self._departed.flush(commands)
         mark = Mark(self._newest, self._since)
         if mark != self._flushed or self._anew:
-            commands.add("HSET", self._keys.mempool_checkpoint, _FIELD, msgspec.json.encode(mark))
+            commands.add("HSET", self._keys.checkpoint(domains.MEMPOOL), _FIELD, msgspec.json.encode(mark))
             self._flushed, self._anew = mark, False
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mempool.fold import MempoolFold
 from mempool.history import DOMAIN
-from shared import watch
+from shared import domains, watch
 from shared.service import Service
 from shared.watch import Losses, Segment
 
@@ -26,9 +26,9 @@ class Stored(watch.Stored):
         """As the base says."""
         keys, fold = self._keys, self._fold
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.hlen(keys.mempool_state)
-        pipeline.exists(keys.mempool_views)
-        pipeline.exists(keys.mempool_checkpoint)
+        pipeline.hlen(keys.state(domains.MEMPOOL))
+        pipeline.exists(keys.views(domains.MEMPOOL))
+        pipeline.exists(keys.checkpoint(domains.MEMPOOL))
         pipeline.smembers(keys.series_index(DOMAIN))
         pipeline.hkeys(keys.series_layouts(DOMAIN))
         for name, segment in segments:

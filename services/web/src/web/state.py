@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
+from shared import domains
 from shared.clock import TIME, RedisClock
 from shared.clock import now as moment
 from shared.keys import FOLDED_SEQ, Keys
@@ -51,7 +52,11 @@ class State:
         self._trouble = Trouble(log, "state_read")
         self._fault = Trouble(log, "state")
         self._faults = 0
-        self._keys_of_views = {"chain": keys.chain_views, "history": keys.history_views, "mempool": keys.mempool_views}
+        self._keys_of_views = {
+            "chain": keys.views(domains.CHAIN),
+            "history": keys.views(domains.HISTORY),
+            "mempool": keys.views(domains.MEMPOOL),
+        }
         self._held = Held(log)
         self._mempool: dict[str, View | None] = dict.fromkeys(MEMPOOL_VIEWS)
         self._witnesses: dict[Domain, Witness] = {domain: Witness() for domain in CONFIRMED_BY}
@@ -208,7 +213,7 @@ class State:
 
     async def _read_views(self, due: set[Part], changed: set[Part]) -> set[Part]:
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.execute_command("EVAL", TIME, 1, self._keys.ops)  # that of the heartbeats
+        pipeline.execute_command("EVAL", TIME, 1, self._keys.stream(domains.OPS))  # that of the heartbeats
         for domain in DOMAINS:
             pipeline.hgetall(self._keys.confirmed(domain))
         for part, key in self._keys_of_views.items():

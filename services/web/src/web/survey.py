@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from shared import domains
 from shared.inputs import lag_of
 from shared.keys import Keys
 from web.cursor import EntryId
@@ -33,7 +34,7 @@ class Survey:
 
 async def take(redis: Any, keys: Keys) -> Survey:
     """One round trip. A stream that does not exist yet counts as empty."""
-    streams = keys.streams()
+    streams = domains.streams_of(keys)
     letters = {domain: keys.dead(domain) for domain in DOMAINS}
     pipeline = redis.pipeline(transaction=False)
     pipeline.hgetall(keys.health)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import hdrs, web
 
+from shared.domains import streams_of
 from shared.keys import Keys
 from shared.tasks import end
 from web import api, audience
@@ -62,7 +63,7 @@ class Site:
         self._heartbeat = heartbeat
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        streams = keys.streams()
+        streams = streams_of(keys)
         public = {name: key for name, key in streams.items() if name not in PRIVATE_STREAMS}
         self.state = State(snapshot, keys, redis, log)
         self.visitor = PublicState(self.state)

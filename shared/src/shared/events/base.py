@@ -86,6 +86,7 @@ class Family:
         self._decoders: dict[bytes, tuple[msgspec.json.Decoder[Any], bytes]] = {
             event.TYPE.encode(): (msgspec.json.Decoder(event), str(event.VERSION).encode()) for event in events
         }
+        self.events = events
         self.types: tuple[str, ...] = tuple(event.TYPE for event in events)
 
     def decode(self, kind: bytes, data: bytes, version: bytes = b"1") -> Event | None:

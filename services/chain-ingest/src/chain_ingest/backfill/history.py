@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 import prometheus_client
 
+from shared import domains
 from shared.logging import Trouble
 from shared.service import Service
 from shared.views import HistoryView
@@ -37,7 +38,7 @@ class History:
 
     async def look(self) -> HistoryView | None:
         """The view as it stands now; None where chain-history has not written one, or not one that can be read."""
-        raw: bytes | None = await self._service.redis.hget(self._service.keys.history_views, "history")
+        raw: bytes | None = await self._service.redis.hget(self._service.keys.views(domains.HISTORY), "history")
         if raw is None:
             return None
         try:

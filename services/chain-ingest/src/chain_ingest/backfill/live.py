@@ -12,9 +12,9 @@ from chain_ingest.answers import ChainInfo
 from chain_ingest.backfill.history import History
 from chain_ingest.condition import not_whole
 from chain_ingest.node import Node
-from shared import inputs
+from shared import domains, inputs
+from shared.domains import FOLDS
 from shared.errors import DashboardError
-from shared.keys import FOLDS
 from shared.service import Service
 
 LOOK_SECONDS: Final = 1.0
@@ -80,7 +80,9 @@ class LivePath:
         if info.blocks > view.height + HEIGHT_LAG:
             return f"the series end at block {view.height}, node {self._node.name} is at {info.blocks}"
         keys = self._service.keys
-        return await self._unread(keys.blocks, BLOCKS_LAG) or await self._unread(keys.txs, TXS_LAG)
+        return await self._unread(keys.stream(domains.BLOCKS), BLOCKS_LAG) or await self._unread(
+            keys.stream(domains.TXS), TXS_LAG
+        )
 
     async def _unread(self, stream: str, limit: int) -> str:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Final
 
+from shared import domains
 from shared.events.base import Event, entry_fields
 from shared.keys import BACKFILL_CAP
 from shared.redis import TROUBLE
@@ -30,7 +31,7 @@ class Outbox:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._stream = service.keys.backfill
+        self._stream = service.keys.stream(domains.BACKFILL)
         self._trouble = RedisTrouble(service)
         self._add = service.redis.register_script(_ADD)
 

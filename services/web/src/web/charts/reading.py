@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
-from shared import records, series
+from shared import domains, records, series
 from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL, Network
@@ -83,7 +83,7 @@ class SeriesReader:
     async def _pools(self, first_day: int, last_day: int) -> tuple[list[bytes], dict[int, str]]:
         wanted = [str(day) for day in range(first_day, last_day + 1)]
         days = await self._client.hmget(self._keys.history_pools, wanted) if wanted else []
-        state = await self._client.hgetall(self._keys.history_state)
+        state = await self._client.hgetall(self._keys.state(domains.HISTORY))
         names = {
             int(field[5:]): name.decode(errors="replace")
             for field, name in state.items()

@@ -1,0 +1,154 @@
+"""Every service, stream and domain, declared once: keys, web's state and words, the runner, commands and docs follow.
+
+A domain is what one service works out of one stream: views that web renders, series that charts rest on, and an event
+that says that they changed. Its keys lie in one slot with the stream that it reads, so that one script can commit all
+of it; two domains may share a slot, and then `prefix` keeps their keys apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared import keys as k
+from shared import series
+from shared.events import backfill, blocks, derived, mempool, ops
+from shared.events.base import Event, Family
+from shared.keys import Keys
+from shared.series import Series
+from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, View
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service: `work` completes "The service that …"; without an `essential` one there is nothing to show."""
+
+    name: str
+    work: str
+    essential: bool = True
+    within: str = ""  # the package that it is a part of, where it has none of its own
+
+    @property
+    def module(self) -> str:
+        """What `python -m` runs."""
+        name = self.name.replace("-", "_")
+        return f"{self.within}.{name}" if self.within else name
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream `{net:SLOT}:NAME` of one producer. It keeps `keep` entries for readers who resume."""
+
+    name: str
+    slot: str
+    owner: str  # of the service, or in words who writes to it
+    family: Family
+    keep: int
+    called: str = ""  # as `/api/v1/events?streams=` names it; empty: between services alone
+    private: bool = False  # only the operator is told
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What one fold makes of one stream."""
+
+    name: str
+    title: str  # in a sentence: "the chain"
+    owner: Service
+    reads: Stream
+    beginning: type[Event]  # after this event nothing that came before matters
+    announces: Stream  # that its views or series changed
+    views: Mapping[str, type[View]]
+    series: tuple[Series[Any], ...]
+    waiting: str  # why there is nothing yet where everything works
+    prefix: str = ""  # of its keys' names, where another domain lies in the same slot
+    inbox: Stream | None = None  # a second stream, whose entries come in no order
+
+    @property
+    def slot(self) -> str:
+        """Where all its keys lie; what the node has of it is confirmed for the slot as a whole."""
+        return self.reads.slot
+
+
+# --- services ------------------------------------------------------------------------------------------
+
+INGEST: Final = Service("chain-ingest", "reads the node")
+CHAIN_METRICS: Final = Service("chain-metrics", "works out the chain's figures")
+CHAIN_HISTORY: Final = Service("chain-history", "keeps the chain's history", essential=False)
+BACKFILL_WORKER: Final = Service("backfill", "fetches the chain's past", essential=False, within="chain_ingest")
+MEMPOOL_FOLD: Final = Service("mempool", "works out the mempool's figures")
+WEB: Final = Service("web", "shows all of it")
+
+SERVICES: Final = (INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, WEB)
+"""In the order in which trouble spreads."""
+
+# --- streams -------------------------------------------------------------------------------------------
+
+BLOCKS: Final = Stream("blocks", "chain", INGEST.name, blocks.BLOCKS, k.BLOCKS_KEEP, "blocks")
+TXS: Final = Stream("txs", "mempool", INGEST.name, mempool.MEMPOOL, k.STREAM_KEEP, "txs")
+FEES: Final = Stream("fees", "mempool", MEMPOOL_FOLD.name, derived.FEES, k.BLOCKS_KEEP, "fees")
+METRICS: Final = Stream("metrics", "chain", CHAIN_METRICS.name, derived.METRICS, k.BLOCKS_KEEP, "metrics")
+SERIES: Final = Stream("series-updates", "chain", CHAIN_HISTORY.name, derived.SERIES, k.SERIES_KEEP, "series")
+OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)
+BACKFILL: Final = Stream(
+    "backfill",
+    "chain",
+    "the backfill's workers for chain-history alone, without `seq`; its entries go once they are folded",
+    backfill.BACKFILL,
+    k.BACKFILL_CAP,
+)
+
+STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, OPS, BACKFILL)
+"""In the order in which they are told."""
+
+# --- domains -------------------------------------------------------------------------------------------
+
+CHAIN: Final = Domain(
+    name="chain",
+    title="the chain",
+    owner=CHAIN_METRICS,
+    reads=BLOCKS,
+    beginning=blocks.HeadersLoaded,
+    announces=METRICS,
+    views=CHAIN_VIEWS,
+    series=(),
+    waiting="No block has been published yet",
+)
+HISTORY: Final = Domain(
+    name="history",
+    title="the chain's history",
+    owner=CHAIN_HISTORY,
+    reads=BLOCKS,
+    beginning=blocks.HeadersLoaded,
+    announces=SERIES,
+    views=HISTORY_VIEWS,
+    series=series.CHAIN_SERIES,
+    waiting="No block has been put into the history yet",
+    prefix="history-",
+    inbox=BACKFILL,
+)
+MEMPOOL: Final = Domain(
+    name="mempool",
+    title="the mempool",
+    owner=MEMPOOL_FOLD,
+    reads=TXS,
+    beginning=mempool.MempoolReset,
+    announces=FEES,
+    views=MEMPOOL_VIEWS,
+    series=series.MEMPOOL_SERIES,
+    waiting="The mempool has not been read yet",
+)
+
+DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL)
+
+SLOTS: Final = tuple(dict.fromkeys(domain.slot for domain in DOMAINS))
+"""Where streams are folded: each has dead letters, and a record of what the node confirmed."""
+
+FOLDS: Final = frozenset(domain.owner.name for domain in DOMAINS)
+"""Services that read a stream through a group of their name: what they have not read is kept for them."""
+
+
+def streams_of(keys: Keys, *, private: bool = True) -> dict[str, str]:
+    """Keys of the streams that others may read, by what `/api/v1/events?streams=` calls them."""
+    return {one.called: keys.stream(one) for one in STREAMS if one.called and (private or not one.private)}
