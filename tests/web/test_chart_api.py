@@ -23,7 +23,7 @@ from support.series_samples import Chain, announced, fill, fill_chain
 from support.web_harness import Running, serving, until
 from support.web_samples import health, mempool
 from web.charts.chart import METRICS
-from web.charts.prepared import Built
+from web.http.prepared import Built
 
 
 @pytest.fixture
@@ -205,22 +205,22 @@ async def test_the_mempools_lines_follow_it_at_most_every_few_seconds(
     await writer.mempool(mempool(count=11))
     await until(lambda: state.changes["mempool"] > changes)
     assert all(a is b for a, b in zip(kept, await every(), strict=True)), "too soon"
-    monkeypatch.setattr("web.charts.store.MEMPOOL_AGE", 0.0)
+    monkeypatch.setattr("web.charts.serving.store.MEMPOOL_AGE", 0.0)
     again = await every()
     assert [a is b for a, b in zip(kept, again, strict=True)] == [False, True, True, False]
     assert len(again[3].tables[0].rows) == 11
-    monkeypatch.setattr("web.charts.store.MEMPOOL_AGE_LONG", 0.0)
+    monkeypatch.setattr("web.charts.serving.store.MEMPOOL_AGE_LONG", 0.0)
     assert [a is b for a, b in zip(kept, await every(), strict=True)] == [False, False, True, False]
 
 
 async def test_what_is_kept_is_bounded(history: tuple[Running, Chain], monkeypatch: pytest.MonkeyPatch) -> None:
     running, chain = history
     charts = running.site.charts
-    monkeypatch.setattr("web.charts.store.KEPT", 5)
+    monkeypatch.setattr("web.charts.serving.store.KEPT", 5)
     for place in range(9):
         await charts.asked("difficulty", {"from": str(chain.end - DAY - place), "to": str(chain.end)})
     assert len(charts._kept) == 5
-    monkeypatch.setattr("web.charts.flights.WAITING", 3)
+    monkeypatch.setattr("web.http.flights.WAITING", 3)
     results = await asyncio.gather(
         *(charts.asked("difficulty", {"from": str(chain.end - DAY - 99 - n), "to": str(chain.end)}) for n in range(9)),
         return_exceptions=True,

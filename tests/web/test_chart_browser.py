@@ -20,9 +20,9 @@ from support.browser import IN_BROWSER, opened
 from support.chart_pages_samples import NOW, Shelf, empty, partial
 from support.web_harness import serving, until
 from support.web_samples import Writer
-from web.charts import axis, units
 from web.charts.chart import METRICS, Chart, ChartUnavailable
-from web.charts.store import Charts
+from web.charts.drawing import axis, units
+from web.charts.serving.store import Charts
 
 PATHS = ["/charts", *(f"/charts/{name}" for name in METRICS)]
 DRAWN = "body[data-drawn]"

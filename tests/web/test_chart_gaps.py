@@ -16,10 +16,10 @@ from shared.series import BLOCKS, DAY, HOUR, HOURS, RETARGETS, Series
 from support.chain_samples import collected, loaded, measured
 from support.history_building import KEYS, Built, spaced
 from web.charts.chart import Chart, ChartUnavailable, Line
-from web.charts.reading import SeriesReader
-from web.charts.store import Charts
-from web.snapshot import Snapshot
-from web.state import State
+from web.charts.data.reading import SeriesReader
+from web.charts.serving.store import Charts
+from web.state.reading import State
+from web.state.snapshot import Snapshot
 
 HEIGHT, GAP = 6_000, 5_950
 BLOCKS_OF_CHAIN = spaced(HEIGHT, 600)

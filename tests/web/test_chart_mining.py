@@ -22,10 +22,10 @@ from support import series_samples
 from support.series_samples import Chain, fill
 from support.web_harness import Running, serving, until
 from support.web_samples import POOLS
-from web.charts import difficulty as difficulty_chart
-from web.charts import mining, statistics
 from web.charts.chart import METRICS
+from web.charts.metrics import difficulty as difficulty_chart
 from web.charts.span import named
+from web.compat import mining, statistics
 
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

@@ -17,14 +17,14 @@ import structlog
 from support import chart_pages_samples as samples
 from support.chart_pages_samples import NOW, Shelf, sample
 from support.markup import Balanced, text, words
-from web import assets
-from web.charts import axis, marks, panel, units
-from web.charts import pages as chart_pages
 from web.charts.chart import METRICS, Chart, ChartUnavailable, Figure
-from web.charts.figure import draw, drawable
-from web.charts.marks import Canvas, thinned
+from web.charts.drawing import axis, marks, panel, units
+from web.charts.drawing.figure import draw, drawable
+from web.charts.drawing.marks import Canvas, thinned
+from web.charts.serving.store import Charts
 from web.charts.span import Span
-from web.charts.store import Charts
+from web.http import assets
+from web.pages.charts import answering as chart_pages
 
 CASES = list(samples.every())
 

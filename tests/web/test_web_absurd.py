@@ -25,21 +25,22 @@ from support.markup import Balanced, text, words
 from support.series_samples import fill
 from support.web_harness import until
 from support.web_samples import block_connected, chain, health, mempool, tx_added
-from web import api, formats
-from web.assets import Assets
+from web.api import status as api
+from web.api.charts import ChartApi, largest_answer
 from web.charts.chart import METRICS, ChartUnavailable
-from web.charts.mining import fees
-from web.charts.pages import Asked, ChartPages
-from web.charts.reading import SeriesReader
-from web.charts.routes import ChartApi, largest_answer
-from web.charts.store import Charts
-from web.charts.written import as_json
-from web.held import Held
-from web.pages import CARDS, PAGES, Pages
-from web.quantity import ABSURD, Quantity
-from web.snapshot import Group, RedisReport, Snapshot, StreamReport
-from web.state import State
-from web.truth import Truth
+from web.charts.data.reading import SeriesReader
+from web.charts.serving.store import Charts
+from web.charts.serving.written import as_json
+from web.compat.mining import fees
+from web.http.assets import Assets
+from web.pages.charts.answering import Asked, ChartPages
+from web.pages.rendering import CARDS, PAGES, Pages
+from web.state.held import Held
+from web.state.reading import State
+from web.state.snapshot import Group, RedisReport, Snapshot, StreamReport
+from web.state.truth import Truth
+from web.words import formats
+from web.words.quantity import ABSURD, Quantity
 
 LARGE = st.integers(-(2**63), 2**64 - 1)
 NUMBERS = st.one_of(st.integers(-5, 5), LARGE, st.sampled_from([10**15, 10**18, -(10**15), 2**63 - 1]))
@@ -382,7 +383,7 @@ async def test_redis_that_answers_nonsense_is_read_again(
     async def nonsense(*_: Any) -> Any:
         raise KeyError("last-generated-id")
 
-    monkeypatch.setattr("web.survey.take", nonsense)
+    monkeypatch.setattr("web.state.survey.take", nonsense)
     faults = site.site.state._faults
     await until(lambda: site.site.state._faults >= faults + 2, 10)
     monkeypatch.undo()

@@ -11,8 +11,8 @@ import pytest
 from shared.networks import NETWORKS
 from support.web_harness import until
 from support.web_samples import chain, health, mempool
-from web import api
-from web.snapshot import Snapshot
+from web.api import status as api
+from web.state.snapshot import Snapshot
 
 FULL = Snapshot(NETWORKS["main"], **chain(), **mempool(), read_at=time.time())
 

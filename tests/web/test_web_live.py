@@ -11,7 +11,7 @@ import pytest
 
 from support.web_harness import Events, Running, until
 from support.web_samples import Writer, chain, health
-from web.pages import PAGES
+from web.pages.rendering import PAGES
 
 
 @contextlib.asynccontextmanager

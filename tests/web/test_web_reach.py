@@ -26,8 +26,8 @@ from support.ipv6 import needs_ipv6
 from support.stack import until as eventually
 from support.web_harness import Events, Running, serving, until
 from support.web_samples import Writer, health
-from web import disclosure
-from web.reach import Reach
+from web.http.reach import Reach
+from web.state import disclosure
 
 SECRETS = (
     "10.0.0.5", "/home/alice", "cellar", "4711", "0.1.9", "/Satoshi:29.0.0/", "{main:", "tcp://", "2001:db8::7", "7.2.",

@@ -20,7 +20,7 @@ from support.servers import Cluster
 from support.web_harness import Events, serving, until
 from support.web_process import answers, process
 from support.web_samples import Writer, chain, mempool, tx_added
-from web.state import State
+from web.state.reading import State
 
 ROOT = Path(__file__).parents[2]
 

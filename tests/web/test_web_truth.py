@@ -20,10 +20,11 @@ from shared.views import Confirmed, PreciseFees
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
-from web import conditions, formats
-from web.disclosure import masked
-from web.snapshot import Snapshot
-from web.truth import KEPT, Witness
+from web.state import conditions
+from web.state.disclosure import masked
+from web.state.snapshot import Snapshot
+from web.state.truth import KEPT, Witness
+from web.words import formats
 
 FEES = ("/api/v1/fees/recommended", "/api/v1/fees/precise", "/api/v1/fees/mempool-blocks", "/api/mempool")
 NOT_SYNCED = "the node at main relays no transactions (-blocksonly): its mempool holds only its own"
@@ -429,10 +430,10 @@ async def test_a_surprise_after_an_outage_is_not_told_as_the_outage(
         raise KeyError("last-generated-id")
 
     state = site.site.state
-    monkeypatch.setattr("web.survey.take", lost)
+    monkeypatch.setattr("web.state.survey.take", lost)
     await until(lambda: state.snapshot.redis_error)
     assert "Trouble with Redis" in words(await text(http, "/"))
-    monkeypatch.setattr("web.survey.take", surprise)
+    monkeypatch.setattr("web.state.survey.take", surprise)
     await until(lambda: not state.snapshot.redis_error)
     await until(lambda: any("reading: KeyError" in notice.text for notice in state.notices))
     assert "Trouble with Redis" not in words(await text(http, "/"))

@@ -11,17 +11,17 @@ from typing import Final
 
 from aiohttp import web
 
-from web import api
-from web.answers import CORS, Answer
-from web.charts.pages import ChartPages
-from web.document import Document
-from web.events import Events
-from web.live import Live
-from web.pages import CHARTS, PAGES, Page, Pages
-from web.snapshot import PARTS
-from web.state import State
+from web.api import status as api
+from web.http.answers import CORS, Answer
+from web.http.document import Document
+from web.pages.charts.answering import ChartPages
+from web.pages.rendering import CHARTS, PAGES, Page, Pages
+from web.push.events import Events
+from web.push.live import Live
+from web.state.reading import State
+from web.state.snapshot import PARTS
+from web.state.truth import Domain
 from web.telemetry import Telemetry
-from web.truth import Domain
 
 PRIVATE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 

@@ -8,12 +8,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from web.answers import Answer
-from web.audience import Audience
-from web.backfill import backfill
-from web.charts.routes import ChartApi
-from web.document import Document
-from web.state import State
+from web.api.charts import ChartApi
+from web.http.answers import Answer
+from web.http.document import Document
+from web.push.audience import Audience
+from web.state.backfill import backfill
+from web.state.reading import State
 
 
 class _Web(Collector):

@@ -11,27 +11,28 @@ from aiohttp import hdrs, web
 
 from shared.keys import Keys
 from shared.tasks import end
-from web import api, audience
-from web.answers import JSON, Answer, document, error
-from web.assets import Assets
-from web.audience import Audience
-from web.charts.pages import ChartPages
-from web.charts.reading import SeriesReader
-from web.charts.routes import PREFIXES, ChartApi
-from web.charts.store import Charts
-from web.disclosure import PRIVATE_STREAMS, PublicState, masked
-from web.document import MAX_AGE, Document
-from web.events import Events
-from web.hosts import Hosts
-from web.hub import Hub
-from web.live import Live
+from web.api import status as api
+from web.api.charts import PREFIXES, ChartApi
+from web.charts.data.reading import SeriesReader
+from web.charts.serving.store import Charts
+from web.http.answers import JSON, Answer, document, error
+from web.http.assets import Assets
+from web.http.document import MAX_AGE, Document
+from web.http.hosts import Hosts
+from web.http.reach import LOOPBACK, Reach
 from web.operators import PRIVATE, Desk, Handler, private
-from web.pages import CHARTS, PAGES, Page, Pages
-from web.reach import LOOPBACK, Reach
-from web.snapshot import PARTS, Part, Snapshot
-from web.state import State
+from web.pages.charts.answering import ChartPages
+from web.pages.rendering import CHARTS, PAGES, Page, Pages
+from web.push import audience
+from web.push.audience import Audience
+from web.push.events import Events
+from web.push.hub import Hub
+from web.push.live import Live
+from web.state.disclosure import PRIVATE_STREAMS, PublicState, masked
+from web.state.reading import State
+from web.state.snapshot import PARTS, Part, Snapshot
+from web.state.truth import DOMAINS, Domain
 from web.telemetry import Telemetry
-from web.truth import DOMAINS, Domain
 
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from web.truth import Domain
+from web.state.truth import Domain
 
 MOST_POINTS: Final = 2_000
 """Points of one line at most."""

@@ -1,0 +1,75 @@
+"""`/api/v1/mining/pools/{interval}` with mempool.space's shape: who mined how many blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any, Final
+
+from shared.series import BLOCKS, DAY, HOUR, HOURS
+from shared.views import HistoryView, TipView
+from web.charts.data.reading import SeriesReader
+from web.compat.mining import EACH_BLOCK, INTERVALS, begin
+
+_share: Final = Struct("<III")
+"""A pool's share of a day, as chain-history writes it: its id, its blocks, those without a transaction."""
+
+UNKNOWN: Final = 0
+"""The id of blocks whose pool nobody knows."""
+
+
+async def pools(
+    reader: SeriesReader, history: HistoryView, tip: TipView | None, interval: str, now: int
+) -> dict[str, Any]:
+    """Exact up to a week; over longer intervals of whole days (UTC)."""
+    start = begin(interval, now)
+    exact = INTERVALS.get(interval, now) <= EACH_BLOCK
+    first = max(start, reader.network.genesis_time) // DAY
+    days, names = await reader.pools(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
+    if exact:
+        heights = await reader.heights(start, now, history)
+        blocks = await reader.read(BLOCKS, heights.start, heights.stop - 1)
+        shares = counted((block.pool, 1, int(block.tx_count == 1)) for _, block in blocks if block.time >= start)
+    else:
+        shares = counted(share for day in days for share in _share.iter_unpack(day))
+    ranked = sorted(shares.items(), key=lambda item: (-item[1][0], names.get(item[0], "")))
+    return {
+        "pools": [_pool(rank, pool, names, *share) for rank, (pool, share) in enumerate(ranked, 1)],
+        "blockCount": sum(blocks for blocks, _ in shares.values()),
+        "lastEstimatedHashrate": tip.hashrate if tip else 0,
+        "lastEstimatedHashrate3d": await _three_days(reader, history),
+        "lastEstimatedHashrate1w": tip.hashrate_7d if tip else 0,
+    }
+
+
+def counted(shares: Iterable[tuple[int, ...]]) -> dict[int, tuple[int, int]]:
+    """Blocks and empty blocks by pool."""
+    found: dict[int, tuple[int, int]] = {}
+    for pool, blocks, empty in shares:
+        held = found.get(pool, (0, 0))
+        found[pool] = (held[0] + blocks, held[1] + empty)
+    return found
+
+
+def _pool(rank: int, pool: int, names: dict[int, str], blocks: int, empty: int) -> dict[str, Any]:
+    name = names.get(pool, f"Pool {pool}") if pool != UNKNOWN else "Unknown"
+    return {
+        "poolId": pool,
+        "name": name,
+        "link": "",
+        "blockCount": blocks,
+        "rank": rank,
+        "emptyBlocks": empty,
+        "slug": "".join(sign for sign in name.lower() if sign.isalnum()),
+        "avgMatchRate": None,  # nobody compares blocks with what the mempool promised
+        "avgFeeDelta": None,
+        "poolUniqueId": pool,
+    }
+
+
+async def _three_days(reader: SeriesReader, history: HistoryView) -> float:
+    """H/s over the 72 hours that end with the tip's."""
+    last = history.time // HOUR
+    hours = await reader.read(HOURS, last - 71, last)
+    seconds = history.time - (last - 71) * HOUR
+    return sum(bucket.work for _, bucket in hours) / seconds if seconds > 0 else 0.0
