@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from struct import Struct
-from typing import Any, Final
+from typing import Any
 
+from shared.pools import UNKNOWN, Share
 from shared.series import BLOCKS, DAY, HOUR, HOURS
 from shared.views import HistoryView, TipView
 from web.charts.data.reading import SeriesReader
 from web.compat.mining import EACH_BLOCK, INTERVALS, begin
-
-_share: Final = Struct("<III")
-"""A pool's share of a day, as chain-history writes it: its id, its blocks, those without a transaction."""
-
-UNKNOWN: Final = 0
-"""The id of blocks whose pool nobody knows."""
 
 
 async def pools(
@@ -25,13 +19,13 @@ async def pools(
     start = begin(interval, now)
     exact = INTERVALS.get(interval, now) <= EACH_BLOCK
     first = max(start, reader.network.genesis_time) // DAY
-    days, names = await reader.pools(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
+    found, names = await reader.pools(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
     if exact:
         heights = await reader.heights(start, now, history)
         blocks = await reader.read(BLOCKS, heights.start, heights.stop - 1)
-        shares = counted((block.pool, 1, int(block.tx_count == 1)) for _, block in blocks if block.time >= start)
+        shares = counted(Share(block.pool, 1, int(block.tx_count == 1)) for _, block in blocks if block.time >= start)
     else:
-        shares = counted(share for day in days for share in _share.iter_unpack(day))
+        shares = counted(found)
     ranked = sorted(shares.items(), key=lambda item: (-item[1][0], names.get(item[0], "")))
     return {
         "pools": [_pool(rank, pool, names, *share) for rank, (pool, share) in enumerate(ranked, 1)],
@@ -42,7 +36,7 @@ async def pools(
     }
 
 
-def counted(shares: Iterable[tuple[int, ...]]) -> dict[int, tuple[int, int]]:
+def counted(shares: Iterable[Share]) -> dict[int, tuple[int, int]]:
     """Blocks and empty blocks by pool."""
     found: dict[int, tuple[int, int]] = {}
     for pool, blocks, empty in shares:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
-from shared import records, series
+from shared import pools, records, series
 from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL, Network
+from shared.pools import Share
 from shared.records import Header, Layout
 from shared.redis import TROUBLE, words
 from shared.series import RETARGETS, Series
@@ -76,20 +77,9 @@ class SeriesReader:
                 )
         return found
 
-    async def pools(self, first_day: int, last_day: int) -> tuple[list[bytes], dict[int, str]]:
-        """The packed shares of each day that has any, and the pools' names by their id."""
-        return await self._within(self._pools(first_day, last_day))
-
-    async def _pools(self, first_day: int, last_day: int) -> tuple[list[bytes], dict[int, str]]:
-        wanted = [str(day) for day in range(first_day, last_day + 1)]
-        days = await self._client.hmget(self._keys.history_pools, wanted) if wanted else []
-        state = await self._client.hgetall(self._keys.history_state)
-        names = {
-            int(field[5:]): name.decode(errors="replace")
-            for field, name in state.items()
-            if field.startswith(b"pool:") and field[5:].isdigit()
-        }
-        return [day for day in days if day], names
+    async def pools(self, first_day: int, last_day: int) -> tuple[list[Share], dict[int, str]]:
+        """The shares of the days from first to last, and the pools' names by their id."""
+        return await self._within(pools.read(self._client, self._keys, first_day, last_day))
 
     async def _within(self, work: Awaitable[T]) -> T:
         try:
