@@ -22,9 +22,10 @@ from support import series_samples
 from support.series_samples import Chain, fill
 from support.web_samples import Writer
 from web.charts import span as spans
-from web.charts.chart import METRICS, MOST_POINTS, RANGES, Chart, Line
+from web.charts.chart import MOST_POINTS, RANGES, Chart, Line
 from web.charts.data import measured
 from web.charts.data.reading import SeriesReader
+from web.charts.metrics import METRICS
 from web.charts.serving.store import Charts
 from web.state.reading import State
 from web.state.snapshot import Snapshot

@@ -25,20 +25,23 @@ from support.markup import Balanced, text, words
 from support.series_samples import fill
 from support.web_harness import until
 from support.web_samples import block_connected, chain, health, mempool, tx_added
-from web.api import status as api
-from web.api.charts import ChartApi, largest_answer
-from web.charts.chart import METRICS, ChartUnavailable
+from web.api.largest import largest_answer
+from web.api.status import readiness
 from web.charts.data.reading import SeriesReader
+from web.charts.metrics import METRICS
 from web.charts.serving.store import Charts
 from web.charts.serving.written import as_json
-from web.compat.mining import fees
+from web.compat import past
+from web.http.answers import Unavailable
 from web.http.assets import Assets
 from web.pages.charts.answering import Asked, ChartPages
-from web.pages.rendering import CARDS, PAGES, Pages
+from web.pages.found import CARDS, PAGES
+from web.pages.rendering import Pages
 from web.state.held import Held
 from web.state.reading import State
 from web.state.snapshot import Group, RedisReport, Snapshot, StreamReport
 from web.state.truth import Truth
+from web.website import endpoints
 from web.words import formats
 from web.words.quantity import ABSURD, Quantity
 
@@ -104,17 +107,14 @@ def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot)
         if page.name != "charts":
             Balanced(pages.page(page).body.decode())
     assert set(pages._cards) == set(CARDS)
-    now = state.now
-    for build in (
-        api.overview, api.fees_recommended, api.fees_precise, api.fees_mempool_blocks, api.mempool, api.tip_height,
-        api.tip_hash, api.difficulty_adjustment,
-    ):  # fmt: skip
-        answer = build(snapshot, now)
+    declared = endpoints()
+    assert len(declared) == 9
+    for endpoint in declared:
+        answer = endpoint.build(state)
         assert answer.status in (200, 503)
         if answer.content_type == "application/json":
             json.loads(answer.body)
-    json.loads(api.status(snapshot, state.notices, now).body)
-    assert api.readiness(snapshot, now, pages.broken()).status in (200, 503)
+    assert readiness(snapshot, state.now, pages.broken()).status in (200, 503)
     json.dumps(state.pulse())
 
 
@@ -172,13 +172,13 @@ async def drawn(url: str, snapshot: Snapshot) -> None:
     state = State(snapshot, keys, client, log)
     reader = SeriesReader(client, keys, snapshot.network)
     charts = Charts(state, reader)
-    pages = ChartPages(rendering(), charts.asked)
+    pages = ChartPages(PAGES["charts"], rendering(), charts.asked)
     try:
         for metric in METRICS.values():
             for name in metric.ranges:
                 try:
                     chart = await charts.chart(metric.name, charts.span(metric, {"range": name}))
-                except ChartUnavailable:
+                except Unavailable:
                     continue  # in words; what else it raises fails
                 else:
                     json.loads(as_json(chart).body)
@@ -190,17 +190,14 @@ async def drawn(url: str, snapshot: Snapshot) -> None:
             json.loads(answer.body)
         history = snapshot.history
         if history is not None:
-            api_of = ChartApi(state, charts, reader)
+            of_chain = [one for one in past.every() if one.domain == "history"]
+            assert len(of_chain) == 7
             for interval in ("24h", "1m", "3y", "all"):
-                for build in (
-                    api_of._hashrate,
-                    api_of._adjustments,
-                    api_of._pools,
-                    functools.partial(api_of._averages, fees),
-                ):
+                asked_for = past.Asked(reader, interval, int(state.now), history, snapshot.tip)
+                for one in of_chain:
                     try:
-                        json.dumps(await build(history, interval))
-                    except ChartUnavailable:
+                        json.dumps(await one.build(asked_for))
+                    except Unavailable:
                         continue
     finally:
         await charts.close()

@@ -21,7 +21,7 @@ from shared.clock import RedisClock
 from support.series_samples import announced, fill
 from support.web_harness import Running, serving, until
 from support.web_samples import NODE, Writer, chain, health, mempool
-from web.charts.chart import METRICS
+from web.charts.metrics import METRICS
 from web.compat.statistics import INTERVALS
 from web.state import survey
 from web.state.snapshot import RedisReport

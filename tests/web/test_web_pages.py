@@ -12,7 +12,7 @@ from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
 from web.http.document import _listed, _takes_gzip
-from web.pages.rendering import PAGES
+from web.pages.found import PAGES
 from web.state.disclosure import masked
 
 PATHS = [page.path for page in PAGES.values()]

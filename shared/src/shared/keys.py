@@ -150,7 +150,7 @@ class Keys:
 
     @property
     def history_pools(self) -> str:
-        """Hash of chain-history: day -> blocks by mining pool, packed. All are kept."""
+        """Hash of chain-history: day -> blocks by mining pool, packed (shared.pools). All are kept."""
         return self._key("chain", "history-pools")
 
     @property

@@ -1,8 +1,4 @@
-"""The JSON documents: pure functions of a snapshot. Shapes and units of mempool.space and Esplora where they have one.
-
-Compatible paths: mempool/mempool backend (`backend/src/api/difficulty-adjustment.ts`, `mempool-blocks.ts`) and
-Blockstream/esplora `API.md`.
-"""
+"""How every service is, and whether web is ready."""
 
 from __future__ import annotations
 
@@ -11,164 +7,21 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.networks import RETARGET_INTERVAL, TARGET_SPACING
-from web.http.answers import Answer, compatible_error, document, error, plain
+from web.endpoints import Endpoints
+from web.http.answers import RETRY_AFTER, Answer, document, error, private
 from web.state import conditions
 from web.state.backfill import backfill
-from web.state.snapshot import Notice, Snapshot, is_down
+from web.state.reading import State
+from web.state.snapshot import PARTS, Snapshot, is_down
 
-RETRY_AFTER: Final = 5
-"""Seconds that a client is asked to wait for a part that is not available yet."""
-
-TESTNET_MAX_SPACING: Final = 1_200
-"""Seconds after which testnet allows a block of minimum difficulty (bitcoin/src/pow.cpp)."""
+ENDPOINTS: Final = Endpoints()
 
 
-def overview(s: Snapshot, now: float) -> Answer:
-    """`/api/v1/overview`: what there is, null for what there is not yet, 503 only when there is nothing at all.
-
-    `as_of` is when all of it was last known to be true, null where nobody has confirmed it.
-    """
-    if s.empty:
-        return error(503, "not_available", _why(s), retry_after=RETRY_AFTER)
-    nearest = s.halving.upcoming[0] if s.halving and s.halving.upcoming else None
-    moments = [s.truth[domain].true_ms for domain in s.shown]
-    known = [moment for moment in moments if moment is not None]
-    return document(
-        {
-            "network": s.network.name,
-            "chain": s.tip
-            and {
-                "height": s.tip.height,
-                "hash": s.tip.hash,
-                "time": s.tip.time,
-                "difficulty": s.tip.difficulty,
-                "hashrate": s.tip.hashrate,
-                "supply": s.tip.supply,
-            },
-            "halving": nearest
-            and {
-                "height": nearest.height,
-                "blocks_remaining": nearest.blocks_remaining,
-                "estimated_time": nearest.estimated_time,
-                "subsidy": nearest.subsidy,
-            },
-            "retarget": s.retarget
-            and {
-                "height": s.retarget.height,
-                "blocks_remaining": s.retarget.blocks_remaining,
-                "progress_percent": s.retarget.progress_percent,
-                "difficulty_change_percent": s.retarget.difficulty_change_percent,
-                "estimated_time": s.retarget.estimated_time,
-            },
-            "mempool": s.mempool
-            and {
-                "count": s.mempool.count,
-                "vsize": s.mempool.vsize,
-                "total_fee": s.mempool.total_fee,
-                "min_fee_rate": s.mempool.min_fee_rate,
-            },
-            "fees": None if s.fees is None or conditions.forsaken(s, now) else msgspec.to_builtins(s.fees.recommended),
-            "prices": None,
-            "as_of": min(known) // 1000 if len(known) == len(moments) else None,
-        }
-    )
-
-
-def fees_recommended(s: Snapshot, now: float) -> Answer:
-    """`/api/v1/fees/recommended` of mempool.space: whole sat/vB."""
-    if s.fees is None or conditions.forsaken(s, now):
-        return _unavailable()
-    return document(msgspec.to_builtins(s.fees.recommended))
-
-
-def fees_precise(s: Snapshot, now: float) -> Answer:
-    """`/api/v1/fees/precise` of mempool.space: the same with decimals, down to what the node accepts."""
-    if s.fees is None or s.fees.precise is None or conditions.forsaken(s, now):
-        return _unavailable()
-    return document(msgspec.to_builtins(s.fees.precise))
-
-
-def fees_mempool_blocks(s: Snapshot, now: float) -> Answer:
-    """`/api/v1/fees/mempool-blocks` of mempool.space."""
-    if s.fees is None or conditions.forsaken(s, now):
-        return _unavailable()
-    return document(
-        [
-            {
-                "blockSize": block.size,
-                "blockVSize": block.vsize,
-                "nTx": block.tx_count,
-                "totalFees": block.total_fees,
-                "medianFee": block.median_fee_rate,
-                "feeRange": block.fee_range,
-            }
-            for block in s.fees.projected_blocks
-        ]
-    )
-
-
-def difficulty_adjustment(s: Snapshot, now: float) -> Answer:
-    """`/api/v1/difficulty-adjustment` of mempool.space: milliseconds, but `previousTime` in seconds."""
-    if s.retarget is None or s.tip is None:
-        return _unavailable()
-    view = s.retarget
-    seconds = int(now)
-    remaining = view.height - s.tip.height
-    average = view.average_block_time_ms
-    offset = 0
-    if s.network.name in ("test", "testnet4"):
-        average = min(average, TESTNET_MAX_SPACING * 1000)
-        waited = seconds - s.tip.time
-        if waited + average / 1000 > TESTNET_MAX_SPACING:
-            offset = -min(waited, TESTNET_MAX_SPACING) * 1000
-    return document(
-        {
-            "progressPercent": (RETARGET_INTERVAL - remaining) / RETARGET_INTERVAL * 100,
-            "difficultyChange": view.difficulty_change_percent,
-            "estimatedRetargetDate": remaining * average + seconds * 1000,
-            "remainingBlocks": remaining,
-            "remainingTime": remaining * average,
-            "previousRetarget": view.previous_change_percent or 0,
-            "previousTime": view.start_time,
-            "nextRetargetHeight": view.height,
-            "timeAvg": average,
-            "adjustedTimeAvg": average,
-            "timeOffset": offset,
-            "expectedBlocks": max(0, seconds - view.start_time) / TARGET_SPACING,
-        }
-    )
-
-
-def mempool(s: Snapshot, now: float) -> Answer:
-    """`/api/mempool` of Esplora: `fee_histogram` is pairs of sat/vB and vB, highest feerate first."""
-    if s.mempool is None or s.fees is None or conditions.forsaken(s, now):
-        return _unavailable()
-    return document(
-        {
-            "count": s.mempool.count,
-            "vsize": s.mempool.vsize,
-            "total_fee": s.mempool.total_fee,
-            "fee_histogram": s.fees.fee_histogram,
-        }
-    )
-
-
-def tip_height(s: Snapshot, now: float) -> Answer:
-    """`/api/blocks/tip/height` of Esplora: plain text."""
-    del now
-    return plain(str(s.tip.height)) if s.tip else _unavailable()
-
-
-def tip_hash(s: Snapshot, now: float) -> Answer:
-    """`/api/blocks/tip/hash` of Esplora: plain text."""
-    del now
-    return plain(s.tip.hash) if s.tip else _unavailable()
-
-
-def status(s: Snapshot, notices: tuple[Notice, ...], now: float) -> Answer:
-    """`/api/v1/status`: heartbeats, streams, Redis, and what is wrong."""
-    return document(
+@ENDPOINTS.for_both("/api/v1/status", shows=PARTS)
+def status(state: State) -> Answer:
+    """`/api/v1/status`: heartbeats, streams, Redis, and what is wrong. No other origin may read it."""
+    s, notices, now = state.snapshot, state.notices, state.now
+    told = document(
         {
             "network": s.network.name,
             "ready": not conditions.unready(s, now),
@@ -210,6 +63,7 @@ def status(s: Snapshot, notices: tuple[Notice, ...], now: float) -> Answer:
             "as_of": int(s.read_at),
         }
     )
+    return private(told)
 
 
 def _history(s: Snapshot) -> dict[str, Any] | None:
@@ -245,13 +99,3 @@ def readiness(s: Snapshot, now: float, broken: Iterable[str]) -> Answer:
     if reasons:
         return error(503, "not_ready", "; ".join(reasons), retry_after=RETRY_AFTER)
     return document({"status": "ready"})
-
-
-def _why(s: Snapshot) -> str:
-    if s.redis_error:
-        return s.redis_error
-    return "No state yet: the services have not published anything"
-
-
-def _unavailable() -> Answer:
-    return compatible_error(503, "Service Unavailable", retry_after=RETRY_AFTER)

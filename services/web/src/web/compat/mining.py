@@ -12,10 +12,10 @@ from typing import Any, Final
 from shared.networks import RETARGET_INTERVAL
 from shared.records import NO_BUCKET, Bucket
 from shared.series import BLOCKS, DAY, DAYS, HOUR, HOURS
-from shared.views import HistoryView, TipView
+from web.charts.data.levels import Levels
 from web.charts.data.measured import as_bucket, plus
-from web.charts.data.reading import DAY_RATES, SeriesReader
-from web.charts.metrics.difficulty import Levels
+from web.charts.data.reading import DAY_RATES
+from web.compat.past import Asked, Pasts
 
 INTERVALS: Final = {
     "24h": DAY, "3d": 3 * DAY, "1w": 7 * DAY, "1m": 30 * DAY, "3m": 91 * DAY, "6m": 182 * DAY, "1y": 365 * DAY,
@@ -25,6 +25,8 @@ INTERVALS: Final = {
 
 EACH_BLOCK: Final = 7 * DAY
 """Seconds of the longest interval that is told block by block."""
+
+PASTS: Final = Pasts(INTERVALS, "history")
 
 _HOURS_TOGETHER: Final = {"1m": 1, "3m": 2, "6m": 3}
 """Hours of one average; longer intervals have one a day."""
@@ -39,11 +41,11 @@ def begin(interval: str, now: int) -> int:
 # --- hashrate and difficulty ------------------------------------------------------------------------------
 
 
-async def hashrate(
-    reader: SeriesReader, history: HistoryView, tip: TipView | None, interval: str, now: int
-) -> dict[str, Any]:
-    """`/mining/hashrate/{interval}`: the estimate of each day that is over, at its end, and the adjustments."""
-    start = begin(interval, now)
+@PASTS.get("/api/v1/mining/hashrate/{interval}")
+async def hashrate(asked: Asked) -> dict[str, Any]:
+    """The estimate of each day that is over, at its end, and the adjustments."""
+    reader, history, tip = asked.reader, asked.history, asked.tip
+    start = begin(asked.interval, asked.now)
     days = await reader.read(DAY_RATES, start // DAY, history.time // DAY - 1)
     levels = Levels.of(await reader.retargets(history))
     return {
@@ -59,12 +61,11 @@ async def hashrate(
     }
 
 
-async def difficulty_adjustments(
-    reader: SeriesReader, history: HistoryView, interval: str, now: int
-) -> list[tuple[int, int, float, float]]:
-    """`/mining/difficulty-adjustments/{interval}`: time, height, difficulty, ratio to the one before; newest first."""
-    levels = Levels.of(await reader.retargets(history))
-    return adjustments(levels, begin(interval, now))[::-1]
+@PASTS.get("/api/v1/mining/difficulty-adjustments/{interval}", "/api/v1/mining/difficulty-adjustments")
+async def difficulty_adjustments(asked: Asked) -> list[tuple[int, int, float, float]]:
+    """Time, height, difficulty, ratio to the one before; newest first."""
+    levels = Levels.of(await asked.reader.retargets(asked.history))
+    return adjustments(levels, begin(asked.interval, asked.now))[::-1]
 
 
 def adjustments(levels: Levels, start: int) -> list[tuple[int, int, float, float]]:
@@ -82,8 +83,9 @@ def adjustments(levels: Levels, start: int) -> list[tuple[int, int, float, float
 # --- averages of blocks -----------------------------------------------------------------------------------
 
 
-async def groups(reader: SeriesReader, history: HistoryView, interval: str, now: int) -> list[Bucket]:
+async def groups(asked: Asked) -> list[Bucket]:
     """Blocks one by one up to a week, else by hours or days; only what is measured, oldest first."""
+    reader, history, interval, now = asked.reader, asked.history, asked.interval, asked.now
     start = begin(interval, now)
     if INTERVALS.get(interval, now) <= EACH_BLOCK:
         heights = await reader.heights(start, now, history)
@@ -100,39 +102,45 @@ async def groups(reader: SeriesReader, history: HistoryView, interval: str, now:
     return list(sums.values())
 
 
-def fees(buckets: Sequence[Bucket]) -> list[dict[str, int]]:
-    """`/mining/blocks/fees/{interval}`: satoshi a block."""
-    return _averages(buckets, {"avgFees": lambda bucket: bucket.fees})
+@PASTS.get("/api/v1/mining/blocks/fees/{interval}")
+async def fees(asked: Asked) -> list[dict[str, int]]:
+    """Satoshi a block."""
+    return averages(await groups(asked), {"avgFees": lambda bucket: bucket.fees})
 
 
-def rewards(buckets: Sequence[Bucket]) -> list[dict[str, int]]:
-    """`/mining/blocks/rewards/{interval}`: satoshi a block, subsidy and fees."""
-    return _averages(buckets, {"avgRewards": lambda bucket: bucket.fees + bucket.subsidy})
+@PASTS.get("/api/v1/mining/blocks/rewards/{interval}")
+async def rewards(asked: Asked) -> list[dict[str, int]]:
+    """Satoshi a block, subsidy and fees."""
+    return averages(await groups(asked), {"avgRewards": lambda bucket: bucket.fees + bucket.subsidy})
 
 
-def fee_rates(buckets: Sequence[Bucket]) -> list[dict[str, int]]:
-    """`/mining/blocks/fee-rates/{interval}`: sat/vB at shares of the weight.
+@PASTS.get("/api/v1/mining/blocks/fee-rates/{interval}")
+async def fee_rates(asked: Asked) -> list[dict[str, int]]:
+    """Sat/vB at shares of the weight.
 
     The lowest and the highest are not kept; clients need the fields, so the nearest that are known stand there.
     """
     places = {"avgFee_0": 0, "avgFee_10": 0, "avgFee_25": 1, "avgFee_50": 2, "avgFee_75": 3, "avgFee_90": 4,
               "avgFee_100": 4}  # fmt: skip
-    return _averages(buckets, {name: _percentile(place) for name, place in places.items()})
+    return averages(await groups(asked), {name: _percentile(place) for name, place in places.items()})
 
 
 def _percentile(place: int) -> Callable[[Bucket], int]:
     return lambda bucket: bucket.percentiles[place]
 
 
-def sizes_weights(buckets: Sequence[Bucket]) -> dict[str, list[dict[str, int]]]:
-    """`/mining/blocks/sizes-weights/{interval}`: bytes and weight units a block."""
+@PASTS.get("/api/v1/mining/blocks/sizes-weights/{interval}")
+async def sizes_weights(asked: Asked) -> dict[str, list[dict[str, int]]]:
+    """Bytes and weight units a block."""
+    buckets = await groups(asked)
     return {
-        "sizes": _averages(buckets, {"avgSize": lambda bucket: bucket.size}),
-        "weights": _averages(buckets, {"avgWeight": lambda bucket: bucket.weight}),
+        "sizes": averages(buckets, {"avgSize": lambda bucket: bucket.size}),
+        "weights": averages(buckets, {"avgWeight": lambda bucket: bucket.weight}),
     }
 
 
-def _averages(buckets: Sequence[Bucket], sums: dict[str, Callable[[Bucket], int]]) -> list[dict[str, int]]:
+def averages(buckets: Sequence[Bucket], sums: dict[str, Callable[[Bucket], int]]) -> list[dict[str, int]]:
+    """The mean a block of each sum, bucket by bucket."""
     return [
         {
             "avgHeight": round(bucket.height / bucket.blocks),

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from shared.pools import UNKNOWN, Share
 from shared.series import BLOCKS, DAY, HOUR, HOURS
-from shared.views import HistoryView, TipView
+from shared.views import HistoryView
 from web.charts.data.reading import SeriesReader
 from web.compat.mining import EACH_BLOCK, INTERVALS, begin
+from web.compat.past import Asked, Pasts
+
+PASTS: Final = Pasts(INTERVALS, "history")
 
 
-async def pools(
-    reader: SeriesReader, history: HistoryView, tip: TipView | None, interval: str, now: int
-) -> dict[str, Any]:
+@PASTS.get("/api/v1/mining/pools/{interval}")
+async def pools(asked: Asked) -> dict[str, Any]:
     """Exact up to a week; over longer intervals of whole days (UTC)."""
+    reader, history, tip, interval, now = asked.reader, asked.history, asked.tip, asked.interval, asked.now
     start = begin(interval, now)
     exact = INTERVALS.get(interval, now) <= EACH_BLOCK
     first = max(start, reader.network.genesis_time) // DAY

@@ -10,7 +10,8 @@ from shared.bands import FEERATE_BOUNDS
 from shared.records import congestion_sum, flow_sum
 from shared.series import DAY, HOUR, MINUTE
 from web.charts.data.averages import added
-from web.charts.data.reading import CONGESTIONS, FLOWS, MIN_FEE_RATES, SeriesReader
+from web.charts.data.reading import CONGESTIONS, FLOWS, MIN_FEE_RATES
+from web.compat.past import Asked, Pasts
 
 LEVELS: Final = (
     1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 50, 60, 70, 80, 90, 100, 125, 150, 175, 200, 250, 300, 350, 400, 500,
@@ -52,28 +53,32 @@ def _bands() -> tuple[slice, ...]:
 _BANDS: Final = _bands()
 
 
-async def statistics(reader: SeriesReader, interval: str, now: int) -> list[dict[str, Any]]:
+PASTS: Final = Pasts(INTERVALS, "mempool")
+
+
+@PASTS.get("/api/v1/statistics/{interval}")
+async def statistics(asked: Asked) -> list[dict[str, Any]]:
     """The rows of an interval of INTERVALS."""
-    wanted = INTERVALS[interval]
+    reader, now, wanted = asked.reader, asked.now, INTERVALS[asked.interval]
     step = _STEPS[wanted.series]
     first, last = (now - wanted.seconds) // step + 1, now // step
     waiting = await reader.read(CONGESTIONS[wanted.series], first, last)
     flows = await reader.read(FLOWS[wanted.series], first, last)
-    rates = await reader.read(MIN_FEE_RATES[wanted.series], first, last)
-    return rows(waiting, flows, rates, step, wanted.together, now)
+    floors = await reader.read(MIN_FEE_RATES[wanted.series], first, last)
+    return rows(waiting, flows, floors, step, wanted.together, now)
 
 
 def rows(
     waiting: Sequence[tuple[int, int]],
     flows: Sequence[tuple[int, int]],
-    rates: Sequence[tuple[int, float]],
+    floors: Sequence[tuple[int, float]],
     step: int,
     together: int,
     now: int,
 ) -> list[dict[str, Any]]:
     """One row for `together` records, which are in lanes; means over the looks at the mempool in that time."""
     entered = dict(added(flows, together))
-    lowest = {index // together: rate for index, rate in rates}
+    lowest = {index // together: rate for index, rate in floors}
     seconds = step * together
     found = []
     for place, lanes in reversed(added(waiting, together)):

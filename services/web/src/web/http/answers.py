@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,12 @@ PAGE_HEADERS: Final = {
 }
 """Of every page: nothing from elsewhere, no inline script or style."""
 
+PRIVATE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""Of what no other origin may read."""
+
+RETRY_AFTER: Final = 5
+"""Seconds that a client is asked to wait for what is not available yet."""
+
 API_HEADERS: Final = {**CORS, "X-Content-Type-Options": "nosniff"}
 
 
@@ -44,6 +50,10 @@ class Answer:
         return web.Response(status=self.status, body=self.body, headers=headers)
 
 
+class Unavailable(Exception):
+    """There is nothing to show: the message says what is missing, why, and what happens next."""
+
+
 def document(value: Any, **headers: str) -> Answer:
     """A JSON document of the API."""
     try:
@@ -53,21 +63,18 @@ def document(value: Any, **headers: str) -> Answer:
     return Answer(body, JSON, headers={**API_HEADERS, **headers})
 
 
-def plain(text: str) -> Answer:
-    """A plain text of the API, as Esplora gives single values."""
-    return Answer(text.encode(), TEXT, headers=API_HEADERS)
-
-
 def error(status: int, code: str, text: str, *, retry_after: int | None = None) -> Answer:
     """An error of our own API: `{"error": {"code", "message"}}`."""
     body = orjson.dumps({"error": {"code": code, "message": text}})
-    return Answer(body, JSON, status, {**API_HEADERS, **_retry(retry_after)})
+    return Answer(body, JSON, status, {**API_HEADERS, **retry(retry_after)})
 
 
-def compatible_error(status: int, text: str, *, retry_after: int | None = None) -> Answer:
-    """An error as mempool.space and Esplora give it: the words alone."""
-    return Answer(text.encode(), TEXT, status, {**API_HEADERS, **_retry(retry_after)})
-
-
-def _retry(seconds: int | None) -> dict[str, str]:
+def retry(seconds: int | None) -> dict[str, str]:
+    """The header that says when to ask again."""
     return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+def private(answer: Answer) -> Answer:
+    """The answer, to be read by no other origin."""
+    kept = {name: value for name, value in answer.headers.items() if name not in CORS}
+    return replace(answer, headers={**kept, **PRIVATE})

@@ -182,23 +182,23 @@ class Document:
         return Rendition(answer.status, headers, answer.body, age, unchanged)
 
 
-def _listed(etag: str, header: str) -> bool:
+def _listed(etag: str, matches: str) -> bool:
     """Whether If-None-Match names this state, in either encoding (weak comparison, RFC 9110 13.1.2)."""
-    if header.strip() == "*":
+    if matches.strip() == "*":
         return True
-    for part in header.split(","):
+    for part in matches.split(","):
         tag = part.strip().removeprefix("W/").strip('"')
         if tag in (etag, etag + PACKED):
             return True
     return False
 
 
-def _takes_gzip(header: str | None) -> bool:
+def _takes_gzip(accepted: str | None) -> bool:
     """Whether Accept-Encoding allows gzip (RFC 9110 12.5.3); without the header we send the plain bytes."""
-    if not header:
+    if not accepted:
         return False
     allowed = False
-    for part in header.lower().split(","):
+    for part in accepted.lower().split(","):
         name, _, parameters = part.partition(";")
         if name.strip() in ("gzip", "*"):
             quality = parameters.replace(" ", "")

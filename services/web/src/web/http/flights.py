@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from shared.tasks import end
-from web.charts.chart import ChartUnavailable
+from web.http.answers import Unavailable
 
 T = TypeVar("T")
 
@@ -30,11 +30,11 @@ class SingleFlight(Generic[T]):
         self._tasks: dict[Hashable, asyncio.Task[T]] = {}
 
     async def do(self, key: Hashable, build: Callable[[], Awaitable[T]]) -> T:
-        """What `build` makes, or what is being made for this key already. Raises ChartUnavailable, and as it does."""
+        """What `build` makes, or what is being made for this key already. Raises Unavailable, and as it does."""
         task = self._tasks.get(key)
         if task is None:
             if len(self._tasks) >= WAITING:
-                raise ChartUnavailable("Too much is asked for at once. Ask again in a few seconds.")
+                raise Unavailable("Too much is asked for at once. Ask again in a few seconds.")
             task = asyncio.get_running_loop().create_task(self._work(build), name=f"chart {key}")
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._done(key, done))
@@ -45,7 +45,7 @@ class SingleFlight(Generic[T]):
             async with asyncio.timeout(self._limit), self._turns:
                 return await build()
         except TimeoutError as error:
-            raise ChartUnavailable("This took too long. The next request tries again.") from error
+            raise Unavailable("This took too long. The next request tries again.") from error
 
     def _done(self, key: Hashable, task: asyncio.Task[T]) -> None:
         self._tasks.pop(key, None)

@@ -21,11 +21,11 @@ def sparkline(points: Sequence[tuple[int, float]], what: str) -> Markup:
     start, end = points[0][0], points[-1][0]
     low = min(value for _, value in points)
     high = max(value for _, value in points)
-    span = high - low
+    rise = high - low
     path = []
     for moment, value in points:
         x = (moment - start) / (end - start) * WIDTH if end > start else 0.0
-        y = HEIGHT - 3 - (value - low) / span * (HEIGHT - 6) if span else HEIGHT / 2
+        y = HEIGHT - 3 - (value - low) / rise * (HEIGHT - 6) if rise else HEIGHT / 2
         path.append(f"{x:.1f} {y:.1f}")
     line = " L".join(path)
     return Markup(

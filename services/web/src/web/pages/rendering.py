@@ -1,4 +1,4 @@
-"""The pages: which cards each one has, which parts of the state each card shows, and their rendering.
+"""Renders pages and their cards.
 
 A card is rendered once for each change of what it shows, for the page and for all live clients alike.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,105 +18,22 @@ from markupsafe import Markup
 from shared.logging import Trouble
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
-from web.pages import pictures as figures
+from web.pages import pictures
+from web.pages.found import CARDS, PAGES
+from web.pages.page import COMMON, Card, Page
 from web.state import conditions
 from web.state.backfill import backfill
 from web.state.reading import State
-from web.state.snapshot import Part, is_down
+from web.state.snapshot import is_down
 from web.state.truth import DOMAINS, Domain
 from web.words import formats
 
-_HERE: Final = Path(__file__).parent.parent
+_HERE: Final = Path(__file__).parent
 _MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
 """What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page: its address, the words in its navigation and title, its cards in no particular order."""
-
-    name: str
-    path: str
-    title: str
-    cards: tuple[str, ...]
-
-    @property
-    def domains(self) -> tuple[Domain, ...]:
-        """Whose figures it shows."""
-        shown = {part for name in self.cards if name not in _COMMON for part in CARDS[name]}
-        return tuple(domain for domain in DOMAINS if domain in shown)
-
-
-_CHAIN: Final[tuple[Part, ...]] = ("chain", "notices")
-_MEMPOOL: Final[tuple[Part, ...]] = ("mempool", "notices")
-_BOTH: Final[tuple[Part, ...]] = ("chain", "mempool", "notices")
-_TRUTH: Final[tuple[Part, ...]] = (*_BOTH, "truth")
-
-CARDS: Final[dict[str, tuple[Part, ...]]] = {
-    "notices": _TRUTH,
-    "foot": _TRUTH,
-    "price": (),
-    "height": _CHAIN,
-    "next_fee": _MEMPOOL,
-    "backlog": _MEMPOOL,
-    "strip": _BOTH,
-    "halving": _CHAIN,
-    "retarget": _CHAIN,
-    "hashrate": _CHAIN,
-    "difficulty": _CHAIN,
-    "genesis": _CHAIN,
-    "supply": _CHAIN,
-    "fees": _MEMPOOL,
-    "histogram": _MEMPOOL,
-    "incoming": _MEMPOOL,
-    "blocks_short": _CHAIN,
-    "largest_short": _MEMPOOL,
-    "halvings": _CHAIN,
-    "mempool_totals": _MEMPOOL,
-    "projected": _MEMPOOL,
-    "bands": _MEMPOOL,
-    "largest": _MEMPOOL,
-    "blocks_summary": _CHAIN,
-    "blocks": _CHAIN,
-    "pulse": ("history", "mempool"),
-    "history": ("history", "status", "notices"),
-    "services": ("status", "notices"),
-    "nodes": ("status", "notices"),
-    "streams": ("status", "notices"),
-    "redis": ("status", "notices"),
-}
-"""Every card, with the parts of the state whose change makes it another."""
-
-_COMMON: Final = ("notices", "foot")
-
-CHARTS: Final = Page("charts", "/charts", "Charts", (*_COMMON, "pulse"))
-"""The index of the charts and the page of each; `web.pages.charts` answers for them."""
-
-PAGES: Final = {
-    page.name: page
-    for page in (
-        Page(
-            "overview", "/", "Overview",
-            (
-                *_COMMON, "price", "height", "next_fee", "backlog", "strip", "halving", "retarget", "hashrate",
-                "difficulty", "genesis", "supply", "fees", "histogram", "incoming", "blocks_short", "largest_short",
-                "halvings",
-            ),
-        ),
-        Page(
-            "mempool", "/mempool", "Mempool",
-            (*_COMMON, "mempool_totals", "incoming", "fees", "projected", "histogram", "bands", "largest"),
-        ),
-        Page("blocks", "/blocks", "Blocks", (*_COMMON, "blocks_summary", "blocks")),
-        CHARTS,
-        Page("status", "/status", "Status", (*_COMMON, "services", "history", "nodes", "streams", "redis")),
-        Page("api", "/api", "API", _COMMON),
-    )
-}  # fmt: skip
-"""Every page by its name, in the order of the navigation."""
-
-
-class Card:
+class Rendered:
     """One card as it was rendered last; `mark` changes only when something other than an age did.
 
     One that cannot be rendered says so in its place (`instead`), and why in `broken`.
@@ -170,7 +86,7 @@ class Pages:
         self._state = state
         self._log = log
         self._environment = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
+            loader=FileSystemLoader([_HERE / "frame", _HERE]),
             extensions=["jinja2.ext.loopcontrols"],
             autoescape=True,
             undefined=StrictUndefined,
@@ -184,24 +100,24 @@ class Pages:
             version=version,
             streams=streams,
             pages=tuple(PAGES.values()),
-            sparkline=figures.sparkline,
-            bar=figures.bar,
-            histogram=figures.histogram,
-            occupied=figures.occupied,
-            band_label=figures.band_label,
+            sparkline=pictures.sparkline,
+            bar=pictures.bar,
+            histogram=pictures.histogram,
+            occupied=pictures.occupied,
+            band_label=pictures.band_label,
             price_absence=conditions.PRICE_UNSET,
             is_down=is_down,
         )
-        for name in self._environment.list_templates():  # a broken one is found at the start, and no reader waits
+        for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)
         self._error = self._environment.get_template("error.html")
-        self._cards = {name: self._card(name, parts) for name, parts in CARDS.items()}
+        self._cards = {name: self._rendered(card) for name, card in CARDS.items()}
 
-    def _card(self, name: str, parts: tuple[Part, ...]) -> Card:
-        template = self._environment.get_template(f"cards/{name}.html")
-        domains = [domain for domain in DOMAINS if domain in parts]
+    def _rendered(self, declared: Card) -> Rendered:
+        name, template = declared.name, self._environment.get_template(declared.template)
+        domains = [domain for domain in DOMAINS if domain in declared.parts]
         instead = self._environment.get_template("broken.html").render(name=name, title=formats.label(name))
-        card = Card(
+        card = Rendered(
             lambda: template.render(self._context(domains), domains=domains),
             instead,
             Trouble(self._log.bind(card=name), "card"),
@@ -210,7 +126,7 @@ class Pages:
         def changed() -> None:
             card.stale = True
 
-        self._state.subscribe(parts, changed)
+        self._state.subscribe(declared.parts, changed)
         return card
 
     def _context(self, domains: Iterable[Domain] = ()) -> dict[str, Any]:
@@ -231,7 +147,7 @@ class Pages:
             "backfill": backfill(snapshot),
         }
 
-    def cards(self, names: Iterable[str]) -> dict[str, Card]:
+    def cards(self, names: Iterable[str]) -> dict[str, Rendered]:
         """These cards, up to date."""
         now = time.monotonic()
         cards = {name: self._cards[name] for name in names}
@@ -253,7 +169,7 @@ class Pages:
 
     def page(self, page: Page) -> Answer:
         """The whole page."""
-        return self.render(f"{page.name}.html", page)
+        return self.render(page.template, page)
 
     def render(self, template: str, page: Page, **more: Any) -> Answer:
         """A template with the page's cards and whatever else it shows."""
@@ -264,6 +180,6 @@ class Pages:
     def error(self, status: int, title: str, text: str) -> Answer:
         """A page that says what went wrong."""
         now = time.monotonic()
-        cards = {name: self._cards[name].current(now) for name in _COMMON}
+        cards = {card.name: self._cards[card.name].current(now) for card in COMMON}
         context = self._context() | {"page": None, "cards": cards, "status": status, "title": title, "text": text}
         return Answer(self._error.render(context).encode(), HTML, status, PAGE_HEADERS)

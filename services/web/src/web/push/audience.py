@@ -1,19 +1,17 @@
 """Clients of a push connection, and what they are sent: bytes made once, shared by all, never waited for.
 
-A client whose socket takes no more gets a bounded queue; beyond its bound the client is told to start over (`reset`)
-and let go. All queues together are bounded as well: beyond that, those that wait for most are let go. Nothing here
-holds up the others: a push is a plain call that never waits.
+A client whose socket takes no more gets a bounded queue; beyond its bound the client is told to start over and let go.
+All queues together are bounded as well: beyond that, those that wait for most are let go. Nothing here holds up the
+others: a push is a plain call that never waits. The form in which messages travel is the connection's.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Final
-
-from aiohttp import HttpVersion11, web
+from typing import Final, Protocol, TypeAlias
 
 QUEUE_BYTES: Final = 4 * 1024 * 1024
 """Bytes that wait for one client at most; one batch may go beyond it."""
@@ -33,59 +31,67 @@ STALLED: Final = 20.0
 FAREWELL: Final = 2.0
 """Seconds that a client that was too slow has for its last message."""
 
-HEADERS: Final = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-}
+Frame: TypeAlias = Callable[[Sequence[bytes], int], bytes]
+"""Puts pieces, of so many bytes together, into the form in which they travel."""
 
 
 class Batch:
-    """Messages, in pieces that other batches may share; put together as an HTTP chunk only to be sent."""
+    """Messages, in pieces that other batches may share; put together only to be sent."""
 
-    __slots__ = ("_chunk", "_pieces", "count", "size", "waits")
+    __slots__ = ("_kept", "_pieces", "count", "size", "waits")
 
     def __init__(self, *pieces: bytes, count: int = 1) -> None:
         self._pieces = pieces
-        self._chunk: bytes | None = None
+        self._kept: dict[Frame, bytes] | None = None
         self.size = sum(map(len, pieces))
         self.count = count
         self.waits = 0  # for so many clients
 
     def keep(self) -> Batch:
-        """Stay put together: more clients are about to be sent this."""
-        self._chunk = self.wire(chunked=True)
+        """Stay put together once that was needed: more clients are about to be sent this."""
+        self._kept = {}
         return self
 
     def let_go(self) -> None:
         """Whoever is still sent this puts it together again."""
-        self._chunk = None
+        self._kept = None
 
-    def wire(self, *, chunked: bool) -> bytes:
-        """What goes over the wire."""
-        if not chunked:
-            return b"".join(self._pieces)
-        return self._chunk or b"".join((b"%x\r\n" % self.size, *self._pieces, b"\r\n"))
-
-
-HEARTBEAT: Final = Batch(b": keep-alive\n\n").keep()
-
-
-def content(event: bytes, data: bytes) -> bytes:
-    """Type and data of one Server-Sent Event (html.spec.whatwg.org, 9.2.6), without the line that ends it."""
-    lines = b"\ndata: ".join(data.splitlines()) if b"\n" in data or b"\r" in data else data
-    return b"event: %b\ndata: %b\n" % (event, lines)
+    def wire(self, frame: Frame) -> bytes:
+        """What goes over the wire in this form."""
+        if self._kept is None:
+            return frame(self._pieces, self.size)
+        made = self._kept.get(frame)
+        if made is None:
+            made = self._kept[frame] = frame(self._pieces, self.size)
+        return made
 
 
-def closing(cursor: str = "") -> bytes:
-    """The end of a message, with the cursor behind it."""
-    return f"id: {cursor}\n\n".encode() if cursor else b"\n"
+class Connection(Protocol):
+    """What a client hangs on."""
 
+    @property
+    def heartbeat(self) -> Batch:
+        """What keeps it open while there is nothing to say."""
 
-def message(event: str, data: bytes, cursor: str = "") -> bytes:
-    """One whole message."""
-    return content(event.encode(), data) + closing(cursor)
+    @property
+    def buffered(self) -> int:
+        """Bytes that were written and that the socket has not taken yet."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be sent."""
+
+    def write(self, batch: Batch) -> None:
+        """Hand messages to the socket; nothing where it is closed. Never waits."""
+
+    async def drained(self) -> None:
+        """Wait until the socket has taken enough."""
+
+    async def finish(self) -> None:
+        """End it after what was written."""
+
+    def abort(self) -> None:
+        """Cut it off."""
 
 
 class Backlog:
@@ -120,24 +126,10 @@ BACKLOG: Final = Backlog()
 class Client:
     """One connection. Until `run`, what is pushed waits in the queue, so that older messages can go first."""
 
-    __slots__ = (
-        "_chunked",
-        "_live",
-        "_messages",
-        "_queue",
-        "_request",
-        "_response",
-        "_transport",
-        "_wake",
-        "slow",
-        "waiting",
-    )
+    __slots__ = ("_connection", "_live", "_messages", "_queue", "_wake", "slow", "waiting")
 
-    def __init__(self, request: web.Request) -> None:
-        self._request = request
-        self._transport: asyncio.Transport | None = None
-        self._response = web.StreamResponse(headers=HEADERS)
-        self._chunked = request.version >= HttpVersion11
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._queue: deque[Batch] = deque()
         self.waiting = 0  # bytes
         self._messages = 0
@@ -145,29 +137,12 @@ class Client:
         self._wake: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.slow = False
 
-    @property
-    def response(self) -> web.StreamResponse:
-        """What the handler returns when all is over."""
-        return self._response
-
-    async def open(self, headers: dict[str, str]) -> None:
-        """Send the headers."""
-        self._response.headers.update(headers)
-        await self._response.prepare(self._request)
-        transport = self._request.transport
-        if transport is None:
-            raise ConnectionResetError("the client has gone")
-        self._transport = transport
-
     def push(self, batch: Batch) -> None:
         """Send now if the socket takes it, else queue it. Never waits."""
         if self.slow:
             return
-        transport = self._transport
-        direct = self._live and not self._queue
-        if direct and transport is not None and transport.get_write_buffer_size() < SOCKET_BYTES:
-            if not transport.is_closing():
-                transport.write(batch.wire(chunked=self._chunked))
+        if self._live and not self._queue and self._connection.buffered < SOCKET_BYTES:
+            self._connection.write(batch)
             return
         if self.waiting > QUEUE_BYTES or self._messages > QUEUE_MESSAGES:
             self.give_up()
@@ -177,6 +152,10 @@ class Client:
         self._messages += batch.count
         self._awake(True)
         BACKLOG.added(self, batch)
+
+    def beat(self) -> None:
+        """Keep the connection open."""
+        self.push(self._connection.heartbeat)
 
     def give_up(self) -> None:
         """Too slow: let go of what waits; the client is told, and let go itself."""
@@ -198,13 +177,12 @@ class Client:
 
     async def send(self, batch: Batch) -> None:
         """Send before anything that waits in the queue, as fast as the client takes it."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
+        if self._connection.closed:
             raise ConnectionResetError("the client has gone")
-        transport.write(batch.wire(chunked=self._chunked))
+        self._connection.write(batch)
         del batch  # a client that reads slowly must hold nothing but what its socket does
         async with asyncio.timeout(STALLED):
-            await self._request.writer.drain()
+            await self._connection.drained()
 
     async def run(self, farewell: Callable[[], Batch]) -> None:
         """Go live and stay until the client goes, is too slow, or `leave` is called."""
@@ -218,8 +196,7 @@ class Client:
             if self.slow:
                 self._part(farewell())
         except TimeoutError:
-            if self._transport is not None:
-                self._transport.abort()
+            self._connection.abort()
             return
         await self._finish()
 
@@ -244,16 +221,14 @@ class Client:
 
     def _part(self, last: Batch) -> None:
         """Leave a last message to a client that does not keep up, and cut it off should it not even take that."""
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(last.wire(chunked=self._chunked))
-            asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
+        if not self._connection.closed:
+            self._connection.write(last)
+            asyncio.get_running_loop().call_later(FAREWELL, self._connection.abort)
 
     async def _finish(self) -> None:
-        self._response.force_close()
-        with suppress(ConnectionError, TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
-                await self._response.write_eof()
+                await self._connection.finish()
 
 
 class Audience:
@@ -281,11 +256,11 @@ class Audience:
 
 
 async def keep_alive(audiences: Callable[[], Iterable[Audience]], interval: float) -> None:
-    """Send a comment to everybody every `interval` seconds, a few hundred at a time, for ever."""
+    """Have a sign of life sent to everybody every `interval` seconds, a few hundred at a time, for ever."""
     while True:
         await asyncio.sleep(interval)
         for audience in list(audiences()):
             for index, client in enumerate(list(audience.clients)):
-                client.push(HEARTBEAT)
+                client.beat()
                 if index % 200 == 199:
                     await asyncio.sleep(0)

@@ -12,7 +12,8 @@ from web.http import answers
 from web.push.audience import Batch, Client
 from web.push.cursor import BadCursor, EntryId, decode, encode
 from web.push.hub import SLOW, Channel, Hub
-from web.push.replay import Span, Trimmed, missed
+from web.push.replay import Missed, Trimmed, missed
+from web.push.sse import EventStream
 
 OPEN_LIMIT: Final = 3.0
 """Seconds that a new client waits for Redis to say where the streams stand."""
@@ -54,11 +55,12 @@ class Events:
         return await self._serve(request, channel, since)
 
     async def _serve(self, request: web.Request, channel: Channel, since: dict[str, EntryId]) -> web.StreamResponse:
-        client = Client(request)
+        stream = EventStream(request)
+        client = Client(stream)
         until, sequences = channel.positions, channel.sequences
         channel.join(client)
         try:
-            await client.open(self._headers)
+            await stream.open(self._headers)
             cursor = encode(channel.streams, {**until, **since})
             await client.send(Batch(f"retry: {RETRY_MS}\nid: {cursor}\n\n".encode()))
             if since:
@@ -68,7 +70,7 @@ class Events:
             pass  # the client went, or stopped reading
         finally:
             channel.part(client)
-        return client.response
+        return stream.response
 
     async def _catch_up(
         self,
@@ -79,7 +81,7 @@ class Events:
         sequences: dict[str, int | None],
     ) -> None:
         try:
-            async for batch in missed(self._redis, self._keys, channel.streams, Span(since, until, sequences)):
+            async for batch in missed(self._redis, self._keys, channel.streams, Missed(since, until, sequences)):
                 await client.send(batch)
         except Trimmed as error:
             self.resets += 1

@@ -9,8 +9,9 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from web.push.audience import Audience, Batch, Client, closing, message
+from web.push.audience import Audience, Batch, Client
 from web.push.cursor import EntryId, encode
+from web.push.sse import closing, message
 from web.push.tail import Entry, Tail
 
 SLOW: Final = "you did not take messages as fast as they came; read the state anew"

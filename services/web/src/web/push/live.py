@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from aiohttp import web
+from markupsafe import Markup
 
 from web.http import answers
-from web.pages.rendering import Page, Pages
-from web.push.audience import Audience, Batch, Client, message
-from web.state.reading import State
+from web.push.audience import Audience, Batch, Client
+from web.push.sse import EventStream, message
 
 PULSE: Final = 5.0
 """Seconds between two pulses; a page that hears nothing for 20 s calls itself stale."""
@@ -30,13 +30,37 @@ _GONE: Final = Batch(message("reset", b"{}"))
 _NOTHING: Final = Batch()
 
 
+class Card(Protocol):
+    """A card as it stands on a page."""
+
+    html: Markup
+    mark: str  # another only when something other than an age is
+
+
+class Cards(Protocol):
+    """Who renders cards."""
+
+    def cards(self, names: Iterable[str]) -> Mapping[str, Card]:
+        """These cards, up to date."""
+
+
+class Known(Protocol):
+    """Whose cards they are: it tells when it is another, and what open pages are told of it."""
+
+    def after_change(self, callback: Callable[[], None]) -> None:
+        """Call this after each change."""
+
+    def pulse(self) -> dict[str, Any]:
+        """What an open page is told regularly."""
+
+
 class LivePages(Audience):
     """Everyone who has the same pages open."""
 
-    def __init__(self, shown: Iterable[Page], pages: Pages) -> None:
+    def __init__(self, names: Iterable[str], cards: Cards) -> None:
         super().__init__()
-        self._pages = pages
-        self._names = tuple(dict.fromkeys(name for page in shown for name in page.cards))
+        self._cards = cards
+        self._names = tuple(dict.fromkeys(names))
         self._marks: dict[str, str] = {}
         self._all = _NOTHING
         self._all_marks: dict[str, str] = {}
@@ -46,7 +70,7 @@ class LivePages(Audience):
         if not self.clients:
             self._all, self._all_marks = _NOTHING, {}
             return
-        cards = self._pages.cards(self._names)
+        cards = self._cards.cards(self._names)
         html = {name: card.html for name, card in cards.items() if self._marks.get(name) != card.mark}
         self._marks = {name: card.mark for name, card in cards.items()}
         if html:
@@ -54,7 +78,7 @@ class LivePages(Audience):
 
     def first(self) -> Batch:
         """Every card, as one piece of bytes that all share who come before the next change."""
-        cards = self._pages.cards(self._names)
+        cards = self._cards.cards(self._names)
         marks = {name: card.mark for name, card in cards.items()}
         if not self.clients:
             self._marks = marks
@@ -67,12 +91,11 @@ class LivePages(Audience):
 class Live:
     """The endpoint: an audience for each set of pages that somebody has open, and the pulse of all."""
 
-    def __init__(
-        self, pages: Pages, state: State, known: Mapping[str, Page], pulse: Callable[[], Mapping[str, Any]]
-    ) -> None:
-        self._pages = pages
-        self._known = known
-        self._pulse = pulse
+    def __init__(self, cards: Cards, state: Known, pages: Mapping[str, Iterable[str]]) -> None:
+        """`pages` says which cards each page has."""
+        self._cards = cards
+        self._known = pages
+        self._pulse = state.pulse
         self._words = ""
         self._audiences: dict[tuple[str, ...], LivePages] = {}
         self._closed = False
@@ -86,10 +109,11 @@ class Live:
             return answers.error(400, "unknown_page", str(error)).response(request)
         if self._closed:
             return answers.error(503, "stopping", "The server is stopping; try again", retry_after=2).response(request)
-        client = Client(request)
+        stream = EventStream(request)
+        client = Client(stream)
         audience = self._audience(names)
         try:
-            await client.open({})
+            await stream.open({})
             client.push(audience.first())
             client.push(self._beat())
             audience.clients.add(client)
@@ -98,7 +122,7 @@ class Live:
             pass  # the client went, or stopped reading
         finally:
             audience.part(client)
-        return client.response
+        return stream.response
 
     def audiences(self) -> Iterable[LivePages]:
         """Every audience so far; there are fewer than 2^pages of them."""
@@ -127,8 +151,8 @@ class Live:
     def _audience(self, names: tuple[str, ...]) -> LivePages:
         audience = self._audiences.get(names)
         if audience is None:
-            shown = [self._known[name] for name in names]
-            audience = self._audiences[names] = LivePages(shown, self._pages)
+            shown = [card for name in names for card in self._known[name]]
+            audience = self._audiences[names] = LivePages(shown, self._cards)
         return audience
 
     def _changed(self) -> None:

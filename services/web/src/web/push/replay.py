@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from web.push.audience import Batch, closing
+from web.push.audience import Batch
 from web.push.cursor import ALL_KEPT, BEGINNING, EntryId, encode
+from web.push.sse import closing
 from web.push.tail import Entry, end_of, parse, unbroken
 
 CAP: Final = 20_000
@@ -22,7 +23,7 @@ class Trimmed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Missed:
     """From where to where; `since` lacks the streams that are not resumed, `sequences` is `seq` at `until`."""
 
     since: Mapping[str, EntryId]
@@ -30,27 +31,27 @@ class Span:
     sequences: Mapping[str, int | None]
 
 
-async def missed(redis: Any, keys: Mapping[str, str], streams: Sequence[str], span: Span) -> AsyncIterator[Batch]:
+async def missed(redis: Any, keys: Mapping[str, str], streams: Sequence[str], wanted: Missed) -> AsyncIterator[Batch]:
     """Batches of what came after `since` up to and with `until`, stream by stream, each message with its cursor.
 
     Raises Trimmed before the first entry that would leave a hole, redis.exceptions.RedisError where Redis does not
     answer.
     """
-    positions = {**span.until, **span.since}
+    positions = {**wanted.until, **wanted.since}
     for name in streams:
-        if name not in span.since or span.since[name] == span.until[name]:
+        if name not in wanted.since or wanted.since[name] == wanted.until[name]:
             continue
-        async for page in _entries(redis, name, keys[name], span):
+        async for page in _entries(redis, name, keys[name], wanted):
             pieces: list[bytes] = []
             for entry in page:
                 positions[name] = entry.id
                 pieces += (entry.content, closing(encode(streams, positions)))
             yield Batch(*pieces, count=len(page))
-        positions[name] = span.until[name]
+        positions[name] = wanted.until[name]
 
 
-async def _entries(redis: Any, name: str, key: str, span: Span) -> AsyncIterator[list[Entry]]:
-    since, until, last_seq = span.since[name], span.until[name], span.sequences[name]
+async def _entries(redis: Any, name: str, key: str, wanted: Missed) -> AsyncIterator[list[Entry]]:
+    since, until, last_seq = wanted.since[name], wanted.until[name], wanted.sequences[name]
     if since > until:
         raise Trimmed(f"{name}: the cursor is ahead of the stream, which began anew")
     everything = since == ALL_KEPT  # wherever it begins, and however much it is: the stream itself is bounded

@@ -16,8 +16,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.logging import Trouble
 from shared.redis import BLOCK_MS
-from web.push.audience import content
+from shared.tasks import ending
 from web.push.cursor import BEGINNING, EntryId
+from web.push.sse import content
 
 BATCH: Final = 500
 """Entries read at once."""
@@ -124,13 +125,13 @@ class Tail:
 
     async def _follow(self) -> None:
         attempt = 0
-        while not cancelled():
+        while not ending():
             client = self._connect()
             try:
                 await self._locate(client)
                 self._trouble.ended()
                 attempt = 0
-                while not cancelled():
+                while not ending():
                     await self._read(client)
             except (RedisError, OSError, TimeoutError) as error:
                 self._trouble.failed(error)
@@ -168,14 +169,6 @@ class Tail:
     def _interrupt(self, reason: str, position: EntryId) -> None:
         for listener in list(self._listeners):
             listener.interrupted(self.name, reason, position)
-
-
-def cancelled() -> bool:
-    """Whether this task was told to end. Asked in every loop over Redis, because redis-py may drop the cancellation
-    itself (see shared.tasks), and a tail is also ended by a timer, where nobody can wait and cancel again.
-    """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def unbroken(seq: int | None, batch: Sequence[Entry]) -> bool:

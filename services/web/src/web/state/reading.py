@@ -19,9 +19,8 @@ from shared.clock import now as moment
 from shared.keys import FOLDED_SEQ, Keys
 from shared.logging import Trouble
 from shared.redis import TROUBLE, words
+from shared.tasks import ending
 from shared.views import MEMPOOL_VIEWS, MempoolView, View
-from web.push.cursor import EntryId
-from web.push.tail import Entry, cancelled
 from web.state import conditions, survey
 from web.state.held import VIEWS, Held
 from web.state.snapshot import PARTS, Notice, Part, Snapshot
@@ -94,13 +93,13 @@ class State:
 
     # --- a listener of the tails of `metrics`, `series`, `fees` and `ops` ----------------------------------------
 
-    def entries(self, stream: str, batch: Sequence[Entry]) -> None:
+    def entries(self, stream: str, batch: Sequence[object]) -> None:
         """A fold or a service said that something changed: read that part."""
         del batch
         self._dirty.add(_PARTS_OF_STREAM.get(stream, "status"))
         self._wake.set()
 
-    def interrupted(self, stream: str, reason: str, position: EntryId) -> None:
+    def interrupted(self, stream: str, reason: str, position: object) -> None:
         """Events were lost; the state itself is in the views, so reading it again makes up for them."""
         self._log.warning("events_lost", stream=stream, reason=reason, position=str(position))
         self.entries(stream, ())
@@ -111,7 +110,7 @@ class State:
         """Read what is due, until cancelled."""
         loop = asyncio.get_running_loop()
         next_status = loop.time()
-        while not cancelled():
+        while not ending():
             if loop.time() >= next_status:
                 self._dirty.add("status")
                 next_status = loop.time() + REFRESH

@@ -13,7 +13,6 @@ from redis.exceptions import ResponseError
 
 from shared.inputs import lag_of
 from shared.keys import Keys
-from web.push.cursor import EntryId
 from web.state.snapshot import Group, RedisReport, StreamReport
 
 DOMAINS: Final = ("chain", "mempool")
@@ -78,9 +77,9 @@ def _no_key(error: ResponseError) -> bool:
 def _stream(name: str, key: str, info: Any, groups: Any) -> StreamReport:
     if isinstance(info, ResponseError):
         return StreamReport(name, key, 0, 0, "", 0, (), "" if _no_key(info) else str(info))
-    last = EntryId.of(info["last-generated-id"])
+    last = _text(info["last-generated-id"])
     found = () if isinstance(groups, ResponseError) else tuple(_group(group) for group in groups)
-    return StreamReport(name, key, info["length"], info["entries-added"], str(last), last.ms, found)
+    return StreamReport(name, key, info["length"], info["entries-added"], last, int(last.partition("-")[0]), found)
 
 
 def _group(group: dict[str, Any]) -> Group:

@@ -15,7 +15,7 @@ from shared.records import Header, Layout
 from shared.redis import TROUBLE, words
 from shared.series import RETARGETS, Series
 from shared.views import HistoryView
-from web.charts.chart import ChartUnavailable
+from web.http.answers import Unavailable
 from web.state.disclosure import masked
 
 R = TypeVar("R")
@@ -53,7 +53,7 @@ MIN_FEE_RATES: Final = {
 
 
 class SeriesReader:
-    """The series of one network. Every call raises ChartUnavailable where Redis refuses, or does not answer in time."""
+    """The series of one network. Every call raises Unavailable where Redis refuses, or does not answer in time."""
 
     def __init__(self, client: Any, keys: Keys, network: Network, limit: float = READ_LIMIT) -> None:
         self.network = network
@@ -71,7 +71,7 @@ class SeriesReader:
             size = wanted.segment
             empty = set(range(max(first, 0) // size, last // size + 1)) - {index // size for index, _ in found}
             if empty and await series.lost(self._client, self._keys, wanted, sorted(empty)):
-                raise ChartUnavailable(
+                raise Unavailable(
                     f"A part of the series “{wanted.name}” was lost in Redis. chain-history is making it again; "
                     "this page works as soon as it is there."
                 )
@@ -86,10 +86,10 @@ class SeriesReader:
             async with asyncio.timeout(self._limit):
                 return await work
         except (UnknownLayout, TooLong) as error:
-            raise ChartUnavailable(f"{error}. It is tried again by itself.") from error
+            raise Unavailable(f"{error}. It is tried again by itself.") from error
         except TROUBLE as error:
             why = masked(words(error)).strip().rstrip(".")
-            raise ChartUnavailable(f"{why}. It is tried again by itself.") from error
+            raise Unavailable(f"{why}. It is tried again by itself.") from error
 
     async def retargets(self, history: HistoryView) -> list[tuple[int, Header]]:
         """(period, its first header) of every period whose first header is known."""
@@ -109,7 +109,7 @@ class SeriesReader:
     async def _times(self, first: int, last: int) -> list[tuple[int, int]]:
         found = await self.read(HEADER_TIMES, first, last)
         if not found:
-            raise ChartUnavailable(
+            raise Unavailable(
                 f"The headers of blocks {first:,} to {last:,} are not in Redis, though the history says that they are. "
                 "It is tried again by itself."
             )

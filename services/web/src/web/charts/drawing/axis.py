@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from web.charts.drawing import units
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-_SPANS: Final = (
+_LENGTHS: Final = (
     *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
     *(_HOUR * n for n in (1, 2, 3, 6, 12)),
     *(_DAY * n for n in (1, 2, 3, 7, 14)),
@@ -44,8 +44,8 @@ class Tick(NamedTuple):
 
 def time_ticks(start: int, end: int, most: int) -> list[Tick]:
     """Round moments in UTC, some `most` of them: hours with their day, days with their year, months, years."""
-    span = max(1, end - start)
-    step = next((step for step in _SPANS if span / step <= most), 0)
+    length = max(1, end - start)
+    step = next((step for step in _LENGTHS if length / step <= most), 0)
     moments: Iterable[datetime]
     if step:
         offset = _MONDAY if step % (7 * _DAY) == 0 else 0
@@ -53,7 +53,7 @@ def time_ticks(start: int, end: int, most: int) -> list[Tick]:
         moments = (datetime.fromtimestamp(moment, UTC) for moment in range(first, end + 1, step))
         forms = ("%H:%M", "%-d %b %Y") if step < _DAY else ("%-d %b", "%Y")
     else:
-        months = next((months for months in _MONTHS if span / (months * _MONTH) <= most), _MONTHS[-1])
+        months = next((months for months in _MONTHS if length / (months * _MONTH) <= most), _MONTHS[-1])
         moments = _months(start, end, months)
         forms = ("%b", "%Y") if months < 12 else ("%Y", "")
     named = [(moment.timestamp(), moment.strftime(forms[0]), moment.strftime(forms[1])) for moment in moments]
@@ -62,7 +62,7 @@ def time_ticks(start: int, end: int, most: int) -> list[Tick]:
         follows = named[index + 1][2] if index + 1 < len(named) else context
         # The first one tells its day or year as well, unless the next one does so right beside it.
         news = context != named[index - 1][2] if index else follows == context
-        ticks.append(Tick((moment - start) / span, label, context if news else ""))
+        ticks.append(Tick((moment - start) / length, label, context if news else ""))
     return ticks
 
 

@@ -23,7 +23,7 @@ _DAY: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One entry of the legend."""
+    """One line's place in the legend."""
 
     name: str
     label: str

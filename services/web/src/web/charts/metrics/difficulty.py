@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass
 from typing import Final
 
 from shared.networks import RETARGET_INTERVAL, Network
-from shared.pow import change_percent, difficulty
 from shared.records import Header
 from shared.views import HistoryView
 from web.charts.chart import Chart, Column, Figure, Line, Table
+from web.charts.data.levels import SOURCE, Levels
 from web.charts.data.measured import header_notice
-from web.charts.data.reading import SeriesReader
 from web.charts.data.reduction import reduced
+from web.charts.metric import Material, Metric
 from web.charts.span import Span
-
-SOURCE: Final = "Your node's block headers"
 
 _NEVER: Final = "This network never adjusts its difficulty."
 _MINIMUM: Final = (
@@ -24,44 +20,20 @@ _MINIMUM: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """The difficulty of each retarget period that is known, oldest first."""
-
-    periods: list[int]
-    times: list[int]  # of each period's first block
-    values: list[float]
-
-    @classmethod
-    def of(cls, retargets: list[tuple[int, Header]]) -> Levels:
-        """From the first headers of the periods."""
-        return cls(
-            [period for period, _ in retargets],
-            [header.time for _, header in retargets],
-            [difficulty(header.bits) for _, header in retargets],
-        )
-
-    def at(self, moment: int) -> float | None:
-        """The difficulty at a moment; None before the first that is known."""
-        place = bisect_right(self.times, moment) - 1
-        return self.values[place] if place >= 0 else None
-
-    def change(self, place: int) -> float | None:
-        """Percent against the period before; None where that one is not known."""
-        if place == 0 or self.periods[place - 1] != self.periods[place] - 1:
-            return None
-        return change_percent(self.values[place], self.values[place - 1])
-
-    def length(self, place: int) -> int | None:
-        """Seconds that the period before took."""
-        if place == 0 or self.periods[place - 1] != self.periods[place] - 1:
-            return None
-        return self.times[place] - self.times[place - 1]
-
-
-async def chart(reader: SeriesReader, history: HistoryView, span: Span) -> Chart:
+async def chart(material: Material) -> Chart:
     """Read and drawn."""
-    return drawn(await reader.retargets(history), history, span, reader.network)
+    history = material.needed()
+    return drawn(await material.reader.retargets(history), history, material.span, material.reader.network)
+
+
+METRIC: Final = Metric(
+    "difficulty",
+    "Difficulty",
+    "How hard it is to find a block, set anew every 2,016 blocks so that blocks come ten minutes apart.",
+    chart,
+    place=10,
+    default="all",
+)
 
 
 def drawn(retargets: list[tuple[int, Header]], history: HistoryView, span: Span, network: Network) -> Chart:

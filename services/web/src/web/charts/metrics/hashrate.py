@@ -11,10 +11,11 @@ from shared.series import DAY, HOUR
 from shared.views import HistoryView
 from web.charts import span as spans
 from web.charts.chart import Chart, Figure, Line
+from web.charts.data.levels import SOURCE, Levels
 from web.charts.data.measured import header_notice, nothing
-from web.charts.data.reading import DAY_RATES, HOUR_RATES, SeriesReader
+from web.charts.data.reading import DAY_RATES, HOUR_RATES
 from web.charts.data.reduction import reduced
-from web.charts.metrics.difficulty import SOURCE, Levels
+from web.charts.metric import Material, Metric
 from web.charts.span import Span
 
 FINE: Final = 83 * DAY
@@ -23,13 +24,23 @@ FINE: Final = 83 * DAY
 _NOTE: Final = "An estimate: how fast blocks come is partly luck, which the shorter time shows more of."
 
 
-async def chart(reader: SeriesReader, history: HistoryView, span: Span) -> Chart:
+async def chart(material: Material) -> Chart:
     """Read and drawn."""
+    history, reader, span = material.needed(), material.reader, material.span
     fine = span.seconds <= FINE and spans.hours_kept(span, history.time)
     series, step = (HOUR_RATES, HOUR) if fine else (DAY_RATES, DAY)
     last = min(span.end - 1, max(history.time, span.start)) // step
     buckets = await reader.read(series, span.start // step, last)
     return drawn(buckets, step, await reader.retargets(history), history, span, reader.network)
+
+
+METRIC: Final = Metric(
+    "hashrate",
+    "Hashrate",
+    "How many hashes a second the network must have tried, estimated from its blocks' work and time.",
+    chart,
+    place=20,
+)
 
 
 def drawn(

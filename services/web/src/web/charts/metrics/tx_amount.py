@@ -10,7 +10,7 @@ from shared.records import Bucket
 from shared.views import ConfirmedLargestView, HistoryView, LargestView
 from web.charts.chart import Cell, Chart, Column, Figure, Line, Table
 from web.charts.data.measured import SOURCE, Samples, measured, nothing, notice
-from web.charts.data.reading import SeriesReader
+from web.charts.metric import Material, Metric
 from web.charts.span import Span
 
 
@@ -37,20 +37,36 @@ MEAN_NOTE: Final = "What transactions moved over the number of their outputs, da
 SHARE_NOTE: Final = "Data outputs, whose value is 0, and coinbases are left out."
 
 
-async def chart(
-    reader: SeriesReader,
-    history: HistoryView | None,
-    span: Span,
-    why: str,
-    largest: ConfirmedLargestView | LargestView | None,
-) -> Chart:
-    """Read and drawn. `largest` is the view of the span's name, where it has one."""
-    samples = await measured(reader, history, span) if history else None
+async def chart(material: Material) -> Chart:
+    """Read and drawn."""
+    history, span = material.history, material.span
+    largest = _largest(material)
+    samples = await measured(material.reader, history, span) if history else None
     return Chart(
-        "tx-amount", span.range, span.start, span.end, "BTC", figures(samples, history, span, why),
+        "tx-amount", span.range, span.start, span.end, "BTC", figures(samples, history, span, material.why),
         [table(largest)] if largest else [], f"{SOURCE}{' and its mempool' if span.range == 'mempool' else ''}",
         samples.as_of if samples else None, notice(history, span.start) if history else "",
     )  # fmt: skip
+
+
+METRIC: Final = Metric(
+    "tx-amount",
+    "Transaction amount",
+    "The largest transactions, and how large outputs are: their mean and their spread over sizes.",
+    chart,
+    place=40,
+    ranges=("mempool", "1d", "1w", "1m", "1y", "halving", "all"),
+    default="1m",
+    tables_first=True,
+)
+
+
+def _largest(material: Material) -> ConfirmedLargestView | LargestView | None:
+    """The view of the span's name, where it has one."""
+    name = material.span.range
+    if name == "mempool":
+        return material.snapshot.largest
+    return material.snapshot.confirmed_largest(name) if name else None
 
 
 def figures(samples: Samples | None, history: HistoryView | None, span: Span, why: str) -> list[Figure]:

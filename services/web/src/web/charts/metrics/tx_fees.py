@@ -6,15 +6,14 @@ from typing import Final
 
 from shared.networks import COIN
 from shared.records import Bucket
-from shared.views import HistoryView
 from web.charts import span as spans
 from web.charts.chart import Chart, Figure, Line
 from web.charts.data.averages import moving
 from web.charts.data.measured import SOURCE, Samples, measured, nothing, notice, whole
-from web.charts.data.reading import CONGESTIONS, SeriesReader
+from web.charts.data.reading import CONGESTIONS
+from web.charts.metric import Material, Metric
 from web.charts.metrics.congestion import congestion_figure
 from web.charts.metrics.tx_volume import recorded
-from web.charts.span import Span
 
 PERCENTILES: Final = (10, 25, 50, 75, 90)
 
@@ -24,12 +23,13 @@ _FEERATES_NOTE: Final = (
 )
 
 
-async def chart(reader: SeriesReader, history: HistoryView | None, span: Span, now: int, why: str) -> Chart:
-    """Read and drawn. `why` says why there is no history of blocks, where there is none."""
-    step = spans.congestion_step(span, now)
+async def chart(material: Material) -> Chart:
+    """Read and drawn."""
+    reader, history, span = material.reader, material.history, material.span
+    step = spans.congestion_step(span, material.now)
     waiting = await reader.read(CONGESTIONS[step.series], *step.indices(span))
     samples = await measured(reader, history, span) if history else None
-    empty = nothing(history, span) if history else why
+    empty = nothing(history, span) if history else material.why
     figures = [
         feerates_figure(samples, empty),
         fees_figure(samples, empty),
@@ -41,6 +41,17 @@ async def chart(reader: SeriesReader, history: HistoryView | None, span: Span, n
         "tx-fees", span.range, span.start, span.end, "sat/vB", figures, [], f"{SOURCE} and its mempool",
         max(times, default=None), notice(history, span.start) if history else "",
     )  # fmt: skip
+
+
+METRIC: Final = Metric(
+    "tx-fees",
+    "Transaction fees",
+    "What transactions pay for a place in a block, what that adds to the subsidy, and what waits.",
+    chart,
+    place=50,
+    default="1m",
+    of_both=True,
+)
 
 
 def feerates_figure(samples: Samples | None, empty: str) -> Figure:

@@ -13,7 +13,8 @@ from web.charts import span as spans
 from web.charts.chart import Chart, Figure, Line
 from web.charts.data.averages import added, moving
 from web.charts.data.measured import SOURCE, Samples, measured, nothing, notice, whole
-from web.charts.data.reading import FLOWS, SeriesReader
+from web.charts.data.reading import FLOWS
+from web.charts.metric import USUAL, Material, Metric
 from web.charts.span import MempoolStep, Span
 from web.words import formats
 
@@ -26,17 +27,30 @@ EACH: Final = {
 _NOTE: Final = "The sum of all outputs: change that goes back to its owner counts too."
 
 
-async def chart(reader: SeriesReader, history: HistoryView | None, span: Span, now: int, why: str) -> Chart:
-    """Read and drawn. `why` says why there is no history of blocks, where there is none."""
-    step = spans.flow_step(span, now)
+async def chart(material: Material) -> Chart:
+    """Read and drawn."""
+    reader, history, span = material.reader, material.history, material.span
+    step = spans.flow_step(span, material.now)
     flows = await reader.read(FLOWS[step.series], *step.indices(span))
     samples = await measured(reader, history, span) if history else None
-    figures = [blocks_figure(samples, history, span, why), recorded(flow_figure(flows, step), span)]
+    figures = [blocks_figure(samples, history, span, material.why), recorded(flow_figure(flows, step), span)]
     times = [time for time in (samples and samples.as_of, _newest(flows, step, span)) if time]
     return Chart(
         "tx-volume", span.range, span.start, span.end, "BTC", figures, [], f"{SOURCE} and its mempool",
         max(times, default=None), notice(history, span.start) if history else "",
     )  # fmt: skip
+
+
+METRIC: Final = Metric(
+    "tx-volume",
+    "Transaction volume",
+    "Bitcoin moved by transactions: as they enter the mempool, and as blocks confirm them. Change counts too.",
+    chart,
+    place=30,
+    ranges=("1h", *USUAL),
+    default="1m",
+    of_both=True,
+)
 
 
 def blocks_figure(samples: Samples | None, history: HistoryView | None, span: Span, why: str) -> Figure:

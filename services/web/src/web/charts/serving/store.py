@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from web.charts.chart import METRICS, Chart, ChartUnavailable, Metric, sources
+from web.charts.chart import Chart
 from web.charts.data.reading import SeriesReader
-from web.charts.metrics import difficulty, hashrate, tx_amount, tx_fees, tx_volume
+from web.charts.metric import Material, Metric
+from web.charts.metrics import METRICS
 from web.charts.span import Span, parse
+from web.http.answers import Unavailable
 from web.http.flights import SingleFlight
 from web.state import conditions
 from web.state.reading import State
-from web.state.snapshot import Absence
+from web.state.snapshot import Absence, Part
 
 KEPT: Final = 128
 """Charts kept at most; the one that was asked for longest ago goes first."""
@@ -36,8 +38,7 @@ Key = tuple[str, str, int, int]
 @dataclass(slots=True)
 class _Kept:
     chart: Chart
-    history: int  # changes of the history's views that were seen before it was built
-    mempool: int
+    changes: dict[Part, int]  # of the state, as they were counted before it was built
     built: float
 
 
@@ -54,7 +55,7 @@ class Charts:
         self.builds = 0
 
     async def asked(self, metric: str, query: Mapping[str, str]) -> Chart:
-        """The chart that a request's `range`, or `from` and `to`, ask for. Raises BadSpan and ChartUnavailable."""
+        """The chart that a request's `range`, or `from` and `to`, ask for. Raises BadSpan and Unavailable."""
         found = METRICS[metric]
         return await self.chart(metric, self.span(found, query))
 
@@ -63,7 +64,7 @@ class Charts:
         return parse(metric, query, genesis=self._reader.network.genesis_time, now=int(self._now()))
 
     async def chart(self, metric: str, span: Span) -> Chart:
-        """As it was kept, or built now. Raises ChartUnavailable, which says what is missing and what happens next."""
+        """As it was kept, or built now. Raises Unavailable, which says what is missing and what happens next."""
         key = (metric, span.range, 0, 0) if span.range else (metric, "", span.start, span.end)
         held = self._kept.get(key)
         if held is not None:
@@ -72,16 +73,16 @@ class Charts:
                 return held.chart
         try:
             return await self._flights.do(key, lambda: self._build(key, metric, span))
-        except ChartUnavailable:
+        except Unavailable:
             if held is not None and self._state.snapshot.history is not None:
                 return held.chart  # the last one known; the notices on top of every page say what is wrong
             raise
 
     def _fresh(self, metric: str, span: Span, held: _Kept) -> bool:
         changes, age = self._state.changes, time.monotonic() - held.built
-        if held.history != changes["history"] or age >= AGE:
+        if held.changes["history"] != changes["history"] or age >= AGE:
             return False
-        if held.mempool == changes["mempool"] or "mempool" not in sources(metric, span.range):
+        if held.changes["mempool"] == changes["mempool"] or "mempool" not in METRICS[metric].domains(span.range):
             return True
         return age < (MEMPOOL_AGE if span.seconds <= 86_400 else MEMPOOL_AGE_LONG)
 
@@ -89,7 +90,7 @@ class Charts:
         changes = dict(self._state.changes)
         chart = await self._drawn(metric, await self._settled(span))
         self.builds += 1
-        self._kept[key] = _Kept(_around(chart), changes["history"], changes["mempool"], time.monotonic())
+        self._kept[key] = _Kept(_around(chart), changes, time.monotonic())
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -110,23 +111,10 @@ class Charts:
 
     async def _drawn(self, metric: str, span: Span) -> Chart:
         snapshot, now = self._state.snapshot, self._now()
-        history = snapshot.history
-        why = _words(conditions.history_absence(snapshot, now)) if history is None else ""
-        if metric == "tx-volume":
-            chart = await tx_volume.chart(self._reader, history, span, int(now), why)
-        elif metric == "tx-fees":
-            chart = await tx_fees.chart(self._reader, history, span, int(now), why)
-        elif metric == "tx-amount":
-            named = snapshot.largest if span.range == "mempool" else None
-            view = snapshot.confirmed_largest(span.range) if span.range not in ("", "mempool") else named
-            chart = await tx_amount.chart(self._reader, history, span, why, view)
-        elif history is None:
-            raise ChartUnavailable(why)
-        else:
-            module = {"difficulty": difficulty, "hashrate": hashrate}[metric]
-            chart = await module.chart(self._reader, history, span)
-        if history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
-            raise ChartUnavailable(why)
+        why = _words(conditions.history_absence(snapshot, now)) if snapshot.history is None else ""
+        chart = await METRICS[metric].build(Material(self._reader, snapshot, span, int(now), why))
+        if snapshot.history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
+            raise Unavailable(why)
         return chart
 
     async def close(self) -> None:

@@ -7,24 +7,29 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
 from markupsafe import Markup
 
-from web.charts.chart import METRICS, RANGE_LABELS, Chart, ChartUnavailable, Metric, sources
+from web.charts.chart import RANGE_LABELS, Chart
 from web.charts.drawing import cells, panel
+from web.charts.metric import Metric
+from web.charts.metrics import METRICS
 from web.charts.span import BadSpan
-from web.http.answers import Answer
+from web.http.answers import Answer, Unavailable
 from web.http.document import Aging, Document
 from web.pages.charts.glance import Glance, glance
-from web.pages.rendering import CHARTS, Pages
+from web.pages.page import Page
 from web.state.truth import Domain
 from web.words import formats
 
-Source = Callable[[str, Mapping[str, str]], Awaitable[Chart]]
-"""The chart of a metric for `range` or `from` and `to`; raises ChartUnavailable, and BadSpan in words for a reader."""
+if TYPE_CHECKING:
+    from web.pages.rendering import Pages
+
+Ask = Callable[[str, Mapping[str, str]], Awaitable[Chart]]
+"""The chart of a metric for `range` or `from` and `to`; raises Unavailable, and BadSpan in words for a reader."""
 
 KEPT: Final = 64
 """Pages kept ready at most."""
@@ -33,7 +38,7 @@ FIRST_ROWS: Final = 20
 """Rows of a table that are visible at once."""
 
 _MOMENTS: Final = re.compile(r"[0-9TZ:-]{0,60}")
-"""What may stand in from and to, and so in the links of the page; whether it means anything, `Source` tells."""
+"""What may stand in from and to, and so in the links of the page; whether it means anything, `Ask` tells."""
 
 _SHORT_LABELS: Final = {
     "mempool": "Mempool", "1h": "1h", "1d": "1d", "1w": "1w", "1m": "1m", "1y": "1y", "5y": "5y", "10y": "10y",
@@ -52,9 +57,9 @@ class Asked:
     log: bool
 
     @property
-    def sources(self) -> tuple[Domain, ...]:
+    def domains(self) -> tuple[Domain, ...]:
         """Whose figures the chart shows."""
-        return sources(self.metric.name, "" if self.span else self.range)
+        return self.metric.domains("" if self.span else self.range)
 
     @property
     def query(self) -> dict[str, str]:
@@ -82,9 +87,10 @@ class _Page:
 class ChartPages:
     """Answers `/charts` and `/charts/{metric}`."""
 
-    def __init__(self, pages: Pages, source: Source) -> None:
+    def __init__(self, page: Page, pages: Pages, ask: Ask) -> None:
+        self._page = page
         self._pages = pages
-        self._source = source
+        self._ask = ask
         self._index = _Page(self._render_index, lambda: pages.age(("history", "mempool")))
         self._kept: OrderedDict[Asked, _Page] = OrderedDict()
         self._reasons: dict[str, str] = {}
@@ -108,7 +114,7 @@ class ChartPages:
             return self._pages.error(400, "No such span of time", str(error)).response(request)
         page = self._kept.get(asked)
         if page is None:
-            page = self._kept[asked] = _Page(partial(self._render, asked), partial(self._pages.age, asked.sources))
+            page = self._kept[asked] = _Page(partial(self._render, asked), partial(self._pages.age, asked.domains))
         self._kept.move_to_end(asked)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -117,8 +123,8 @@ class ChartPages:
     async def _chart(self, metric: str, query: Mapping[str, str]) -> Chart | str:
         """The chart, or why there is none (always the same object for the same words)."""
         try:
-            return await self._source(metric, query)
-        except ChartUnavailable as error:
+            return await self._ask(metric, query)
+        except Unavailable as error:
             if len(self._reasons) > KEPT:
                 self._reasons.clear()
             return self._reasons.setdefault(str(error), str(error))
@@ -130,7 +136,7 @@ class ChartPages:
             Glance(metric, why=chart) if isinstance(chart, str) else glance(chart)
             for metric, chart in zip(METRICS.values(), charts, strict=True)
         ]
-        return self._pages.render("charts.html", CHARTS, glances=glances)
+        return self._pages.render("charts/page.html", self._page, glances=glances)
 
     def _render(self, asked: Asked, shown: tuple[Chart | str]) -> Answer:
         found = shown[0]
@@ -139,8 +145,8 @@ class ChartPages:
         query = _query(asked.query)
         description = panel.description(chart, panels, query, asked.range, log=asked.log) if chart else {}
         return self._pages.render(
-            "chart.html",
-            CHARTS,
+            "charts/chart.html",
+            self._page,
             metric=asked.metric,
             chart=chart,
             why=found if isinstance(found, str) else "",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from web.charts.chart import METRICS, RANGE_LABELS, Chart, Line, Metric
+from web.charts.chart import RANGE_LABELS, Chart, Line
 from web.charts.drawing.marks import thinned
 from web.charts.drawing.panel import newest, oldest
 from web.charts.drawing.units import quantity
-from web.pages import pictures as figures
+from web.charts.metric import Metric
+from web.charts.metrics import METRICS
+from web.pages import pictures
 from web.words.quantity import Quantity
 
 _POINTS: Final = 120
@@ -45,7 +47,7 @@ def glance(chart: Chart) -> Glance:
     shown = quantity(last[1], line.unit)
     points = [(moment, value) for moment, value in thinned(line.points, _POINTS) if value is not None]
     name = RANGE_LABELS.get(chart.range, "")
-    picture = figures.sparkline(points, f"{line.label}, {name}: from {quantity(first[1], line.unit)} to {shown}")
+    picture = pictures.sparkline(points, f"{line.label}, {name}: from {quantity(first[1], line.unit)} to {shown}")
     change, over = _change(line, chart.range)
     return Glance(metric, shown, line.label, change, over, picture)
 
