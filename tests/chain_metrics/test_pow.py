@@ -12,7 +12,7 @@ from chain_metrics.metrics import halving_view, retarget_view, tip_view
 from shared import pow as proof
 from shared.networks import COIN, NETWORKS
 from shared.records import Header
-from web.charts.difficulty import Levels
+from web.charts.data.levels import Levels
 
 MAIN = NETWORKS["main"]
 EPOCHS = Path(__file__).resolve().parents[3] / "shared/data/difficulty_epochs.csv"

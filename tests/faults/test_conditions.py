@@ -20,7 +20,7 @@ from shared.views import TipView
 from support import check
 from support.spending import build, fan_out, give, mine, mined_coins, send
 from support.stack import Stack, until
-from web.disclosure import masked
+from web.state.disclosure import masked
 
 
 async def page(url: str) -> str:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from web.charts.chart import METRICS, RANGES, Cell, Chart, Column, Figure, Line, Style, Table
+from web.charts.chart import RANGES, Cell, Chart, Column, Figure, Line, Style, Table
+from web.charts.metrics import METRICS
 from web.charts.span import Span
 
 GENESIS = 1_231_006_505

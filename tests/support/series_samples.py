@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from shared import domains, records
+from shared import domains, pools, records
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
 from shared.events.base import entry_fields
 from shared.events.derived import SeriesUpdated
@@ -50,7 +50,6 @@ KINDS = 251
 """Blocks differ by their height modulo this, which shares no factor with a retarget period, a segment or a day."""
 
 _times = Struct("<I")
-_share = Struct("<III")
 
 
 def block(kind: int, moment: int = 0) -> Block:
@@ -344,7 +343,7 @@ async def fill_chain(client: Any, keys: Keys, chain: Chain) -> None:
     for height in measured:
         days[times[height] // DAY][height % KINDS] += 1
     await client.hset(keys.history_pools, mapping={str(day): shares(kinds) for day, kinds in days.items()})
-    names = {f"pool:{records.pool_id(name)}": name for name in POOLS if name}
+    names = {pools.name_field(records.pool_id(name)): name for name in POOLS if name}
     await client.hset(keys.state(domains.HISTORY), mapping=names)
     await write_views(client, keys, chain)
 
@@ -363,7 +362,7 @@ def shares(kinds: Counter[int]) -> bytes:
         share = found.setdefault(_KINDS[kind].pool, [0, 0])
         share[0] += count
         share[1] += count * (_KINDS[kind].tx_count == 1)
-    return b"".join(_share.pack(pool, *found[pool]) for pool in sorted(found))
+    return pools.pack(pools.Share(pool, *share) for pool, share in found.items())
 
 
 async def fill_mempool(client: Any, keys: Keys, now: int, days: int) -> None:

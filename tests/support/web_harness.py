@@ -17,8 +17,8 @@ from aiohttp import web
 from shared import redis
 from shared.keys import Keys
 from shared.networks import NETWORKS
-from web.reach import LOOPBACK, Reach
-from web.snapshot import Snapshot
+from web.http.reach import LOOPBACK, Reach
+from web.state.snapshot import Snapshot
 from web.website import Site
 
 

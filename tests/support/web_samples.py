@@ -35,7 +35,7 @@ from shared.views import (
     TipView,
     View,
 )
-from web.truth import Domain, Truth
+from web.state.truth import Domain, Truth
 
 State = Literal["starting", "ok", "degraded", "standby"]
 

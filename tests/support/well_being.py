@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from shared.tasks import end
 from shared.views import Health
 from support.web_samples import Writer
-from web.truth import DOMAINS, Domain
+from web.state.truth import DOMAINS, Domain
 
 
 class WellBeing:

@@ -14,7 +14,8 @@ from playwright.async_api import Browser, async_playwright
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from support.browser import CHROMIUM, FLAGS
-from support.web_harness import Running, serving
+from support.series_samples import Chain, fill
+from support.web_harness import Running, serving, until
 from support.web_samples import Writer
 
 
@@ -66,4 +67,24 @@ async def bare(valkey: str, writer: Any) -> AsyncIterator[Any]:
 async def http(site: Running) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of `site`."""
     async with aiohttp.ClientSession(site.url) as session:
+        yield session
+
+
+@pytest.fixture
+async def history(valkey: str, writer: Any) -> AsyncIterator[tuple[Running, Chain]]:
+    """Web over a chain with a history."""
+    await writer.chain()
+    await writer.mempool()
+    await writer.all_well()
+    chain = await fill(writer.redis, writer.keys, blocks=3_000, mempool_days=3)
+    async with serving(valkey) as running:
+        await running.ready()
+        await until(lambda: running.site.state.snapshot.history and running.site.state.changes["history"])
+        yield running, chain
+
+
+@pytest.fixture
+async def api(history: tuple[Running, Chain]) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of it."""
+    async with aiohttp.ClientSession(history[0].url) as session:
         yield session

@@ -20,9 +20,11 @@ from support.browser import IN_BROWSER, opened
 from support.chart_pages_samples import NOW, Shelf, empty, partial
 from support.web_harness import serving, until
 from support.web_samples import Writer
-from web.charts import axis, units
-from web.charts.chart import METRICS, Chart, ChartUnavailable
-from web.charts.store import Charts
+from web.charts.chart import Chart
+from web.charts.drawing import axis, units
+from web.charts.metrics import METRICS
+from web.charts.serving.store import Charts
+from web.http.answers import Unavailable
 
 PATHS = ["/charts", *(f"/charts/{name}" for name in METRICS)]
 DRAWN = "body[data-drawn]"
@@ -305,7 +307,7 @@ async def test_what_a_zoom_cannot_get_leaves_the_picture(
     before = page.url
 
     def gone(chart: Chart) -> Chart:
-        raise ChartUnavailable("Redis does not answer.")
+        raise Unavailable("Redis does not answer.")
 
     shelf.change = gone
     await over(page, 0.4)

@@ -15,11 +15,12 @@ from shared.networks import NETWORKS
 from shared.series import BLOCKS, DAY, HOUR, HOURS, RETARGETS, Series
 from support.chain_samples import collected, loaded, measured
 from support.history_building import KEYS, Built, spaced
-from web.charts.chart import Chart, ChartUnavailable, Line
-from web.charts.reading import SeriesReader
-from web.charts.store import Charts
-from web.snapshot import Snapshot
-from web.state import State
+from web.charts.chart import Chart, Line
+from web.charts.data.reading import SeriesReader
+from web.charts.serving.store import Charts
+from web.http.answers import Unavailable
+from web.state.reading import State
+from web.state.snapshot import Snapshot
 
 HEIGHT, GAP = 6_000, 5_950
 BLOCKS_OF_CHAIN = spaced(HEIGHT, 600)
@@ -93,5 +94,5 @@ async def test_a_lost_series_is_not_an_empty_chart(
     assert (await draw(client, metric, range=span)).metric == metric
     for segment in built.fold.store.writers[series.name].known:
         assert await client.delete(KEYS.series("chain", series.name, segment)) == 1
-    with pytest.raises(ChartUnavailable, match=rf"“{series.name}” was lost in Redis\. chain-history is"):
+    with pytest.raises(Unavailable, match=rf"“{series.name}” was lost in Redis\. chain-history is"):
         await draw(client, metric, range=span)

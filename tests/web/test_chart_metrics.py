@@ -21,13 +21,14 @@ from shared.series import CONGESTION_HOURS, DAY, HOUR, WEEK
 from support import series_samples
 from support.series_samples import Chain, fill
 from support.web_samples import Writer
-from web.charts import measured
 from web.charts import span as spans
-from web.charts.chart import METRICS, MOST_POINTS, RANGES, Chart, Line
-from web.charts.reading import SeriesReader
-from web.charts.store import Charts
-from web.snapshot import Snapshot
-from web.state import State
+from web.charts.chart import MOST_POINTS, RANGES, Chart, Line
+from web.charts.data import measured
+from web.charts.data.reading import SeriesReader
+from web.charts.metrics import METRICS
+from web.charts.serving.store import Charts
+from web.state.reading import State
+from web.state.snapshot import Snapshot
 
 NOW = int(time.time()) // HOUR * HOUR + 1_234
 """Somewhere inside an hour, so that the newest bucket is not over."""

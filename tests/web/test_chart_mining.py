@@ -22,10 +22,11 @@ from support import series_samples
 from support.series_samples import Chain, fill
 from support.web_harness import Running, serving, until
 from support.web_samples import POOLS
-from web.charts import difficulty as difficulty_chart
-from web.charts import mining, statistics
-from web.charts.chart import METRICS
+from web.charts.data.levels import Levels
+from web.charts.metrics import METRICS
+from web.charts.metrics import difficulty as difficulty_chart
 from web.charts.span import named
+from web.compat import mining, statistics
 
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -236,6 +237,6 @@ def test_every_epoch_of_mainnet_has_its_difficulty_and_its_change() -> None:
             assert row[3] == pytest.approx((values[place] / values[place - 1] - 1) * 100, abs=1e-6)
     shown = [value for _, value in chart.figures[0].lines[0].points]
     assert list(dict.fromkeys(shown)) == [row[2] for row in {row[2]: row for row in rows}.values()]
-    ratios = mining.adjustments(difficulty_chart.Levels.of(retargets), 0)
+    ratios = mining.adjustments(Levels.of(retargets), 0)
     assert [height for _, height, _, _ in ratios][:2] == [0, 32_256], "mainnet's first change"
     assert ratios[1][3] == pytest.approx(1.182899, abs=1e-5), "as mempool.space tells it"

@@ -17,14 +17,16 @@ import structlog
 from support import chart_pages_samples as samples
 from support.chart_pages_samples import NOW, Shelf, sample
 from support.markup import Balanced, text, words
-from web import assets
-from web.charts import axis, marks, panel, units
-from web.charts import pages as chart_pages
-from web.charts.chart import METRICS, Chart, ChartUnavailable, Figure
-from web.charts.figure import draw, drawable
-from web.charts.marks import Canvas, thinned
+from web.charts.chart import Chart, Figure
+from web.charts.drawing import axis, marks, panel, units
+from web.charts.drawing.figure import draw, drawable
+from web.charts.drawing.marks import Canvas, thinned
+from web.charts.metrics import METRICS
+from web.charts.serving.store import Charts
 from web.charts.span import Span
-from web.charts.store import Charts
+from web.http import assets
+from web.http.answers import Unavailable
+from web.pages.charts import answering as chart_pages
 
 CASES = list(samples.every())
 
@@ -219,7 +221,7 @@ async def test_what_is_missing_is_said_in_its_place(charted: aiohttp.ClientSessi
 
 async def test_without_any_history_the_pages_say_why(charted: aiohttp.ClientSession, shelf: Shelf) -> None:
     def gone(chart: Chart) -> Chart:
-        raise ChartUnavailable("chain-history, which keeps the chain's history, is not running.")
+        raise Unavailable("chain-history, which keeps the chain's history, is not running.")
 
     shelf.change = gone
     for path in ("/charts", "/charts/difficulty"):
@@ -263,7 +265,7 @@ async def test_pages_that_nobody_asks_for_any_more_are_let_go(
     monkeypatch.setattr(chart_pages, "KEPT", 3)
     for start in range(8):
         await text(charted, f"/charts/hashrate?from={NOW - 90_000_000 + start}&to={NOW - 80_000_000}")
-    assert len(site.site.chart_pages._kept) == 3
+    assert len(site.site.routes["/charts/{metric}"].__self__._kept) == 3
 
 
 async def test_the_largest_page_is_small_and_quick(charted: aiohttp.ClientSession, shelf: Shelf) -> None:

@@ -6,9 +6,9 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.charts.averages import added, moving
 from web.charts.chart import MOST_POINTS
-from web.charts.reduction import kept, reduced
+from web.charts.data.averages import added, moving
+from web.charts.data.reduction import kept, reduced
 
 VALUES = st.one_of(st.none(), st.integers(-1_000_000, 1_000_000), st.floats(-1e18, 1e18))
 LINES = st.integers(1, 3).flatmap(

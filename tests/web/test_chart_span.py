@@ -4,7 +4,8 @@ import pytest
 
 from shared.series import DAY, HOUR
 from web.charts import span as spans
-from web.charts.chart import METRICS, MOST_POINTS
+from web.charts.chart import MOST_POINTS
+from web.charts.metrics import METRICS
 from web.charts.span import BadSpan, Span, parse
 
 GENESIS = 1_231_006_505

@@ -25,21 +25,25 @@ from support.markup import Balanced, text, words
 from support.series_samples import fill
 from support.web_harness import until
 from support.web_samples import block_connected, chain, health, mempool, tx_added
-from web import api, formats
-from web.assets import Assets
-from web.charts.chart import METRICS, ChartUnavailable
-from web.charts.mining import fees
-from web.charts.pages import Asked, ChartPages
-from web.charts.reading import SeriesReader
-from web.charts.routes import ChartApi, largest_answer
-from web.charts.store import Charts
-from web.charts.written import as_json
-from web.held import Held
-from web.pages import CARDS, PAGES, Pages
-from web.quantity import ABSURD, Quantity
-from web.snapshot import Group, RedisReport, Snapshot, StreamReport
-from web.state import State
-from web.truth import Truth
+from web.api.largest import largest_answer
+from web.api.status import readiness
+from web.charts.data.reading import SeriesReader
+from web.charts.metrics import METRICS
+from web.charts.serving.store import Charts
+from web.charts.serving.written import as_json
+from web.compat import past
+from web.http.answers import Unavailable
+from web.http.assets import Assets
+from web.pages.charts.answering import Asked, ChartPages
+from web.pages.found import CARDS, PAGES
+from web.pages.rendering import Pages
+from web.state.held import Held
+from web.state.reading import State
+from web.state.snapshot import Group, RedisReport, Snapshot, StreamReport
+from web.state.truth import Truth
+from web.website import endpoints
+from web.words import formats
+from web.words.quantity import ABSURD, Quantity
 
 LARGE = st.integers(-(2**63), 2**64 - 1)
 NUMBERS = st.one_of(st.integers(-5, 5), LARGE, st.sampled_from([10**15, 10**18, -(10**15), 2**63 - 1]))
@@ -103,17 +107,14 @@ def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot)
         if page.name != "charts":
             Balanced(pages.page(page).body.decode())
     assert set(pages._cards) == set(CARDS)
-    now = state.now
-    for build in (
-        api.overview, api.fees_recommended, api.fees_precise, api.fees_mempool_blocks, api.mempool, api.tip_height,
-        api.tip_hash, api.difficulty_adjustment,
-    ):  # fmt: skip
-        answer = build(snapshot, now)
+    declared = endpoints()
+    assert len(declared) == 9
+    for endpoint in declared:
+        answer = endpoint.build(state)
         assert answer.status in (200, 503)
         if answer.content_type == "application/json":
             json.loads(answer.body)
-    json.loads(api.status(snapshot, state.notices, now).body)
-    assert api.readiness(snapshot, now, pages.broken()).status in (200, 503)
+    assert readiness(snapshot, state.now, pages.broken()).status in (200, 503)
     json.dumps(state.pulse())
 
 
@@ -171,13 +172,13 @@ async def drawn(url: str, snapshot: Snapshot) -> None:
     state = State(snapshot, keys, client, log)
     reader = SeriesReader(client, keys, snapshot.network)
     charts = Charts(state, reader)
-    pages = ChartPages(rendering(), charts.asked)
+    pages = ChartPages(PAGES["charts"], rendering(), charts.asked)
     try:
         for metric in METRICS.values():
             for name in metric.ranges:
                 try:
                     chart = await charts.chart(metric.name, charts.span(metric, {"range": name}))
-                except ChartUnavailable:
+                except Unavailable:
                     continue  # in words; what else it raises fails
                 else:
                     json.loads(as_json(chart).body)
@@ -189,17 +190,15 @@ async def drawn(url: str, snapshot: Snapshot) -> None:
             json.loads(answer.body)
         history = snapshot.history
         if history is not None:
-            api_of = ChartApi(state, charts, reader)
+            of_chain = [one for one in past.every() if one.domain == "history"]
+            of_chain = [one for one in of_chain if "blocks" not in one.paths[0] or "/fees/" in one.paths[0]]
+            assert len(of_chain) == 4  # the other means of blocks read the same
             for interval in ("24h", "1m", "3y", "all"):
-                for build in (
-                    api_of._hashrate,
-                    api_of._adjustments,
-                    api_of._pools,
-                    functools.partial(api_of._averages, fees),
-                ):
+                asked_for = past.Asked(reader, interval, int(state.now), history, snapshot.tip)
+                for one in of_chain:
                     try:
-                        json.dumps(await build(history, interval))
-                    except ChartUnavailable:
+                        json.dumps(await one.build(asked_for))
+                    except Unavailable:
                         continue
     finally:
         await charts.close()
@@ -382,7 +381,7 @@ async def test_redis_that_answers_nonsense_is_read_again(
     async def nonsense(*_: Any) -> Any:
         raise KeyError("last-generated-id")
 
-    monkeypatch.setattr("web.survey.take", nonsense)
+    monkeypatch.setattr("web.state.survey.take", nonsense)
     faults = site.site.state._faults
     await until(lambda: site.site.state._faults >= faults + 2, 10)
     monkeypatch.undo()

@@ -11,8 +11,8 @@ import pytest
 from shared.networks import NETWORKS
 from support.web_harness import until
 from support.web_samples import chain, health, mempool
-from web import api
-from web.snapshot import Snapshot
+from web.compat.adjustment import difficulty_adjustment
+from web.state.snapshot import Snapshot
 
 FULL = Snapshot(NETWORKS["main"], **chain(), **mempool(), read_at=time.time())
 
@@ -93,7 +93,7 @@ def test_difficulty_adjustment_has_the_values_of_mempool_space(network: str, tip
             previous_change_percent=0.6280047707459726,
         ),
     )  # fmt: skip
-    found = json.loads(api.difficulty_adjustment(snapshot, 1_660_917_833).body)
+    found = json.loads(difficulty_adjustment(snapshot, 1_660_917_833).body)
     assert found == {
         "progressPercent": pytest.approx(9.027777777777777),
         "difficultyChange": 13.180707740199772,

@@ -16,8 +16,8 @@ from shared.views import BlocksView
 from support.browser import IN_BROWSER, opened
 from support.web_harness import serving, until
 from support.web_samples import Writer, chain, health, mempool
-from web import formats
-from web.pages import PAGES
+from web.pages.found import PAGES
+from web.words import formats
 
 PATHS = [page.path for page in PAGES.values()]
 

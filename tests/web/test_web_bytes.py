@@ -21,10 +21,10 @@ from shared.clock import RedisClock
 from support.series_samples import announced, fill
 from support.web_harness import Running, serving, until
 from support.web_samples import NODE, Writer, chain, health, mempool
-from web import survey
-from web.charts.chart import METRICS
-from web.charts.statistics import INTERVALS
-from web.snapshot import RedisReport
+from web.charts.metrics import METRICS
+from web.compat.statistics import INTERVALS
+from web.state import survey
+from web.state.snapshot import RedisReport
 
 NOW: Final = 1_780_500_000  # 3 June 2026
 RECORDED: Final = Path(__file__).parent / "recorded" / "sums.json"

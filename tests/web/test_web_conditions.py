@@ -9,8 +9,8 @@ import pytest
 
 from shared.networks import NETWORKS
 from support import web_samples
-from web import conditions
-from web.snapshot import Snapshot
+from web.state import conditions
+from web.state.snapshot import Snapshot
 
 NOW = time.time()  # for the whole module, whenever its tests run
 health = partial(web_samples.health, now=NOW)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.cursor import ALL_KEPT, BEGINNING, BadCursor, EntryId, decode, encode
+from web.push.cursor import ALL_KEPT, BEGINNING, BadCursor, EntryId, decode, encode
 
 KNOWN = ("blocks", "txs", "fees", "metrics", "ops")
 IDS = st.builds(EntryId, st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))

@@ -15,7 +15,7 @@ import pytest
 from shared import domains
 from support.web_harness import Events, serving, until
 from support.web_samples import block_connected, tx_added
-from web import audience, replay
+from web.push import audience, replay
 
 
 async def entries(writer: Any, stream: str) -> list[tuple[str, Any]]:
@@ -262,7 +262,7 @@ async def test_idle_clients_hear_a_heartbeat(valkey: str, writer: Any) -> None:
 async def test_one_tail_a_stream_and_only_while_somebody_listens(
     bare: Any, writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.tail.LINGER", 0.05)
+    monkeypatch.setattr("web.push.tail.LINGER", 0.05)
     tail = bare.site.hub.tails["txs"]
     assert not tail.running
 

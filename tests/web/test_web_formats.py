@@ -6,8 +6,9 @@ import pytest
 
 from shared.networks import COIN
 from shared.views import FeeBand
-from web import figures, formats
-from web.quantity import Quantity
+from web.pages import pictures as figures
+from web.words import formats
+from web.words.quantity import Quantity
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 
 from support.web_harness import Events, Running, until
 from support.web_samples import Writer, chain, health
-from web.pages import PAGES
+from web.pages.found import PAGES
+from web.push.sse import bare
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +64,7 @@ async def test_who_shows_the_same_pages_is_sent_the_same_bytes(site: Running, wr
         assert len(live[0].clients) == 3
         assert live[0].first() is live[0].first()  # one piece of bytes, however many come
         await writer.chain(chain(height=954_211))
-        await until(lambda: "954,211" in live[0].first().wire(chunked=False).decode())
+        await until(lambda: "954,211" in live[0].first().wire(bare).decode())
 
 
 async def test_a_pulse_comes_at_once_and_when_the_node_falls_silent(site: Running, writer: Writer) -> None:

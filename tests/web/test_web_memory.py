@@ -19,7 +19,7 @@ from shared import domains
 from support.web_harness import Events, until
 from support.web_process import answers, process
 from support.web_samples import mempool, tx_added
-from web import audience
+from web.push import audience
 
 IDLE = 1_000
 NEVER_READING = 32

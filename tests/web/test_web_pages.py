@@ -14,10 +14,10 @@ from shared import domains
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
-from web import formats
-from web.disclosure import masked
-from web.document import _listed, _takes_gzip
-from web.pages import PAGES
+from web.http.document import _listed, _takes_gzip
+from web.pages.found import PAGES
+from web.state.disclosure import masked
+from web.words import formats
 
 PATHS = [page.path for page in PAGES.values()]
 

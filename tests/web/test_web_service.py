@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import time
 from pathlib import Path
@@ -20,7 +19,9 @@ from support.servers import Cluster
 from support.web_harness import Events, serving, until
 from support.web_process import answers, process
 from support.web_samples import Writer, chain, mempool, tx_added
-from web.state import State
+from web.pages.found import PAGES
+from web.state.reading import State
+from web.website import endpoints
 
 ROOT = Path(__file__).parents[2]
 
@@ -153,9 +154,10 @@ async def test_without_redis_it_starts_and_says_so(tmp_path: Path) -> None:
 
 def test_the_readme_names_every_address() -> None:
     readme = (ROOT / "services/web/README.md").read_text()
-    source = (ROOT / "services/web/src/web/website.py").read_text()
-    for path in re.findall(r'"(/(?:api|healthz|readyz|metrics)[^"]*)"', source):
-        assert path == "/api/" or f"`{path}" in readme, path
+    declared = [endpoint.path for endpoint in endpoints()] + [page.path for page in PAGES.values()]
+    assert len(declared) > 12
+    for path in (*declared, "/api/v1/events", "/api/v1/charts/{metric}", "/healthz", "/readyz", "/metrics"):
+        assert f"`{path}" in readme, path
     for variable in ("REDIS_URL", "BITCOIN_NETWORK", "WEB_HOST", "WEB_PORT", "DASHBOARD_DEMO"):
         assert f"`{variable}`" in readme
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -15,95 +13,13 @@ import pytest
 from shared import domains, redis
 from shared.clock import RedisClock
 from shared.keys import FOLDED_SEQ
-from shared.networks import NETWORKS
-from shared.views import Confirmed, PreciseFees
+from shared.views import PreciseFees
+from support.fee_samples import FEES, precise
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
-from web import conditions, formats
-from web.disclosure import masked
-from web.snapshot import Snapshot
-from web.truth import KEPT, Witness
-
-FEES = ("/api/v1/fees/recommended", "/api/v1/fees/precise", "/api/v1/fees/mempool-blocks", "/api/mempool")
-NOT_SYNCED = "the node at main relays no transactions (-blocksonly): its mempool holds only its own"
-
-
-def said(seq: int, time_ms: int, incomplete: str = "") -> Confirmed:
-    return Confirmed(seq=seq, time_ms=time_ms, node="main", incomplete=incomplete)
-
-
-def true_ms(witness: Witness) -> int | None:
-    return witness.truth.true_ms
-
-
-def precise() -> dict[str, Any]:
-    """The mempool of a quiet chain: the node accepts 0.1 sat/vB, and that is enough."""
-    views = mempool(3, 900)
-    low = PreciseFees(fastestFee=0.1, halfHourFee=0.1, hourFee=0.1, economyFee=0.1, minimumFee=0.1)
-    return {**views, "fees": msgspec.structs.replace(views["fees"], precise=low, next_block_full=False)}
-
-
-# --- what is known from confirmations ------------------------------------------------------------------
-
-
-def test_views_are_true_at_the_newest_confirmation_that_they_have_come_up_to() -> None:
-    """Against the rule said plainly, over every confirmation so far."""
-    for seed in range(50):
-        rng = random.Random(seed)
-        witness, told = Witness(), []
-        seq = folded = 0
-        for now in range(1_000, 200_000, 2_000):
-            seq += rng.choice((0, 0, 1, 400))
-            folded = max(folded, seq - rng.choice((0, 0, 3, 900)))
-            if rng.random() < 0.9:
-                told.append(said(seq, now))
-            witness.heard(told[-1] if told else None, folded, now)
-            expected = max((one.time_ms for one in told if one.seq <= folded), default=None)
-            assert witness.truth.true_ms == expected
-
-
-def test_a_busy_stream_a_moment_behind_is_as_fresh_as_its_fold() -> None:
-    witness = Witness()
-    for second in range(0, 600, 2):
-        witness.heard(said(second * 100, second * 1000 + 1), (second - 4) * 100, second * 1000 + 1)
-    assert witness.truth.age(600.0) == pytest.approx(6, abs=0.01)
-
-
-def test_a_fold_that_stands_still_ages_and_the_history_stays_bounded() -> None:
-    witness = Witness()
-    witness.heard(said(5, 1_000), 5, 1_000)
-    for second in range(2, 10_000, 2):
-        witness.heard(said(5 + second, second * 1000), 5, second * 1000)
-        assert len(witness._kept) <= KEPT
-    assert witness.truth.true_ms == 1_000
-    witness.heard(said(10_003, 9_998_000), 10_003, 9_998_000)
-    assert witness.truth.true_ms == 9_998_000
-
-
-def test_a_stream_made_anew_and_a_lost_confirmation() -> None:
-    witness = Witness()
-    witness.heard(said(500, 1_000_000), 500, 1_006_000)
-    witness.heard(None, 500, 1_006_000)
-    assert true_ms(witness) == 1_000_000  # what was heard still stands
-    witness.heard(said(3, 1_002_000), 500, 1_006_000)  # of another stream: views of the old one say nothing about it
-    assert true_ms(witness) == 1_002_000
-    witness.heard(said(4, 1_004_000), 2, 1_006_000)
-    assert true_ms(witness) is None
-    witness.heard(said(4, 1_006_000), 4, 1_006_000)
-    assert true_ms(witness) == 1_006_000
-
-
-def test_a_clock_that_went_back_takes_the_confirmations_ahead_of_it_along() -> None:
-    witness = Witness()
-    witness.heard(said(5, 7_200_000), 5, 7_200_000)
-    witness.heard(None, 5, 3_600_000)
-    assert true_ms(witness) is None
-    witness.heard(said(5, 3_601_000), 5, 3_601_000)
-    assert true_ms(witness) == 3_601_000
-    witness.heard(None, 5, 3_600_000)  # a second is no step
-    assert true_ms(witness) == 3_601_000
-
+from web.state.truth import Witness
+from web.words import formats
 
 # --- told ----------------------------------------------------------------------------------------------
 
@@ -272,105 +188,6 @@ async def test_a_clock_of_redis_that_went_back_confirms_nothing(
     await until(lambda: not any(state.snapshot.truth[domain].stale(state.now) for domain in ("chain", "mempool")))
 
 
-# --- unknown is told as absent -------------------------------------------------------------------------
-
-
-async def absent(http: aiohttp.ClientSession, sentence: str) -> None:
-    """No fee, no total, no size is told anywhere; in its place stands why."""
-    for path in FEES:
-        async with http.get(path) as response:
-            assert response.status == 503, (path, await response.text())
-            assert response.headers["Retry-After"]
-            assert "Age" not in response.headers
-    async with http.get("/api/v1/overview") as response:
-        if response.status == 200:
-            found = await response.json()
-            assert found["mempool"] is None
-            assert found["fees"] is None
-        else:
-            assert response.status == 503
-    for path in ("/", "/mempool"):
-        html = await text(http, path)
-        Balanced(html)
-        for name in ("next_fee", "backlog", "fees", "histogram", "incoming", "projected", "bands", "mempool_totals"):
-            _, found, rest = html.partition(f'id="card-{name}"')
-            if found:
-                card = rest.split("</section>")[0]
-                assert sentence in card, (name, card)
-                assert 'class="n"' not in card, card
-                assert "Empty" not in card
-        strip = html.partition('id="card-strip"')[2].split("</section>")[0]
-        assert "Empty" not in strip
-
-
-@pytest.mark.parametrize(
-    "reason", ["the node at http://127.0.0.1:8332 does not answer: connection refused", "the node refuses the password"]
-)
-async def test_a_first_start_without_the_node(bare: Any, writer: Any, reason: str) -> None:
-    """The mempool fold of before wrote an empty mempool that nobody had compared with a node."""
-    views = mempool(0, 0)
-    views["mempool"] = msgspec.structs.replace(views["mempool"], synced_ms=None, exact=False)
-    await writer.mempool(views)
-    await writer.redis.delete(writer.keys.confirmed("mempool"))
-    await writer.health(health("chain-ingest", "degraded", reason=reason), health("chain-metrics"), health("mempool"))
-    await until(lambda: bare.site.state.snapshot.services)
-    async with aiohttp.ClientSession(bare.admin) as http:
-        await absent(http, reason)
-        async with http.get("/readyz") as response:
-            assert response.status == 503
-            assert reason in (await response.json())["error"]["message"]
-    async with aiohttp.ClientSession(bare.url) as http:
-        await absent(http, masked(reason))
-
-
-async def test_a_node_that_relays_no_transactions(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
-    state = site.site.state
-    await writer.confirm("mempool", incomplete=NOT_SYNCED)
-    await until(lambda: state.snapshot.mempool is None)
-    await absent(http, NOT_SYNCED)
-    async with http.get("/api/v1/overview") as response:
-        assert response.status == 200
-        found = await response.json()
-        assert found["chain"]["height"] == 954_210
-        assert found["as_of"] == state.snapshot.truth["chain"].true_ms // 1000
-        assert "Age" in response.headers
-    [notice] = state.notices
-    assert NOT_SYNCED in notice.text
-    # Another node took over that has a mempool: the views are the same bytes as before.
-    await writer.confirm("mempool")
-    await until(lambda: state.snapshot.mempool is not None)
-    async with http.get("/api/v1/fees/recommended") as response:
-        assert response.status == 200
-
-
-async def test_fees_that_nobody_confirmed_for_ten_minutes(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
-    state = site.site.state
-    await writer.mempool(precise())
-    await until(lambda: state.snapshot.mempool.count == 3)
-    for age, status in ((590, 200), (605, 503)):
-        state._witnesses["mempool"] = Witness()
-        await writer.confirm("mempool", age=age)
-        await until(lambda: age <= (state.age(("mempool",)) or 0) < age + 10)  # noqa: B023 - awaited at once
-        told = state.changes["status"]
-        await until(lambda: state.changes["status"] > told)  # noqa: B023 - documents were told
-        largest = "/api/v1/largest-transactions?range=mempool"
-        for path in (*FEES, largest):
-            async with http.get(path) as response:
-                assert response.status == status, path
-                assert (int(response.headers["Age"]) >= age) if status == 200 else ("Age" not in response.headers)
-        async with http.get("/api/v1/overview") as response:
-            found = await response.json()
-        assert (found["fees"] is not None) == (status == 200)  # nobody should pay by them any more
-        assert found["mempool"]["count"] == 3  # and `as_of` says of when
-
-
-def test_a_mempool_never_confirmed_is_said_and_not_paid_by() -> None:
-    views = {**chain(), **mempool()}
-    snapshot = replace(Snapshot(NETWORKS["main"], **views), read_at=1.0)
-    assert conditions.forsaken(snapshot, 5.0)
-    assert conditions.aged(snapshot, 5.0) == ("chain", "mempool")
-
-
 # --- what is wrong is told, once, by its name ------------------------------------------------------------
 
 
@@ -433,10 +250,10 @@ async def test_a_surprise_after_an_outage_is_not_told_as_the_outage(
         raise KeyError("last-generated-id")
 
     state = site.site.state
-    monkeypatch.setattr("web.survey.take", lost)
+    monkeypatch.setattr("web.state.survey.take", lost)
     await until(lambda: state.snapshot.redis_error)
     assert "Trouble with Redis" in words(await text(http, "/"))
-    monkeypatch.setattr("web.survey.take", surprise)
+    monkeypatch.setattr("web.state.survey.take", surprise)
     await until(lambda: not state.snapshot.redis_error)
     await until(lambda: any("reading: KeyError" in notice.text for notice in state.notices))
     assert "Trouble with Redis" not in words(await text(http, "/"))

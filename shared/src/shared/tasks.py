@@ -61,3 +61,11 @@ async def accompanied(work: Coroutine[Any, Any, None], *others: Coroutine[Any, A
             raise error
     if tasks[0] not in first:
         raise DashboardError(f"{first.pop().get_name()} ended, and {tasks[0].get_name()} was to go on beside it")
+
+
+def ending() -> bool:
+    """Whether this task was told to end. Asked in every loop over Redis, because redis-py may drop the cancellation
+    itself, and some tasks are ended where nobody can wait and cancel again.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

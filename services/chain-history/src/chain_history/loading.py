@@ -11,7 +11,7 @@ from chain_history.mending import make_again
 from chain_history.pools import PoolsByDay
 from chain_history.state import LAYOUT, State, decode
 from chain_history.store import Store
-from shared import domains, layouts, redis
+from shared import domains, layouts, pools, redis
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL
 from shared.series import BLOCKS, HEADERS, RETARGETS, Series, read, segments_of
@@ -28,7 +28,7 @@ async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
     if raw is None:
         raise ValueError("what was recorded of the chain's history is gone")
     state = decode(raw)
-    store.pool_names = {int(field[5:]): name.decode() for field, name in stored.items()}
+    store.pool_names = pools.names(stored)
     store.measured, store.given_up = Coverage(state.measured), Coverage(state.unavailable)
     store.lost = Coverage(state.lost)
     store.views_written = state.counts is not None and state.counts.views
@@ -44,8 +44,8 @@ async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
         day, _, era = field.decode().partition(":")
         days[int(day), int(era)] = packed
     store.largest = LargestByDay(days)
-    pools: dict[bytes, bytes] = await client.hgetall(keys.history_pools)
-    store.pools = PoolsByDay({int(day): packed for day, packed in pools.items()})
+    shares: dict[bytes, bytes] = await client.hgetall(keys.history_pools)
+    store.pools = PoolsByDay({int(day): packed for day, packed in shares.items()})
     if losses:
         await make_again(store, client, keys, losses)
     if layout != LAYOUT:

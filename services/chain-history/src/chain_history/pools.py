@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from struct import Struct
-from typing import Final
-
-_share = Struct("<III")
-
-SHARE_BYTES: Final = _share.size
-"""Of a pool's share of a day: shared.records.pool_id, blocks, blocks without transactions but the coinbase."""
+from shared.pools import Share, pack, unpack
 
 
 class PoolsByDay:
@@ -31,13 +25,13 @@ class PoolsByDay:
 
     def count(self, day: int, pool: int, *, empty: bool, sign: int) -> None:
         """One block more (`sign` 1) or less (-1)."""
-        shares = {found: (blocks, empties) for found, blocks, empties in _share.iter_unpack(self.get(day))}
-        blocks, empties = shares.get(pool, (0, 0))
-        shares[pool] = (blocks + sign, empties + sign * empty)
-        if not shares[pool][0]:
+        shares = {share.pool: share for share in unpack(self.get(day))}
+        held = shares.get(pool, Share(pool, 0, 0))
+        shares[pool] = Share(pool, held.blocks + sign, held.empty + sign * empty)
+        if not shares[pool].blocks:
             del shares[pool]
         if shares:
-            self._days[day] = b"".join(_share.pack(found, *shares[found]) for found in sorted(shares))
+            self._days[day] = pack(shares.values())
         else:
             self._days.pop(day, None)
         self.changed.add(day)

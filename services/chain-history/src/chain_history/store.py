@@ -16,7 +16,7 @@ from chain_history.pools import PoolsByDay
 from chain_history.recent import Recent, RecentBlocks
 from chain_history.spine import Spine
 from chain_history.state import LAYOUT, Counts, State, encode
-from shared import domains, layouts, redis
+from shared import domains, layouts, pools, redis
 from shared.commit import Argument, Commands
 from shared.events.backfill import MeasuredBlock
 from shared.keys import REORG_BLOCKS, Keys
@@ -232,7 +232,7 @@ class Store:
         _write(commands, keys.history_largest, {f"{day}:{era}": self.largest.get((day, era)) for day, era in days})
         _write(commands, keys.history_pools, {str(day): self.pools.get(day) for day in sorted(self.pools.changed)})
         for pool, name in self._named.items():
-            commands.add("HSET", keys.state(domains.HISTORY), f"pool:{pool}", name)
+            commands.add("HSET", keys.state(domains.HISTORY), pools.name_field(pool), name)
         if spine.tip_hash:
             commands.add("HSET", keys.state(domains.HISTORY), "state", encode(self._state()))
             layouts.mark_state(commands, keys.checkpoint(domains.HISTORY), LAYOUT)

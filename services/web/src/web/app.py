@@ -13,9 +13,9 @@ from shared.addresses import web_url
 from shared.errors import DashboardError
 from shared.networks import NETWORKS
 from shared.service import Service
-from web.listening import BACKLOG, listen
-from web.reach import Reach
-from web.snapshot import Snapshot
+from web.http.listening import BACKLOG, listen
+from web.http.reach import Reach
+from web.state.snapshot import Snapshot
 from web.website import Site
 
 REPORT: Final = 1.0

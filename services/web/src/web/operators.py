@@ -5,62 +5,59 @@ None of it may be read by another origin: no CORS, and `Cross-Origin-Resource-Po
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from aiohttp import web
 
-from web import api
-from web.answers import CORS, Answer
-from web.charts.pages import ChartPages
-from web.document import Document
-from web.events import Events
-from web.live import Live
-from web.pages import CHARTS, PAGES, Page, Pages
-from web.snapshot import PARTS
-from web.state import State
+from web.api.status import readiness
+from web.endpoints import Endpoint
+from web.http.answers import Answer, private
+from web.http.document import Document
+from web.pages.found import PAGES
+from web.pages.page import Handler, Means, Page
+from web.push.events import Events
+from web.push.live import Live
+from web.state.reading import State
+from web.state.snapshot import PARTS
+from web.state.truth import Domain
 from web.telemetry import Telemetry
-from web.truth import Domain
-
-PRIVATE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Desk:
     """The operator's pages, status, events and figures, over the state in full."""
 
-    def __init__(self, state: State, pages: Pages, charts: ChartPages, events: Events, telemetry: Telemetry) -> None:
+    def __init__(
+        self, state: State, means: Means, endpoints: Iterable[Endpoint], events: Events, telemetry: Telemetry
+    ) -> None:
         self._state = state
-        self._pages = pages
-        self._charts = charts
+        self._means = means
+        self._endpoints = endpoints
         self._events = events
         self._telemetry = telemetry
-        self.live = Live(pages, state, PAGES, state.pulse)
+        self.live = Live(means.pages, state, {page.name: page.cards for page in PAGES.values()})
 
     def routes(self) -> Iterator[tuple[str, Handler]]:
         """Every address and who answers it."""
         for page in PAGES.values():
-            if page is not CHARTS:
+            if page.routes is None:
                 yield page.path, self._document(self._page(page), page.domains).handle
-        yield "/charts", self._charts.index
-        yield "/charts/{metric}", self._charts.page
+            else:
+                yield from page.routes(self._means)
+        for endpoint in self._endpoints:
+            if endpoint.operators:
+                yield endpoint.path, self._document(partial(endpoint.build, self._state)).handle
         yield "/live", self.live.handle
-        yield "/api/v1/status", self._document(self._status).handle
         yield "/api/v1/events", self._events.handle
         yield "/readyz", self._readiness
         yield "/metrics", self._metrics
 
     def _page(self, page: Page) -> Callable[[], Answer]:
-        return lambda: self._pages.page(page)
-
-    def _status(self) -> Answer:
-        return private(api.status(self._state.snapshot, self._state.notices, self._state.now))
+        return lambda: self._means.pages.page(page)
 
     async def _readiness(self, request: web.Request) -> web.StreamResponse:
         state = self._state
-        return private(api.readiness(state.snapshot, state.now, self._pages.broken())).response(request)
+        return private(readiness(state.snapshot, state.now, self._means.pages.broken())).response(request)
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         return private(self._telemetry.answer()).response(request)
@@ -69,9 +66,3 @@ class Desk:
         made = Document(build, age=(lambda: self._state.age(domains)) if domains else None)
         self._state.subscribe(PARTS, made.invalidate)
         return made
-
-
-def private(answer: Answer) -> Answer:
-    """The answer, to be read by no other origin."""
-    kept = {name: value for name, value in answer.headers.items() if name not in CORS}
-    return replace(answer, headers={**kept, **PRIVATE})

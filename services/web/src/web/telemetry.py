@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from web.answers import Answer
-from web.audience import Audience
-from web.backfill import backfill
-from web.charts.routes import ChartApi
-from web.document import Document
-from web.state import State
+from web.http.answers import Answer
+from web.http.document import Document
+from web.push.audience import Audience
+from web.state.backfill import backfill
+from web.state.reading import State
+
+
+class Counted(Protocol):
+    """What answers many addresses and counts for itself."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Requests answered, and documents made for them."""
 
 
 class _Web(Collector):
     def __init__(
         self,
         documents: Mapping[str, Document],
-        charts: ChartApi,
+        series: Iterable[Counted],
         audiences: Callable[[], Iterable[tuple[str, Audience]]],
         state: State,
     ) -> None:
         self._documents = documents
-        self._charts = charts
+        self._series = series
         self._audiences = audiences
         self._state = state
 
@@ -36,14 +44,14 @@ class _Web(Collector):
         for path, document in self._documents.items():
             requests.add_metric([path], document.requests)
             renders.add_metric([path], document.renders)
-        answered, made = self._charts.counts
-        requests.add_metric(["/api/v1 (series)"], answered)
-        renders.add_metric(["/api/v1 (series)"], made)
+        counts = [answering.counts for answering in self._series]
+        requests.add_metric(["/api/v1 (series)"], sum(answered for answered, _ in counts))
+        renders.add_metric(["/api/v1 (series)"], sum(made for _, made in counts))
         clients = GaugeMetricFamily("web_push_clients", "Push connections open", labels=["kind"])
-        counts = {"events": 0, "pages": 0}
+        open_now = {"events": 0, "pages": 0}
         for kind, audience in self._audiences():
-            counts[kind] += len(audience.clients)
-        for kind, count in counts.items():
+            open_now[kind] += len(audience.clients)
+        for kind, count in open_now.items():
             clients.add_metric([kind], count)
         changes = CounterMetricFamily("web_state_changes", "Changes of the state that were seen", labels=["part"])
         for part, count in self._state.changes.items():
@@ -67,12 +75,12 @@ class Telemetry:
     def __init__(
         self,
         documents: Mapping[str, Document],
-        charts: ChartApi,
+        series: Iterable[Counted],
         audiences: Callable[[], Iterable[tuple[str, Audience]]],
         state: State,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Web(documents, charts, audiences, state))
+        self._registry.register(_Web(documents, series, audiences, state))
 
     def answer(self) -> Answer:
         """The figures of now, as text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -12,32 +13,39 @@ from aiohttp import hdrs, web
 from shared.domains import streams_of
 from shared.keys import Keys
 from shared.tasks import end
-from web import api, audience
-from web.answers import JSON, Answer, document, error
-from web.assets import Assets
-from web.audience import Audience
-from web.charts.pages import ChartPages
-from web.charts.reading import SeriesReader
-from web.charts.routes import PREFIXES, ChartApi
-from web.charts.store import Charts
-from web.disclosure import PRIVATE_STREAMS, PublicState, masked
-from web.document import MAX_AGE, Document
-from web.events import Events
-from web.hosts import Hosts
-from web.hub import Hub
-from web.live import Live
-from web.operators import PRIVATE, Desk, Handler, private
-from web.pages import CHARTS, PAGES, Page, Pages
-from web.reach import LOOPBACK, Reach
-from web.snapshot import PARTS, Part, Snapshot
-from web.state import State
+from web import api, compat
+from web.api.charts import ChartApi
+from web.api.largest import Largest
+from web.api.status import readiness
+from web.charts.data.reading import SeriesReader
+from web.charts.serving.store import Charts
+from web.compat.past import PastApi
+from web.endpoints import Endpoint, Endpoints
+from web.finding import declared
+from web.http.answers import JSON, PRIVATE, Answer, document, error, private
+from web.http.assets import Assets
+from web.http.document import MAX_AGE, Document
+from web.http.hosts import Hosts
+from web.http.reach import LOOPBACK, Reach
+from web.operators import Desk
+from web.pages.found import PAGES
+from web.pages.page import Handler, Means, Page
+from web.pages.rendering import Pages
+from web.push import audience
+from web.push.audience import Audience
+from web.push.events import Events
+from web.push.hub import Hub
+from web.push.live import Live
+from web.state.disclosure import PRIVATE_STREAMS, PublicState, masked
+from web.state.reading import State
+from web.state.snapshot import Part, Snapshot
+from web.state.truth import Domain
 from web.telemetry import Telemetry
-from web.truth import DOMAINS, Domain
 
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""
 
-_SOURCES: Final = ("metrics", "series", "fees", "ops")
+_TELLING: Final = ("metrics", "series", "fees", "ops")
 """Streams that tell the state that something changed."""
 
 _ALIVE: Final = document({"status": "alive"})
@@ -73,58 +81,41 @@ class Site:
         self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log)
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
-        self._chart_api = ChartApi(self.visitor, self.charts, reader)
-        self.chart_pages = ChartPages(self._pages, self.charts.asked)
+        self._series = (
+            ChartApi(self.visitor, self.charts), Largest(self.visitor), PastApi(self.visitor, reader)
+        )  # fmt: skip
+        self._endpoints = endpoints()
         self.documents = self._documents()
-        self._live = Live(self._pages, self.visitor, PAGES, self.visitor.pulse)
-        self._telemetry = Telemetry(self.documents, self._chart_api, self._audiences, self.state)
+        self._live = Live(self._pages, self.visitor, {page.name: page.cards for page in PAGES.values()})
+        self.routes = dict(self._routes())
+        self._below = tuple(path.partition("{")[0] for path in self.routes if "{" in path)
+        self._telemetry = Telemetry(self.documents, self._series, self._audiences, self.state)
         self._lives = [self._live]
 
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log)
-            charts = ChartPages(full, self.charts.asked)
-            return Desk(self.state, full, charts, Events(self.hub, streams, redis, headers=PRIVATE), self._telemetry)
+            events = Events(self.hub, streams, redis, headers=PRIVATE)
+            return Desk(self.state, Means(full, self.charts), self._endpoints, events, self._telemetry)
 
         self._desk = desk
 
     # --- addresses -----------------------------------------------------------------------------------
 
     def _documents(self) -> dict[str, Document]:
-        documents = {page.path: self._page(page) for page in PAGES.values() if page is not CHARTS}
-        chain: tuple[Part, ...] = ("chain",)
-        fees: tuple[Part, ...] = ("mempool", "truth")
-        both: tuple[Part, ...] = ("chain", "mempool")
-        for path, parts, domains, build in (
-            ("/api/v1/overview", (*both, "truth", "notices"), DOMAINS, api.overview),
-            ("/api/v1/fees/recommended", fees, ("mempool",), api.fees_recommended),
-            ("/api/v1/fees/precise", fees, ("mempool",), api.fees_precise),
-            ("/api/v1/fees/mempool-blocks", fees, ("mempool",), api.fees_mempool_blocks),
-            ("/api/mempool", fees, ("mempool",), api.mempool),
-            ("/api/blocks/tip/height", chain, ("chain",), api.tip_height),
-            ("/api/blocks/tip/hash", chain, ("chain",), api.tip_hash),
-        ):
-            documents[path] = self._document(parts, _of(build, self.visitor), domains=domains)
-        documents["/api/v1/difficulty-adjustment"] = self._document(
-            chain,
-            _of(api.difficulty_adjustment, self.visitor),
-            domains=("chain",),
-            max_age=1.0,
-        )
-        documents["/api/v1/status"] = self._document(
-            PARTS, lambda: private(api.status(self.visitor.snapshot, self.visitor.notices, self.visitor.now))
-        )
+        documents = {page.path: self._page(page) for page in PAGES.values() if page.routes is None}
+        for endpoint in self._endpoints:
+            build = partial(endpoint.build, self.visitor)
+            documents[endpoint.path] = self._document(endpoint.parts, build, endpoint.domains, endpoint.max_age)
         return documents
 
     def _page(self, page: Page) -> Document:
-        parts: tuple[Part, ...] = PARTS if page.name == "status" else ("chain", "mempool", "notices")
-        return self._document(parts, lambda: self._pages.page(page), domains=page.domains)
+        return self._document(page.parts, lambda: self._pages.page(page), page.domains)
 
     def _document(
         self,
         parts: tuple[Part, ...],
         build: Callable[[], Answer],
-        *,
-        domains: tuple[Domain, ...] = (),
+        domains: tuple[Domain, ...],
         max_age: float = MAX_AGE,
     ) -> Document:
         made = Document(build, max_age, age=(lambda: self.state.age(domains)) if domains else None)
@@ -144,32 +135,29 @@ class Site:
         """aiohttp's application with every route; those of `instead` go before the public ones."""
         app = web.Application()
         app.on_response_prepare.append(_without_software)
-        router = app.router
-        for path, handle in (instead or {}).items():
-            router.add_get(path, self._guarded(handle), allow_head=path != "/live")
-        for path, made in self.documents.items():
-            router.add_get(path, self._guarded(made.handle))
-        for path, handle in self._chart_api.routes():
-            router.add_get(path, self._guarded(handle))
-        router.add_get("/charts", self._guarded(self.chart_pages.index))
-        router.add_get("/charts/{metric}", self._guarded(self.chart_pages.page))
-        router.add_get("/live", self._guarded(self._live.handle), allow_head=False)
-        router.add_get("/static/{name}", self._guarded(self._assets.handle))
-        router.add_get("/api/v1/events", self._guarded(self._events.handle))
-        router.add_get("/healthz", self._answering(lambda: _ALIVE))
-        router.add_get("/readyz", self._answering(self._readiness))
-        router.add_route("*", "/{path:.*}", self._guarded(self._elsewhere))
+        for path, handle in (*(instead or {}).items(), *self.routes.items()):
+            app.router.add_get(path, self._guarded(handle), allow_head=path != "/live")
+        app.router.add_route("*", "/{path:.*}", self._guarded(self._elsewhere))
         return app
+
+    def _routes(self) -> Iterator[tuple[str, Handler]]:
+        """Every public address and who answers it."""
+        for path, made in self.documents.items():
+            yield path, made.handle
+        for answering in self._series:
+            yield from answering.routes()
+        means = Means(self._pages, self.charts)
+        for page in PAGES.values():
+            yield from page.routes(means) if page.routes else ()
+        yield "/live", self._live.handle
+        yield "/static/{name}", self._assets.handle
+        yield "/api/v1/events", self._events.handle
+        yield "/healthz", _answering(lambda: _ALIVE)
+        yield "/readyz", _answering(self._readiness)
 
     def _readiness(self) -> Answer:
         broken = [masked(words) for words in self._pages.broken()]
-        return private(api.readiness(self.visitor.snapshot, self.visitor.now, broken))
-
-    def _answering(self, build: Callable[[], Answer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            return build().response(request)
-
-        return self._guarded(handle)
+        return private(readiness(self.visitor.snapshot, self.visitor.now, broken))
 
     def _guarded(
         self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -193,8 +181,7 @@ class Site:
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         allowed = {"GET", "HEAD"}
-        known = request.path in self.documents or request.path.startswith(("/charts", "/static/", *PREFIXES))
-        known = known or request.path in ("/api/v1/events", "/live", "/healthz", "/readyz")
+        known = request.path in self.routes or request.path.startswith(self._below)
         if known and request.method not in allowed:
             answer = self._refusal(request, 405, "method_not_allowed", "Not that way", "This address only answers GET.")
             response = answer.response(request)
@@ -223,7 +210,7 @@ class Site:
 
     def start(self) -> None:
         """Begin to follow the state."""
-        for name in _SOURCES:
+        for name in _TELLING:
             self.hub.tails[name].add(self.state)
         self._spawn(self.state.follow(), "state")
         self._spawn(audience.keep_alive(lambda: [a for _, a in self._audiences()], self._heartbeat), "keep-alive")
@@ -260,7 +247,8 @@ class Site:
         """End every task."""
         await end(*self._tasks)
         await self.charts.close()
-        await self._chart_api.close()
+        for answering in self._series:
+            await answering.close()
         await self.hub.close()
 
 
@@ -270,5 +258,18 @@ async def _without_software(request: web.Request, response: web.StreamResponse) 
     response.headers.pop(hdrs.SERVER, None)
 
 
-def _of(build: Callable[[Snapshot, float], Answer], state: State) -> Callable[[], Answer]:
-    return lambda: build(state.snapshot, state.now)
+def endpoints() -> list[Endpoint]:
+    """Every document that a module of `api` or `compat` declares."""
+    return [
+        endpoint
+        for room in (api, compat)
+        for module in declared(room.__name__, room.__path__, "ENDPOINTS", Endpoints)
+        for endpoint in module
+    ]
+
+
+def _answering(build: Callable[[], Answer]) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return build().response(request)
+
+    return handle

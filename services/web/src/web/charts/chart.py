@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from web.truth import Domain
-
 MOST_POINTS: Final = 2_000
 """Points of one line at most."""
 
@@ -77,7 +75,7 @@ class Table:
 class Chart:
     """Everything about one metric over one span of time."""
 
-    metric: str  # a name in METRICS
+    metric: str  # a name in web.charts.metrics.METRICS
     range: str  # a name of its ranges; empty for a span of one's own
     start: int  # Unix seconds that the time axis begins with
     end: int
@@ -113,69 +111,3 @@ RANGE_LABELS: Final = {
     "halving": "Since the halving",
     "all": "All",
 }
-
-_USUAL: Final = ("1d", "1w", "1m", "1y", "5y", "10y", "all")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One chart page: its name in addresses, its title, a sentence about it, its ranges."""
-
-    name: str
-    title: str
-    about: str
-    ranges: tuple[str, ...] = _USUAL
-    default: str = "1y"
-    tables_first: bool = False  # whether the tables are what people come for
-
-
-METRICS: Final = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "difficulty",
-            "Difficulty",
-            "How hard it is to find a block, set anew every 2,016 blocks so that blocks come ten minutes apart.",
-            default="all",
-        ),
-        Metric(
-            "hashrate",
-            "Hashrate",
-            "How many hashes a second the network must have tried, estimated from its blocks' work and time.",
-        ),
-        Metric(
-            "tx-volume",
-            "Transaction volume",
-            "Bitcoin moved by transactions: as they enter the mempool, and as blocks confirm them. Change counts too.",
-            ("1h", *_USUAL),
-            "1m",
-        ),
-        Metric(
-            "tx-amount",
-            "Transaction amount",
-            "The largest transactions, and how large outputs are: their mean and their spread over sizes.",
-            ("mempool", "1d", "1w", "1m", "1y", "halving", "all"),
-            "1m",
-            tables_first=True,
-        ),
-        Metric(
-            "tx-fees",
-            "Transaction fees",
-            "What transactions pay for a place in a block, what that adds to the subsidy, and what waits.",
-            default="1m",
-        ),
-    )
-}
-"""Every chart, in the order in which they are listed."""
-
-
-_OF_BOTH: Final = frozenset({"tx-volume", "tx-fees"})
-
-
-def sources(metric: str, span: str) -> tuple[Domain, ...]:
-    """Whose figures a chart of this metric over a span of this name shows."""
-    return ("history", "mempool") if metric in _OF_BOTH or span == "mempool" else ("history",)
-
-
-class ChartUnavailable(Exception):
-    """There is nothing to draw: the message says what is missing, and why."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from shared.keys import CONGESTION_MINUTE_KEEP, FLOW_10S_KEEP, FLOW_MINUTE_KEEP, HOURS_KEEP
 from shared.series import DAY, HOUR, MINUTE, WEEK
-from web.charts.chart import MOST_POINTS, RANGES, Metric
+from web.charts.chart import MOST_POINTS, RANGES
+
+if TYPE_CHECKING:
+    from web.charts.metric import Metric  # which is built over a span itself
 
 Grain = Literal["block", "hour", "day", "week"]
 

@@ -1,4 +1,4 @@
-// How values and axes read: the same rules as web.charts.units and web.charts.axis, so that a picture which the
+// How values and axes read: the same rules as web.charts.drawing.units and .axis, so that a picture which the
 // script draws is the one that the server drew, and a value under the cursor reads like the newest one in the legend.
 
 const SI = ["", "k", "M", "G", "T", "P", "E", "Z"];

@@ -1,0 +1,1 @@
+"""What charts are made of: series, read and brought to points."""

@@ -1,0 +1,63 @@
+"""What a metric declares: its page's words, its ranges, whose figures it shows, and how a chart of it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from shared.views import HistoryView
+from web.charts.chart import Chart
+from web.charts.data.reading import SeriesReader
+from web.charts.span import Span
+from web.http.answers import Unavailable
+from web.state.snapshot import Snapshot
+from web.state.truth import Domain
+
+USUAL: Final = ("1d", "1w", "1m", "1y", "5y", "10y", "all")
+"""The ranges of a metric that says nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a chart is built of: the series, what is known now, and the span that it shows."""
+
+    reader: SeriesReader
+    snapshot: Snapshot
+    span: Span
+    now: int  # Unix seconds
+    why: str  # why there is no history of the chain, and what happens next; empty where there is one
+
+    @property
+    def history(self) -> HistoryView | None:
+        """How far the chain's series reach; None where there are none."""
+        return self.snapshot.history
+
+    def needed(self) -> HistoryView:
+        """The same, for a metric that has nothing to show without. Raises Unavailable."""
+        if self.snapshot.history is None:
+            raise Unavailable(self.why)
+        return self.snapshot.history
+
+
+Build: TypeAlias = Callable[[Material], Awaitable[Chart]]
+"""Reads what the span needs and makes a chart of it. Raises Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One chart page: its name in addresses, its title, a sentence about it, its ranges."""
+
+    name: str
+    title: str
+    about: str
+    build: Build
+    place: int  # among the others, rising
+    ranges: tuple[str, ...] = USUAL
+    default: str = "1y"
+    tables_first: bool = False  # whether the tables are what people come for
+    of_both: bool = False  # whether it shows the mempool's figures beside the history's over any range
+
+    def domains(self, span: str) -> tuple[Domain, ...]:
+        """Whose figures a chart over a span of this name shows; of a span of one's own the name is empty."""
+        return ("history", "mempool") if self.of_both or span == "mempool" else ("history",)

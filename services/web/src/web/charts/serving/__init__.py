@@ -1,0 +1,1 @@
+"""Charts kept ready, and written as JSON and CSV."""

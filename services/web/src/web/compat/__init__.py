@@ -1,0 +1,1 @@
+"""What mempool.space and Esplora answer, in their shapes."""

@@ -1,0 +1,51 @@
+"""Fees as mempool.space has them (its backend: `mempool-blocks.ts`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from web.compat.answers import unavailable
+from web.endpoints import Endpoints
+from web.http.answers import Answer, document
+from web.state import conditions
+from web.state.snapshot import Snapshot
+
+ENDPOINTS: Final = Endpoints()
+
+
+@ENDPOINTS.get("/api/v1/fees/recommended", shows=("mempool", "truth"), domains=("mempool",))
+def recommended(s: Snapshot, now: float) -> Answer:
+    """`/api/v1/fees/recommended` of mempool.space: whole sat/vB."""
+    if s.fees is None or conditions.forsaken(s, now):
+        return unavailable()
+    return document(msgspec.to_builtins(s.fees.recommended))
+
+
+@ENDPOINTS.get("/api/v1/fees/precise", shows=("mempool", "truth"), domains=("mempool",))
+def precise(s: Snapshot, now: float) -> Answer:
+    """`/api/v1/fees/precise` of mempool.space: the same with decimals, down to what the node accepts."""
+    if s.fees is None or s.fees.precise is None or conditions.forsaken(s, now):
+        return unavailable()
+    return document(msgspec.to_builtins(s.fees.precise))
+
+
+@ENDPOINTS.get("/api/v1/fees/mempool-blocks", shows=("mempool", "truth"), domains=("mempool",))
+def mempool_blocks(s: Snapshot, now: float) -> Answer:
+    """`/api/v1/fees/mempool-blocks` of mempool.space."""
+    if s.fees is None or conditions.forsaken(s, now):
+        return unavailable()
+    return document(
+        [
+            {
+                "blockSize": block.size,
+                "blockVSize": block.vsize,
+                "nTx": block.tx_count,
+                "totalFees": block.total_fees,
+                "medianFee": block.median_fee_rate,
+                "feeRange": block.fee_range,
+            }
+            for block in s.fees.projected_blocks
+        ]
+    )

@@ -1,0 +1,204 @@
+"""The pages of the charts: an index, and one page a metric; rendered once for each change of what they show."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from aiohttp import web
+from markupsafe import Markup
+
+from web.charts.chart import RANGE_LABELS, Chart
+from web.charts.drawing import cells, panel
+from web.charts.metric import Metric
+from web.charts.metrics import METRICS
+from web.charts.span import BadSpan
+from web.http.answers import Answer, Unavailable
+from web.http.document import Aging, Document
+from web.pages.charts.glance import Glance, glance
+from web.pages.page import Page
+from web.state.truth import Domain
+from web.words import formats
+
+if TYPE_CHECKING:
+    from web.pages.rendering import Pages
+
+Ask = Callable[[str, Mapping[str, str]], Awaitable[Chart]]
+"""The chart of a metric for `range` or `from` and `to`; raises Unavailable, and BadSpan in words for a reader."""
+
+KEPT: Final = 64
+"""Pages kept ready at most."""
+
+FIRST_ROWS: Final = 20
+"""Rows of a table that are visible at once."""
+
+_MOMENTS: Final = re.compile(r"[0-9TZ:-]{0,60}")
+"""What may stand in from and to, and so in the links of the page; whether it means anything, `Ask` tells."""
+
+_SHORT_LABELS: Final = {
+    "mempool": "Mempool", "1h": "1h", "1d": "1d", "1w": "1w", "1m": "1m", "1y": "1y", "5y": "5y", "10y": "10y",
+    "halving": "Halving", "all": "All",
+}  # fmt: skip
+"""Ranges on a narrow screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks for: a range, or a span of one's own, which leads back to a range."""
+
+    metric: Metric
+    range: str
+    span: tuple[str, str] | None
+    log: bool
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """Whose figures the chart shows."""
+        return self.metric.domains("" if self.span else self.range)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """As the API takes it."""
+        if self.span is None:
+            return {"range": self.range}
+        return {name: moment for name, moment in zip(("from", "to"), self.span, strict=True) if moment}
+
+
+class _Page:
+    """One page and what it was made of."""
+
+    def __init__(self, render: Callable[[Any], Answer], age: Aging) -> None:
+        self._shown: tuple[Chart | str, ...] = ()
+        self.document = Document(lambda: render(self._shown), age=age)
+
+    def show(self, *parts: Chart | str) -> Document:
+        """Made anew only if a part is another object than before, or the page is old."""
+        if len(parts) != len(self._shown) or any(a is not b for a, b in zip(parts, self._shown, strict=True)):
+            self._shown = parts
+            self.document.invalidate()
+        return self.document
+
+
+class ChartPages:
+    """Answers `/charts` and `/charts/{metric}`."""
+
+    def __init__(self, page: Page, pages: Pages, ask: Ask) -> None:
+        self._page = page
+        self._pages = pages
+        self._ask = ask
+        self._index = _Page(self._render_index, lambda: pages.age(("history", "mempool")))
+        self._kept: OrderedDict[Asked, _Page] = OrderedDict()
+        self._reasons: dict[str, str] = {}
+
+    # --- requests ------------------------------------------------------------------------------------
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        """`/charts`: every metric over its usual range."""
+        found = [await self._chart(metric.name, {"range": metric.default}) for metric in METRICS.values()]
+        return await self._index.show(*found).handle(request)
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """`/charts/{metric}`: raises 404 for a metric that is not there; a wrong span is told in words, with 400."""
+        metric = METRICS.get(request.match_info["metric"])
+        if metric is None:
+            raise web.HTTPNotFound
+        try:
+            asked = _asked(metric, request.query)
+            chart = await self._chart(metric.name, asked.query)
+        except BadSpan as error:
+            return self._pages.error(400, "No such span of time", str(error)).response(request)
+        page = self._kept.get(asked)
+        if page is None:
+            page = self._kept[asked] = _Page(partial(self._render, asked), partial(self._pages.age, asked.domains))
+        self._kept.move_to_end(asked)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return await page.show(chart).handle(request)
+
+    async def _chart(self, metric: str, query: Mapping[str, str]) -> Chart | str:
+        """The chart, or why there is none (always the same object for the same words)."""
+        try:
+            return await self._ask(metric, query)
+        except Unavailable as error:
+            if len(self._reasons) > KEPT:
+                self._reasons.clear()
+            return self._reasons.setdefault(str(error), str(error))
+
+    # --- rendering -----------------------------------------------------------------------------------
+
+    def _render_index(self, charts: tuple[Chart | str, ...]) -> Answer:
+        glances = [
+            Glance(metric, why=chart) if isinstance(chart, str) else glance(chart)
+            for metric, chart in zip(METRICS.values(), charts, strict=True)
+        ]
+        return self._pages.render("charts/page.html", self._page, glances=glances)
+
+    def _render(self, asked: Asked, shown: tuple[Chart | str]) -> Answer:
+        found = shown[0]
+        chart = None if isinstance(found, str) else found
+        panels = [panel.panel(figure, chart, log=asked.log) for figure in chart.figures] if chart else []
+        query = _query(asked.query)
+        description = panel.description(chart, panels, query, asked.range, log=asked.log) if chart else {}
+        return self._pages.render(
+            "charts/chart.html",
+            self._page,
+            metric=asked.metric,
+            chart=chart,
+            why=found if isinstance(found, str) else "",
+            panels=panels,
+            log=asked.log,
+            scalable=any(shown.picture and shown.figure.log for shown in panels),
+            shown="" if asked.span else asked.range,
+            back=asked.range,
+            zoomed=asked.span is not None,
+            chart_start=formats.moment(chart.start) if chart else "",
+            chart_end=formats.moment(chart.end) if chart else "",
+            labels=RANGE_LABELS,
+            shorts=_SHORT_LABELS,
+            address=partial(_address, asked),
+            csv=partial(_csv, asked),
+            body=cells.rows,
+            word_kinds=cells.WORDS,
+            first_rows=FIRST_ROWS,
+            description=_embedded(description),
+        )
+
+
+def _asked(metric: Metric, query: Mapping[str, str]) -> Asked:
+    """Raises BadSpan, saying what would be right."""
+    name = query.get("range", metric.default)
+    if name not in metric.ranges:
+        known = ", ".join(metric.ranges)
+        raise BadSpan(f"{metric.title} has no range {name[:20]!r}; there are {known}.")
+    start, end = query.get("from", ""), query.get("to", "")
+    span = (start, end) if start or end else None
+    if not _MOMENTS.fullmatch(start + end):
+        raise BadSpan("The ends of a span are Unix seconds or dates such as 2024-04-20.")
+    return Asked(metric, name, span, query.get("scale") == "log")
+
+
+def _query(parts: Mapping[str, str]) -> str:
+    return "&".join(f"{name}={value}" for name, value in parts.items())
+
+
+def _address(asked: Asked, name: str, log: bool) -> str:
+    """Of the page with another range or scale; without a name the span stays."""
+    parts = {"range": name} if name else asked.query | {"range": asked.range}
+    return f"/charts/{asked.metric.name}?{_query(parts | ({'scale': 'log'} if log else {}))}"
+
+
+def _csv(asked: Asked, figure: str) -> str:
+    return f"/api/v1/charts/{asked.metric.name}?{_query(asked.query | {'format': 'csv', 'figure': figure})}"
+
+
+def _embedded(description: Mapping[str, Any]) -> Markup:
+    """JSON that cannot end the element that it stands in."""
+    text = orjson.dumps(description).decode()
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # noqa: S704 - nothing is left in it that HTML could take for markup

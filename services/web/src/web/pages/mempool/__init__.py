@@ -1,0 +1,29 @@
+"""What waits for a block."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from web.pages.page import MEMPOOL, Page, cards
+
+_card = cards(__name__)
+
+FEES: Final = _card("fees", MEMPOOL)
+HISTOGRAM: Final = _card("histogram", MEMPOOL)
+INCOMING: Final = _card("incoming", MEMPOOL)
+
+PAGE: Final = Page(
+    "mempool",
+    "/mempool",
+    "Mempool",
+    place=20,
+    shows=(
+        _card("mempool_totals", MEMPOOL),
+        INCOMING,
+        FEES,
+        _card("projected", MEMPOOL),
+        HISTOGRAM,
+        _card("bands", MEMPOOL),
+        _card("largest", MEMPOOL),
+    ),
+)

@@ -1,0 +1,96 @@
+"""What a page declares: its address, its words in navigation and title, its cards and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from aiohttp import web
+
+from web.charts.serving.store import Charts
+from web.state.snapshot import PARTS, Part
+from web.state.truth import DOMAINS, Domain
+
+if TYPE_CHECKING:
+    from web.pages.rendering import Pages  # which renders what is declared here
+
+CHAIN: Final[tuple[Part, ...]] = ("chain", "notices")
+MEMPOOL: Final[tuple[Part, ...]] = ("mempool", "notices")
+BOTH: Final[tuple[Part, ...]] = ("chain", "mempool", "notices")
+STATUS: Final[tuple[Part, ...]] = ("status", "notices")
+"""What most cards show: figures, and with the notices why there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One card, with the parts of the state whose change makes it another; its name is the one of its template."""
+
+    name: str
+    parts: tuple[Part, ...]
+    folder: str  # of its template, NAME.html, below this package
+
+    @property
+    def template(self) -> str:
+        """As the renderer finds it."""
+        return f"{self.folder}/{self.name}.html"
+
+
+def cards(package: str) -> Callable[[str, tuple[Part, ...]], Card]:
+    """Declares cards whose templates lie in the folder of this page (its `__name__`)."""
+    folder = package.rpartition(".")[2]
+    return lambda name, parts: Card(name, parts, folder)
+
+
+COMMON: Final = tuple(Card(name, (*BOTH, "truth"), "frame") for name in ("notices", "foot"))
+"""The cards that every page has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a page that answers for itself may use."""
+
+    pages: Pages
+    charts: Charts
+
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Routes: TypeAlias = Callable[[Means], Iterable[tuple[str, Handler]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. Its folder has its name and holds `page.html`; it is found there, and nothing else names it.
+
+    `shows` are its own cards, in no particular order. `routes` gives every address of a page that is more than one
+    document; without, `path` answers `page.html`, made anew when a card is another.
+    """
+
+    name: str
+    path: str
+    title: str
+    place: int  # in the navigation, rising
+    shows: tuple[Card, ...] = ()
+    routes: Routes | None = None
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """The names of all its cards."""
+        return tuple(card.name for card in (*COMMON, *self.shows))
+
+    @property
+    def template(self) -> str:
+        """Of the whole page."""
+        return f"{self.name}/page.html"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What makes it another. When figures were last true is not among it: pages say that anew often enough."""
+        shown = {part for card in (*COMMON, *self.shows) for part in card.parts}
+        return tuple(part for part in PARTS if part in shown and part != "truth")
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """Whose figures it shows."""
+        shown = {part for card in self.shows for part in card.parts}
+        return tuple(domain for domain in DOMAINS if domain in shown)

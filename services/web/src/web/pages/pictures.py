@@ -1,0 +1,87 @@
+"""Small pictures drawn on the server as inline SVG. No styles inside: the strict policy of the page forbids them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from shared.views import FeeBand
+from web.words import formats
+
+WIDTH: Final = 240
+HEIGHT: Final = 48
+
+
+def sparkline(points: Sequence[tuple[int, float]], what: str) -> Markup:
+    """A line through (time, value) without axes; `what` says in words what it shows. Empty below two points."""
+    if len(points) < 2:
+        return Markup("")
+    start, end = points[0][0], points[-1][0]
+    low = min(value for _, value in points)
+    high = max(value for _, value in points)
+    rise = high - low
+    path = []
+    for moment, value in points:
+        x = (moment - start) / (end - start) * WIDTH if end > start else 0.0
+        y = HEIGHT - 3 - (value - low) / rise * (HEIGHT - 6) if rise else HEIGHT / 2
+        path.append(f"{x:.1f} {y:.1f}")
+    line = " L".join(path)
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{what}">'
+        '<path class="area" d="M{line} L{w} {h} L0 {h} Z"/><path class="line" d="M{line}"/></svg>'
+    ).format(w=WIDTH, h=HEIGHT, what=what, line=line)
+
+
+def bar(share: float, what: str) -> Markup:
+    """A bar filled to `share` (0 to 1) of its width."""
+    filled = min(1.0, max(0.0, share)) * 100
+    return Markup(
+        '<svg class="bar" role="img" aria-label="{}" preserveAspectRatio="none" viewBox="0 0 100 8">'
+        '<rect class="track" width="100" height="8"/><rect class="fill" width="{:.2f}" height="8"/></svg>'
+    ).format(what, filled)
+
+
+def occupied(bands: Sequence[FeeBand]) -> Sequence[FeeBand]:
+    """The bands from the first to the last that hold a transaction."""
+    used = [index for index, band in enumerate(bands) if band.count]
+    return bands[used[0] : used[-1] + 1] if used else ()
+
+
+def band_label(band: FeeBand) -> str:
+    """A band's feerates: "4-5", "1,000 and more"."""
+    low = formats.feerate(band.from_rate).number
+    return f"{low}-{formats.feerate(band.to_rate).number}" if band.to_rate is not None else f"{low} and more"
+
+
+def histogram(bands: Sequence[FeeBand]) -> Markup:
+    """Upright bars of the virtual size a band of feerates holds, lowest feerate on the left."""
+    shown = occupied(bands)
+    if not shown:
+        return Markup("")
+    most = max(band.vsize for band in shown) or 1
+    step = 100 / len(shown)
+    gap = step * 0.15
+    bars = []
+    for index, band in enumerate(shown):
+        height = band.vsize / most * 96
+        height = max(height, 1.0) if band.count else 0.0
+        bars.append(
+            Markup('<rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"><title>{}</title></rect>').format(
+                index * step + gap / 2,
+                100 - height,
+                step - gap,
+                height,
+                f"{band_label(band)} sat/vB: {formats.vsize(band.vsize)}, {formats.counted(band.count, 'transaction')}",
+            )
+        )
+    return Markup(
+        '<svg class="bars" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
+        'aria-label="Virtual size waiting at each feerate, from {} to {} sat/vB; the largest band holds {}">{}</svg>'
+    ).format(
+        formats.feerate(shown[0].from_rate).number,
+        formats.feerate(shown[-1].from_rate).number,
+        formats.vsize(most),
+        Markup("").join(bars),
+    )

@@ -1,0 +1,185 @@
+"""Renders pages and their cards.
+
+A card is rendered once for each change of what it shows, for the page and for all live clients alike.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from shared.logging import Trouble
+from web.http.answers import HTML, PAGE_HEADERS, Answer
+from web.http.document import MAX_AGE
+from web.pages import pictures
+from web.pages.found import CARDS, PAGES
+from web.pages.page import COMMON, Card, Page
+from web.state import conditions
+from web.state.backfill import backfill
+from web.state.reading import State
+from web.state.snapshot import is_down
+from web.state.truth import DOMAINS, Domain
+from web.words import formats
+
+_HERE: Final = Path(__file__).parent
+_MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
+"""What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
+
+
+class Rendered:
+    """One card as it was rendered last; `mark` changes only when something other than an age did.
+
+    One that cannot be rendered says so in its place (`instead`), and why in `broken`.
+    """
+
+    __slots__ = ("_instead", "_render", "_trouble", "broken", "html", "mark", "rendered_at", "stale")
+
+    def __init__(self, render: Callable[[], str], instead: str, trouble: Trouble) -> None:
+        self._render = render
+        self._instead = instead
+        self._trouble = trouble
+        self.broken = ""
+        self.html = Markup("")
+        self.mark = ""
+        self.rendered_at = 0.0
+        self.stale = True
+
+    def current(self, now: float) -> Markup:
+        """The card, rendered anew where that is due."""
+        if self.stale or now - self.rendered_at >= MAX_AGE:
+            self.html = Markup(self._made())  # noqa: S704 - what a template of ours made, escaped there
+            self.mark = _MOVES.sub("", self.html)
+            self.rendered_at = now
+            self.stale = False
+        return self.html
+
+    def _made(self) -> str:
+        try:
+            made = self._render()
+        except Exception as error:  # whatever a view holds: the rest of the page stands
+            self.broken = f"{type(error).__name__}: {error}"[:200]
+            self._trouble.failed(error)
+            return self._instead
+        self.broken = ""
+        self._trouble.ended()
+        return made
+
+
+class Pages:
+    """Renders pages and cards of one state."""
+
+    def __init__(
+        self,
+        state: State,
+        assets: Mapping[str, str],
+        version: str,
+        streams: tuple[str, ...],
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._state = state
+        self._log = log
+        self._environment = Environment(
+            loader=FileSystemLoader([_HERE / "frame", _HERE]),
+            extensions=["jinja2.ext.loopcontrols"],
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(formats.FILTERS)
+        self._environment.globals.update(
+            assets=assets,
+            version=version,
+            streams=streams,
+            pages=tuple(PAGES.values()),
+            sparkline=pictures.sparkline,
+            bar=pictures.bar,
+            histogram=pictures.histogram,
+            occupied=pictures.occupied,
+            band_label=pictures.band_label,
+            price_absence=conditions.PRICE_UNSET,
+            is_down=is_down,
+        )
+        for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
+            self._environment.get_template(name)
+        self._error = self._environment.get_template("error.html")
+        self._cards = {name: self._rendered(card) for name, card in CARDS.items()}
+
+    def _rendered(self, declared: Card) -> Rendered:
+        name, template = declared.name, self._environment.get_template(declared.template)
+        domains = [domain for domain in DOMAINS if domain in declared.parts]
+        instead = self._environment.get_template("broken.html").render(name=name, title=formats.label(name))
+        card = Rendered(
+            lambda: template.render(self._context(domains), domains=domains),
+            instead,
+            Trouble(self._log.bind(card=name), "card"),
+        )
+
+        def changed() -> None:
+            card.stale = True
+
+        self._state.subscribe(declared.parts, changed)
+        return card
+
+    def _context(self, domains: Iterable[Domain] = ()) -> dict[str, Any]:
+        snapshot = self._state.snapshot
+        now = self._state.now
+        moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
+        as_of = {domain: None if ms is None else ms / 1000 for domain, ms in moments.items()}
+        late = conditions.aged(snapshot, now)
+        return {
+            "s": snapshot,
+            "now": now,
+            "as_of": as_of,
+            "aged": [as_of[domain] for domain in domains if domain in late],
+            "notices": self._state.notices,
+            "chain_absence": conditions.chain_absence(snapshot, now),
+            "mempool_absence": conditions.mempool_absence(snapshot, now),
+            "history_absence": conditions.history_absence(snapshot, now),
+            "backfill": backfill(snapshot),
+        }
+
+    def cards(self, names: Iterable[str]) -> dict[str, Rendered]:
+        """These cards, up to date."""
+        now = time.monotonic()
+        cards = {name: self._cards[name] for name in names}
+        for card in cards.values():
+            card.current(now)
+        return cards
+
+    def age(self, domains: Iterable[Domain]) -> float | None:
+        """As the state that is shown tells it."""
+        return self._state.age(domains)
+
+    def broken(self) -> list[str]:
+        """What cannot be shown now, and why: one line for each such card."""
+        now = time.monotonic()
+        for card in self._cards.values():
+            card.current(now)
+        broken = {name: card.broken for name, card in self._cards.items() if card.broken}
+        return [f"page: card {name} cannot be shown: {why}" for name, why in broken.items()]
+
+    def page(self, page: Page) -> Answer:
+        """The whole page."""
+        return self.render(page.template, page)
+
+    def render(self, template: str, page: Page, **more: Any) -> Answer:
+        """A template with the page's cards and whatever else it shows."""
+        cards = {name: card.html for name, card in self.cards(page.cards).items()}
+        context = self._context() | {"page": page, "cards": cards} | more
+        return Answer(self._environment.get_template(template).render(context).encode(), HTML, headers=PAGE_HEADERS)
+
+    def error(self, status: int, title: str, text: str) -> Answer:
+        """A page that says what went wrong."""
+        now = time.monotonic()
+        cards = {card.name: self._cards[card.name].current(now) for card in COMMON}
+        context = self._context() | {"page": None, "cards": cards, "status": status, "title": title, "text": text}
+        return Answer(self._error.render(context).encode(), HTML, status, PAGE_HEADERS)

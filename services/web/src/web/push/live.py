@@ -1,0 +1,175 @@
+"""`/live?pages=`: the cards of pages that changed, pushed to everyone who has them open, and a pulse.
+
+A browser has one connection for all its tabs, so a client names the pages that it shows; clients that name the same
+ones are sent the very same bytes. A card is rendered once for each change of state, whatever it is sent to.
+
+On the wire each message is a name and one JSON object, and no message answers another, so that they can travel over
+anything that keeps their order: `cards`, from a card's name to its HTML, all of them first and then those that
+changed; `pulse`, which says that the server is there and how old what it shows is; `reset`, the last one to a client
+that is too slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import orjson
+from aiohttp import web
+from markupsafe import Markup
+
+from web.http import answers
+from web.push.audience import Audience, Batch, Client
+from web.push.sse import EventStream, message
+
+PULSE: Final = 5.0
+"""Seconds between two pulses; a page that hears nothing for 20 s calls itself stale."""
+
+_GONE: Final = Batch(message("reset", b"{}"))
+_NOTHING: Final = Batch()
+
+
+class Card(Protocol):
+    """A card as it stands on a page."""
+
+    html: Markup
+    mark: str  # another only when something other than an age is
+
+
+class Cards(Protocol):
+    """Who renders cards."""
+
+    def cards(self, names: Iterable[str]) -> Mapping[str, Card]:
+        """These cards, up to date."""
+
+
+class Known(Protocol):
+    """Whose cards they are: it tells when it is another, and what open pages are told of it."""
+
+    def after_change(self, callback: Callable[[], None]) -> None:
+        """Call this after each change."""
+
+    def pulse(self) -> dict[str, Any]:
+        """What an open page is told regularly."""
+
+
+class LivePages(Audience):
+    """Everyone who has the same pages open."""
+
+    def __init__(self, names: Iterable[str], cards: Cards) -> None:
+        super().__init__()
+        self._cards = cards
+        self._names = tuple(dict.fromkeys(names))
+        self._marks: dict[str, str] = {}
+        self._all = _NOTHING
+        self._all_marks: dict[str, str] = {}
+
+    def changed(self) -> None:
+        """The state is another: send what is different on the pages. Costs nothing while nobody looks."""
+        if not self.clients:
+            self._all, self._all_marks = _NOTHING, {}
+            return
+        cards = self._cards.cards(self._names)
+        html = {name: card.html for name, card in cards.items() if self._marks.get(name) != card.mark}
+        self._marks = {name: card.mark for name, card in cards.items()}
+        if html:
+            self.broadcast(_batch(html))
+
+    def first(self) -> Batch:
+        """Every card, as one piece of bytes that all share who come before the next change."""
+        cards = self._cards.cards(self._names)
+        marks = {name: card.mark for name, card in cards.items()}
+        if not self.clients:
+            self._marks = marks
+        if marks != self._all_marks:
+            self._all_marks = marks
+            self._all = _batch({name: card.html for name, card in cards.items()}).keep()
+        return self._all
+
+
+class Live:
+    """The endpoint: an audience for each set of pages that somebody has open, and the pulse of all."""
+
+    def __init__(self, cards: Cards, state: Known, pages: Mapping[str, Iterable[str]]) -> None:
+        """`pages` says which cards each page has."""
+        self._cards = cards
+        self._known = pages
+        self._pulse = state.pulse
+        self._words = ""
+        self._audiences: dict[tuple[str, ...], LivePages] = {}
+        self._closed = False
+        state.after_change(self._changed)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Send everything once, then what changes, for as long as the client stays."""
+        try:
+            names = self._asked(request.query.get("pages", ""))
+        except ValueError as error:
+            return answers.error(400, "unknown_page", str(error)).response(request)
+        if self._closed:
+            return answers.error(503, "stopping", "The server is stopping; try again", retry_after=2).response(request)
+        stream = EventStream(request)
+        client = Client(stream)
+        audience = self._audience(names)
+        try:
+            await stream.open({})
+            client.push(audience.first())
+            client.push(self._beat())
+            audience.clients.add(client)
+            await client.run(lambda: _GONE)
+        except (ConnectionError, TimeoutError):
+            pass  # the client went, or stopped reading
+        finally:
+            audience.part(client)
+        return stream.response
+
+    def audiences(self) -> Iterable[LivePages]:
+        """Every audience so far; there are fewer than 2^pages of them."""
+        return self._audiences.values()
+
+    async def beat(self) -> None:
+        """Send a pulse to everybody now and then, for ever."""
+        while True:
+            await asyncio.sleep(PULSE)
+            self._broadcast(self._beat())
+
+    def dismiss(self) -> None:
+        """End every connection and accept no more."""
+        self._closed = True
+        for audience in self._audiences.values():
+            audience.dismiss()
+
+    def _asked(self, text: str) -> tuple[str, ...]:
+        """The pages of a request, in the order in which we know them. Raises ValueError, in words."""
+        asked = {name for name in text.split(",") if name}
+        if not asked or not asked <= self._known.keys():
+            wrong = ", ".join(repr(name[:20]) for name in sorted(asked - self._known.keys())[:3]) or "nothing"
+            raise ValueError(f"pages is {wrong}: expected one or more of {', '.join(self._known)}, separated by commas")
+        return tuple(name for name in self._known if name in asked)
+
+    def _audience(self, names: tuple[str, ...]) -> LivePages:
+        audience = self._audiences.get(names)
+        if audience is None:
+            shown = [card for name in names for card in self._known[name]]
+            audience = self._audiences[names] = LivePages(shown, self._cards)
+        return audience
+
+    def _changed(self) -> None:
+        for audience in self._audiences.values():
+            audience.changed()
+        if self._pulse()["node"] != self._words:
+            self._broadcast(self._beat())
+
+    def _beat(self) -> Batch:
+        pulse = self._pulse()
+        self._words = pulse["node"]
+        return Batch(message("pulse", orjson.dumps(pulse)))
+
+    def _broadcast(self, batch: Batch) -> None:
+        for audience in self._audiences.values():
+            audience.broadcast(batch)
+
+
+def _batch(html: Mapping[str, str]) -> Batch:
+    return Batch(message("cards", orjson.dumps({name: str(text) for name, text in html.items()})))

@@ -1,0 +1,1 @@
+"""How numbers, amounts and moments are written."""
