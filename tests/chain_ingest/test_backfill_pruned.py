@@ -16,7 +16,7 @@ from chain_ingest.app import run as run_ingest
 from chain_ingest.backfill import app, batches, claims, others, statistics
 from chain_ingest.backfill.app import run
 from chain_ingest.backfill.live import LivePath
-from chain_ingest.backfill.rest import Source
+from chain_ingest.source import Source
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis

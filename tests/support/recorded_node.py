@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from chain_ingest.transaction import compact, span
+from chain_ingest.block import Block
 from shared.rpc import RpcClient
 from shared.settings import NodeSettings
 
@@ -37,18 +37,23 @@ def _size(number: int) -> bytes:
     return bytes([number]) if number < 0xFD else b"\xfd" + number.to_bytes(2, "little")
 
 
-def spent_outputs(raw: bytes) -> bytes:
-    """`/rest/spenttxouts` of a block, as if each transaction paid FEE: all by its first input, the others are 0."""
-    count, at = compact(raw, 80)
-    parts = [_size(count)]
-    for place in range(count):
-        where = span(raw, at)
-        at = where.end
-        parts.append(_size(len(where.outpoints) if place else 0))
-        for nth in range(len(where.outpoints) if place else 0):
-            value = 0 if nth else where.value + FEE
-            parts.append(value.to_bytes(8, "little") + bytes([len(_SCRIPT)]) + _SCRIPT)
+def spent_txouts(spent: Sequence[Sequence[tuple[int, bytes]]]) -> bytes:
+    """`/rest/spenttxouts/HASH.bin` of transactions that spend these outputs, satoshi and script; none for the coinbase.
+
+    In the form of Bitcoin Core's doc/REST-interface.md.
+    """
+    parts = [_size(len(spent))]
+    for coins in spent:
+        parts.append(_size(len(coins)))
+        parts += [value.to_bytes(8, "little") + _size(len(script)) + script for value, script in coins]
     return b"".join(parts)
+
+
+def _made_up(raw: bytes) -> bytes:
+    """What a block spent, as if each transaction paid FEE: all by its first input, the others are 0."""
+    txs = Block(raw).txs
+    others = zip(txs.inputs[1:], txs.sums[1:], strict=True)
+    return spent_txouts([[], *([(value + FEE, _SCRIPT), *[(0, _SCRIPT)] * (count - 1)] for count, value in others)])
 
 
 class RecordedNode:
@@ -56,7 +61,7 @@ class RecordedNode:
 
     def __init__(self, blocks: Sequence[bytes], times: int) -> None:
         self._blocks = {sha256(sha256(raw[:80]).digest()).digest()[::-1].hex(): raw for raw in blocks}
-        self._spent = {name: spent_outputs(raw) for name, raw in self._blocks.items()}
+        self._spent = {name: _made_up(raw) for name, raw in self._blocks.items()}
         self.hashes = [*self._blocks] * times
         self.rpc_url = ""
         self._client: RpcClient | None = None

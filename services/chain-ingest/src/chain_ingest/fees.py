@@ -1,0 +1,90 @@
+"""What a block's transactions paid: from the outputs that they spent, or as the node works it out itself."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final, NamedTuple, Self
+
+from chain_ingest.answers import BlockStats
+from chain_ingest.block import Block
+from chain_ingest.transaction import Walked, compact, read_outputs
+
+WITNESS_SCALE_FACTOR: Final = 4
+"""Weight units in a virtual byte (BIP 141)."""
+
+
+class Fees(NamedTuple):
+    """Of one block; feerates are whole sat/vB, as `getblockstats` rounds them."""
+
+    total: int  # satoshi
+    percentiles: list[int]  # at 10, 25, 50, 75, 90 % of the weight
+    average: int
+
+    @classmethod
+    def told(cls, stats: BlockStats) -> Self:
+        """As the node says."""
+        return cls(stats.totalfee, stats.feerate_percentiles, stats.avgfeerate)
+
+
+NONE: Final = Fees(0, [0, 0, 0, 0, 0], 0)
+"""Of a block that has nothing but its coinbase."""
+
+
+def fees_paid(block: Block, spent_outputs: bytes) -> Fees | None:
+    """What was paid, from `/rest/spenttxouts` of the block; None where these are not the outputs that it spends."""
+    txs = block.txs
+    try:
+        spent = spent_values(spent_outputs, txs)
+    except (IndexError, ValueError):
+        return None
+    total = total_weight = 0
+    rates: list[tuple[int, int]] = []
+    columns = zip(spent, txs.sums, pairwise(txs.starts), txs.body_starts, txs.body_ends, strict=True)
+    next(columns)  # the coinbase pays nothing
+    for coins, value, (start, end), body_start, body_end in columns:
+        weight = end - start + 3 * (body_end - body_start + 8)  # Walked.weight, in place
+        fee = coins - value
+        if fee < 0:
+            return None
+        total += fee
+        total_weight += weight
+        rates.append((fee * WITNESS_SCALE_FACTOR // weight, weight))
+    if not rates:
+        return NONE
+    return Fees(total, _percentiles(rates, total_weight), total * WITNESS_SCALE_FACTOR // total_weight)
+
+
+def spent_values(raw: bytes, txs: Walked) -> list[int]:
+    """Satoshi that each transaction of a block spends, from the outputs that the node keeps of it.
+
+    A CompactSize of transactions, for each a CompactSize of outputs, none for the coinbase, each output as serialised
+    (Bitcoin Core 30, doc/REST-interface.md). Raises ValueError where they are not those of these transactions.
+    """
+    count, at = compact(raw, 0)
+    if count != len(txs):
+        raise ValueError(f"outputs that {count} transactions spend: expected {len(txs)}")
+    sums: list[int] = []
+    for inputs in txs.inputs:
+        values: list[int] = []
+        at = read_outputs(raw, at, values)
+        if len(values) != (inputs if sums else 0):
+            raise ValueError(f"{len(values)} outputs are spent by {inputs} inputs")
+        sums.append(sum(values))
+    if at != len(raw):
+        raise ValueError(f"{len(raw) - at} bytes follow the last output")
+    return sums
+
+
+def _percentiles(rates: list[tuple[int, int]], total_weight: int) -> list[int]:
+    """As `getblockstats`: the feerates at which so much of the weight is reached (CalculatePercentilesByWeight)."""
+    rates.sort()
+    bounds = [
+        total_weight / 10.0, total_weight / 4.0, total_weight / 2.0, total_weight * 3.0 / 4.0, total_weight * 9.0 / 10.0
+    ]  # fmt: skip
+    found: list[int] = []
+    reached = 0
+    for rate, weight in rates:
+        reached += weight
+        while len(found) < len(bounds) and reached >= bounds[len(found)]:
+            found.append(rate)
+    return found + [rates[-1][0]] * (len(bounds) - len(found))
