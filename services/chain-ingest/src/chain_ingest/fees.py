@@ -63,11 +63,14 @@ def spent_values(raw: bytes, txs: Walked) -> list[int]:
     count, at = compact(raw, 0)
     if count != len(txs):
         raise ValueError(f"outputs that {count} transactions spend: expected {len(txs)}")
-    sums: list[int] = []
-    for inputs in txs.inputs:
+    if raw[at] != 0:
+        raise ValueError("outputs that a coinbase spends")
+    at += 1
+    sums = [0]
+    for inputs in txs.inputs[1:]:
         values: list[int] = []
         at = read_outputs(raw, at, values)
-        if len(values) != (inputs if sums else 0):
+        if len(values) != inputs:
             raise ValueError(f"{len(values)} outputs are spent by {inputs} inputs")
         sums.append(sum(values))
     if at != len(raw):

@@ -36,7 +36,7 @@ READ_AT_ONCE: Final = 2_000
 CONNECT_SECONDS: Final = 3.0
 """How long an address may take to accept a connection before it counts as failed."""
 
-REST_SECONDS: Final = 0.2
+PAUSE_SECONDS: Final = 0.2
 """How long messages behind a coinbase are left in the socket at most, if nobody waits for hints before."""
 
 TURN_SECONDS: Final = 0.5
@@ -75,7 +75,7 @@ class Hints:
         self._transactions: dict[str, Transaction] = {}
         self._counters: dict[tuple[int, bytes], int] = {}
         self._turns: dict[int, asyncio.TimerHandle] = {}  # by place, of names that failed
-        self._resting: asyncio.TimerHandle | None = None  # while messages are left in the socket
+        self._paused: asyncio.TimerHandle | None = None  # while messages are left in the socket
 
     @property
     def connected(self) -> bool:
@@ -117,8 +117,8 @@ class Hints:
         loop = asyncio.get_running_loop()
         for turn in self._turns.values():
             turn.cancel()
-        if self._resting is not None:
-            self._resting.cancel()
+        if self._paused is not None:
+            self._paused.cancel()
         for socket, monitor in zip(self._sockets, self._monitors, strict=True):
             loop.remove_reader(_descriptor(socket))
             loop.remove_reader(_descriptor(monitor))
@@ -193,7 +193,7 @@ class Hints:
             return
         socket = self._sockets[place]
         for _ in range(READ_AT_ONCE):
-            if self._resting is not None:
+            if self._paused is not None:
                 break
             try:
                 frames = socket.recv_multipart(zmq.NOBLOCK)
@@ -207,9 +207,9 @@ class Hints:
 
     def _go_on(self) -> None:
         """Read what was left in the socket."""
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
             asyncio.get_running_loop().call_soon(self._read, 0)
 
     def _message(self, place: int, frames: list[Any]) -> None:
@@ -223,7 +223,7 @@ class Hints:
             # Behind what came from another address there may be removals that belong before the block.
             if len(self.urls) == 1 and is_coinbase(body):
                 self._hints.append(Hint("B", "", -1))
-                self._resting = asyncio.get_running_loop().call_later(REST_SECONDS, self._go_on)
+                self._paused = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._go_on)
             return
         if last is not None and counter != (last + 1) % _WRAP:
             self.gap = f"ZMQ {topic.decode()} went from message {last} to {counter}"

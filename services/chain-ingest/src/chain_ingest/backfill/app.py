@@ -10,6 +10,7 @@ import asyncio
 import time
 from typing import Final
 
+from chain_ingest.backfill.blocks import Blocks
 from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.headers import Headers
 from chain_ingest.backfill.history import History
@@ -17,7 +18,6 @@ from chain_ingest.backfill.live import LivePath, NotWhole
 from chain_ingest.backfill.others import LOOK_SECONDS, Others
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.pace import Pace
-from chain_ingest.backfill.statistics import Statistics
 from chain_ingest.node import Node, NodeUnfit
 from chain_ingest.pools import Pools
 from chain_ingest.source import Source
@@ -77,7 +77,7 @@ class Backfill:
         self._pools = Pools(service.settings.pools_file)
         self._others = Others(service, nodes, self._pools)
         self._headers = Headers(claims, outbox, self._history)
-        self._statistics = Statistics(claims, outbox, self._history, service.log)
+        self._blocks = Blocks(claims, outbox, self._history, service.log)
         self._again = 0.0  # no look for what was given up before this moment
         self._redis_trouble = RedisTrouble(service)
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
@@ -136,4 +136,4 @@ class Backfill:
         await live.clear()
         if await self._headers.collect(source, view):
             return True
-        return await self._statistics.measure(source, view, live.pruned_below, self._others)
+        return await self._blocks.measure(source, view, live.pruned_below, self._others)

@@ -35,7 +35,7 @@ INVALID_PARAMETER: Final = -8
 """RPC_INVALID_PARAMETER: what a height beyond the tip is answered with."""
 
 
-class Statistics:
+class Blocks:
     """Takes the newest batch that is missing and free, measures it, publishes it."""
 
     def __init__(self, claims: Claims, outbox: Outbox, history: History, log: Any) -> None:
