@@ -89,7 +89,7 @@ def test_several_are_read_one_behind_the_other(made: list[Made]) -> None:
     walked = walk(b"".join(one.raw for one in made), 0, len(made))
     assert [walked.txid(place) for place in range(len(walked))] == [one.txid for one in made]
     assert [walked.size(place) for place in range(len(walked))] == [len(one.raw) for one in made]
-    assert [walked.weight(place) for place in range(len(walked))] == [3 * len(o.stripped) + len(o.raw) for o in made]
+    assert walked.weights() == [3 * len(one.stripped) + len(one.raw) for one in made]
     assert walked.sums == [one.value for one in made]
     assert walked.inputs == [len(one.outpoints) for one in made]
     assert (sum(walked.values), len(walked.values)) == (sum(walked.sums), sum(walked.outputs))
@@ -195,7 +195,7 @@ async def compare(node: RegtestNode, txid: str, hashes: set[str]) -> None:
     assert (found.txid, found.size) == (told.txid, told.size) == (txid, len(raw))
     assert found.value == sum(satoshi(out.value) for out in told.vout)
     walked = walk(raw, 0, 1)
-    assert walked.weight(0) == told.weight
+    assert walked.weights() == [told.weight]
     assert (told.weight + 3) // 4 == told.vsize
     assert (walked.stripped_size(0) != len(raw)) == (told.hash != told.txid)
     assert is_coinbase(raw) == ("coinbase" in told.vin[0])

@@ -34,7 +34,9 @@ def recorded(least: int = 10_000) -> list[bytes]:
 
 
 def _size(number: int) -> bytes:
-    return bytes([number]) if number < 0xFD else b"\xfd" + number.to_bytes(2, "little")
+    if number < 0xFD:
+        return bytes([number])
+    return b"\xfd" + number.to_bytes(2, "little") if number < 1 << 16 else b"\xfe" + number.to_bytes(4, "little")
 
 
 def spent_txouts(spent: Sequence[Sequence[tuple[int, bytes]]]) -> bytes:

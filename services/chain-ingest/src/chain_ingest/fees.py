@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import operator
 from typing import Final, NamedTuple, Self
 
 from chain_ingest.answers import BlockStats
@@ -37,20 +37,14 @@ def fees_paid(block: Block, spent_outputs: bytes) -> Fees | None:
         spent = spent_values(spent_outputs, txs)
     except (IndexError, ValueError):
         return None
-    total = total_weight = 0
-    rates: list[tuple[int, int]] = []
-    columns = zip(spent, txs.sums, pairwise(txs.starts), txs.body_starts, txs.body_ends, strict=True)
-    next(columns)  # the coinbase pays nothing
-    for coins, value, (start, end), body_start, body_end in columns:
-        weight = end - start + 3 * (body_end - body_start + 8)  # Walked.weight, in place
-        fee = coins - value
-        if fee < 0:
-            return None
-        total += fee
-        total_weight += weight
-        rates.append((fee * WITNESS_SCALE_FACTOR // weight, weight))
-    if not rates:
+    fees = list(map(operator.sub, spent[1:], txs.sums[1:]))  # the coinbase pays nothing
+    if not fees:
         return NONE
+    if min(fees) < 0:
+        return None
+    weights = txs.weights()[1:]
+    total, total_weight = sum(fees), sum(weights)
+    rates = [(fee * WITNESS_SCALE_FACTOR // weight, weight) for fee, weight in zip(fees, weights, strict=True)]
     return Fees(total, _percentiles(rates, total_weight), total * WITNESS_SCALE_FACTOR // total_weight)
 
 
@@ -68,6 +62,10 @@ def spent_values(raw: bytes, txs: Walked) -> list[int]:
     at += 1
     sums = [0]
     for inputs in txs.inputs[1:]:
+        if inputs == raw[at] == 1 and raw[at + 9] < 0xFD:  # as most are, so in place
+            sums.append(int.from_bytes(raw[at + 1 : at + 9], "little"))
+            at += 10 + raw[at + 9]
+            continue
         values: list[int] = []
         at = read_outputs(raw, at, values)
         if len(values) != inputs:

@@ -53,9 +53,10 @@ class Walked:
         """Bytes of a transaction."""
         return self.starts[place + 1] - self.starts[place]
 
-    def weight(self, place: int) -> int:
-        """Weight units of a transaction (BIP 141)."""
-        return 3 * self.stripped_size(place) + self.size(place)
+    def weights(self) -> list[int]:
+        """Weight units of each transaction (BIP 141)."""
+        columns = zip(self.starts, self.starts[1:], self.body_starts, self.body_ends, strict=False)  # and the end
+        return [end - start + 3 * (body_end - body_start + 8) for start, end, body_start, body_end in columns]
 
     def txid(self, place: int) -> str:
         """Hash of a transaction without its witness, in RPC order."""
@@ -93,7 +94,10 @@ def walk(buffer: bytes, at: int, count: int) -> Walked:
         if segwit:
             at += 2
         walked.body_starts.append(at)
-        inputs, at = (buffer[at], at + 1) if buffer[at] < 0xFD else compact(buffer, at)
+        inputs = buffer[at]
+        at += 1
+        if inputs >= 0xFD:
+            inputs, at = compact(buffer, at - 1)
         walked.inputs.append(inputs)
         for _ in range(inputs):
             outpoints.append(buffer[at : at + 36])
@@ -119,7 +123,10 @@ def walk(buffer: bytes, at: int, count: int) -> Walked:
 
 def read_outputs(buffer: bytes, at: int, values: list[int]) -> int:
     """Append the values of the outputs whose count stands at `at`; returns the position behind the last one."""
-    count, at = (buffer[at], at + 1) if buffer[at] < 0xFD else compact(buffer, at)
+    count = buffer[at]
+    at += 1
+    if count >= 0xFD:
+        count, at = compact(buffer, at - 1)
     try:
         for _ in range(count):
             value, length = _output_at(buffer, at)
@@ -136,7 +143,10 @@ def read_outputs(buffer: bytes, at: int, values: list[int]) -> int:
 
 def _skip_witnesses(buffer: bytes, at: int, inputs: int) -> int:
     for _ in range(inputs):
-        items, at = (buffer[at], at + 1) if buffer[at] < 0xFD else compact(buffer, at)
+        items = buffer[at]
+        at += 1
+        if items >= 0xFD:
+            items, at = compact(buffer, at - 1)
         for _ in range(items):
             length = buffer[at]
             if length < 0xFD:
