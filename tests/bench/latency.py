@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -11,6 +13,7 @@ import zmq
 import zmq.asyncio
 
 from bench.figures import Figure, percentile
+from shared.tasks import end
 from support.spending import Coin, chain, mine
 from support.stack import Stack
 
@@ -32,11 +35,11 @@ class Arrivals:
         if event := self._waiting.get(name):
             event.set()
 
-    async def time(self, name: str) -> float:
+    async def time(self, name: str, limit: float = 10) -> float:
         """When it came, on time.perf_counter's clock."""
         if name not in self._seen:
             event = self._waiting.setdefault(name, asyncio.Event())
-            await asyncio.wait_for(event.wait(), 10)
+            await asyncio.wait_for(event.wait(), limit)
         return self._seen[name]
 
 
@@ -59,8 +62,9 @@ async def _read_zmq(socket: zmq.asyncio.Socket, arrivals: Arrivals) -> None:
             arrivals.note(frames[1][:32].hex())
 
 
-async def measure(stack: Stack, coins: list[Coin]) -> list[Figure]:
-    """p50 and p99 from the return of the call to the node, in ms."""
+@contextlib.asynccontextmanager
+async def watching(stack: Stack) -> AsyncIterator[tuple[Arrivals, Arrivals]]:
+    """What a client of the event stream sees, and a bare subscriber of the node."""
     events, hints = Arrivals(), Arrivals()
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.SUB)
@@ -77,29 +81,33 @@ async def measure(stack: Stack, coins: list[Coin]) -> list[Figure]:
         ]
         try:
             await asyncio.sleep(1)  # a slow joiner misses messages, and these two are only watching
-            transactions, bare_transactions = [], []
-            for coin in coins[:TRANSACTIONS]:
-                [built] = chain(coin, 1, [5])
-                await stack.node.rpc("sendrawtransaction", built.raw, 0)
-                returned = time.perf_counter()
-                transactions.append(await events.time(built.txid) - returned)
-                bare_transactions.append(await hints.time(built.txid) - returned)
-            blocks, bare_blocks = [], []
-            for place in range(BLOCKS):
-                for coin in coins[TRANSACTIONS + place * BLOCK_TRANSACTIONS :][:BLOCK_TRANSACTIONS]:
-                    [built] = chain(coin, 1, [5])
-                    await stack.node.rpc("sendrawtransaction", built.raw, 0)
-                    await events.time(built.txid)
-                [block_hash] = await mine(stack.node)
-                returned = time.perf_counter()
-                blocks.append(await events.time(block_hash) - returned)
-                bare_blocks.append(await hints.time(block_hash) - returned)
+            yield events, hints
         finally:
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
+            await end(*readers)
             socket.close(0)
             context.term()
+
+
+async def measure(stack: Stack, coins: list[Coin]) -> list[Figure]:
+    """p50 and p99 from the return of the call to the node, in ms."""
+    async with watching(stack) as (events, hints):
+        transactions, bare_transactions = [], []
+        for coin in coins[:TRANSACTIONS]:
+            [built] = chain(coin, 1, [5])
+            await stack.node.rpc("sendrawtransaction", built.raw, 0)
+            returned = time.perf_counter()
+            transactions.append(await events.time(built.txid) - returned)
+            bare_transactions.append(await hints.time(built.txid) - returned)
+        blocks, bare_blocks = [], []
+        for place in range(BLOCKS):
+            for coin in coins[TRANSACTIONS + place * BLOCK_TRANSACTIONS :][:BLOCK_TRANSACTIONS]:
+                [built] = chain(coin, 1, [5])
+                await stack.node.rpc("sendrawtransaction", built.raw, 0)
+                await events.time(built.txid)
+            [block_hash] = await mine(stack.node)
+            returned = time.perf_counter()
+            blocks.append(await events.time(block_hash) - returned)
+            bare_blocks.append(await hints.time(block_hash) - returned)
     figures = []
     for name, seen, bare, target in (
         ("transaction to SSE client", transactions, bare_transactions, 15.0),

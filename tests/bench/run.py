@@ -15,13 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import history_load, http_load, latency, mempool_load
+from bench import full_block, history_load, http_load, latency, mempool_load, recorded_blocks
 from bench.figures import Figure, table, write
 from support.spending import fan_out, mined_coins
 from support.stack import SERVICES, Stack, memory
 
-PARTS = ("latency", "mempool", "web", "history")
-OF_THE_STACK = ("latency", "mempool", "web")
+PARTS = ("latency", "size", "mempool", "web", "history", "blocks")
+OF_THE_STACK = ("latency", "size", "mempool", "web")
 MEMORY_TARGET = 120.0
 """Megabytes a service."""
 
@@ -35,12 +35,14 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
         (folder / "history").mkdir()
         figures += await history_load.backfill(folder / "history")
         figures += await history_load.million(folder / "million")
+    if wanted("blocks"):
+        figures += await recorded_blocks.measure(folder / "recorded")
     if not any(map(wanted, OF_THE_STACK)):
         return figures
     async with Stack(folder) as stack:
         stack.extra_env["LOG_LEVEL"] = "info"
         # a coin for each chain of the burst and for each measured transaction
-        coins = await fan_out(stack.node, await mined_coins(stack.node, 3), 500)
+        coins = await fan_out(stack.node, await mined_coins(stack.node, 4), 500)
         await stack.start()
         await stack.synced()
         await stack.serves()
@@ -56,6 +58,8 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
             figures += await http_load.measure(stack, folder)
         for name in SERVICES:
             figures.append(Figure(f"memory of {name}", memory(stack.pid(name)) / 1e6, "MB", MEMORY_TARGET))
+        if wanted("size"):
+            figures += await full_block.measure(stack, coins[1_500:])
     return figures
 
 

@@ -13,10 +13,10 @@ import pytest_asyncio
 
 from chain_history.app import run as run_history
 from chain_ingest.app import run as run_ingest
-from chain_ingest.backfill import app, batches, claims, others, statistics
+from chain_ingest.backfill import app, batches, blocks, claims, others
 from chain_ingest.backfill.app import run
 from chain_ingest.backfill.live import LivePath
-from chain_ingest.backfill.rest import Source
+from chain_ingest.source import Source
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
@@ -233,7 +233,7 @@ async def test_what_cannot_be_read_is_given_up_once_and_fetched_where_a_node_can
     connected: redis.Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(statistics, "AGAIN_SECONDS", 1.0)
+    monkeypatch.setattr(blocks, "AGAIN_SECONDS", 1.0)
     hashes_of, tries = Source.hashes, 0
 
     async def counted(self: Source, first: int, last: int) -> list[str]:

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from chain_ingest.backfill.app import run
-from chain_ingest.backfill.rest import Source
+from chain_ingest.source import ReadBlock, Source
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
@@ -118,16 +119,16 @@ async def test_what_is_measured_is_kept_where_the_rest_of_its_batch_fails(
 ) -> None:
     """The link breaks at the last block of a batch: the others are not fetched again."""
     asked: Counter[str] = Counter()
-    fetch = Source.block
+    fetch = Source.read
     last = history.hashes[23]
 
-    async def breaking(self: Source, block_hash: str) -> bytes:
+    async def breaking(self: Source, block_hash: str, kind: type[msgspec.Struct]) -> ReadBlock:
         asked[block_hash] += 1
         if block_hash == last and asked[last] < 3:
             raise RpcUnreachable("the link is broken")
-        return await fetch(self, block_hash)
+        return await fetch(self, block_hash, kind)
 
-    monkeypatch.setattr(Source, "block", breaking)
+    monkeypatch.setattr(Source, "read", breaking)
     async with running(server.url, run, "backfill", **env), history.folding():
 
         async def done() -> bool:

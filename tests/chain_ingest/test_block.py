@@ -1,4 +1,4 @@
-"""Reading blocks: tags, largest transactions, outputs by value, pools. Real ones: test_real_blocks.py."""
+"""What a block's bytes say: tags, largest transactions, outputs by value, pools. Real ones: test_real_blocks.py."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import json
 import struct
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_ingest.block import LARGEST, bands, coinbase_tag, measure, read
+from chain_ingest.block import Block
+from chain_ingest.fees import NONE
 from chain_ingest.pools import Pools
+from chain_ingest.statistics import LARGEST, Statistics, bands, coinbase_tag
 from shared.bands import VALUE_BOUNDS
 from shared.errors import ConfigError
+from shared.events.backfill import MeasuredBlock
+from shared.events.blocks import BlockConnected
 from support import spending
 from support.oracle import value_band
 
@@ -124,28 +129,32 @@ def repeating(count: int) -> list[list[int]]:
     return [[number % 7 * 1_000, 1] for number in range(count)]
 
 
+def measured(raw: bytes) -> Statistics:
+    """What is told of it beside its fees."""
+    return Statistics(Block(raw), NONE)
+
+
 @pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 300])
 def test_the_largest_come_first_and_ties_by_txid(count: int) -> None:
     raw, txids = made_block(repeating(count))
-    contents = read(raw, txids)
+    block, statistics = Block(raw), measured(raw)
     values = {one: number % 7 * 1_000 + 1 for number, one in enumerate(txids[1:])}
     expected = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))[:LARGEST]
-    assert [(one.txid, one.value) for one in contents.largest] == expected
-    assert len(contents.spent) == count
-    assert contents.coinbase_outputs == [spending.SCRIPT]
-    measures = measure(raw)  # which is told no txids
-    assert measures.largest == contents.largest
-    assert (measures.coinbase_script, measures.coinbase_outputs) == (b"", [spending.SCRIPT])
-    assert measures.output_bands == contents.output_bands
-    assert (measures.tx_count, measures.size, measures.time) == (count + 1, len(raw), TIME)
+    assert [(one.txid, one.value) for one in statistics.largest] == expected
+    applied = block.applied()
+    assert applied.txids == txids
+    assert len(applied.spent) == count
+    assert (block.coinbase_script, block.coinbase_outputs) == (b"", [spending.SCRIPT])
+    assert (statistics.tx_count, statistics.size, statistics.time) == (count + 1, len(raw), TIME)
+    assert (statistics.inputs, statistics.outputs) == (count, 1 + 2 * count)
+    assert statistics.output_value == sum(values.values())
 
 
 @pytest.mark.parametrize("values", [[[5_000]] * 120, [[9_000]] * 49 + [[5_000]] * 60, [[0]] * 51, [[1]] * 50 + [[0]]])
 def test_a_tie_at_the_end_of_the_largest_is_broken_by_txid(values: list[list[int]]) -> None:
     raw, txids = made_block(values)
     expected = sorted(zip((-sum(paid) for paid in values), txids[1:], strict=True))[:LARGEST]
-    assert [(-one.value, one.txid) for one in measure(raw).largest] == expected
-    assert measure(raw).largest == read(raw, txids).largest
+    assert [(-one.value, one.txid) for one in measured(raw).largest] == expected
 
 
 @given(st.lists(st.integers(0, 3 * VALUE_BOUNDS[-1]) | st.sampled_from(VALUE_BOUNDS)))
@@ -157,26 +166,23 @@ def test_outputs_by_value(values: list[int]) -> None:
 
 
 def test_each_bound_opens_its_band_and_the_coinbase_counts_nowhere() -> None:
-    raw, txids = made_block([[bound, bound] for bound in VALUE_BOUNDS] + [[bound - 1] for bound in VALUE_BOUNDS[1:]])
-    assert measure(raw).output_bands == read(raw, txids).output_bands == [3] * (len(VALUE_BOUNDS) - 1) + [2]
+    raw, _ = made_block([[bound, bound] for bound in VALUE_BOUNDS] + [[bound - 1] for bound in VALUE_BOUNDS[1:]])
+    assert measured(raw).output_bands == [3] * (len(VALUE_BOUNDS) - 1) + [2]
 
 
-def test_a_block_that_does_not_fit_its_txids_is_refused() -> None:
-    raw, txids = made_block(repeating(3))
-    with pytest.raises(ValueError, match="block has 4 transactions but 3 txids were given"):
-        read(raw, txids[:-1])
-    with pytest.raises(ValueError, match="5 bytes follow the last transaction"):
-        read(raw + b"12345", txids)
-    with pytest.raises((ValueError, IndexError)):
-        read(raw[:-1], txids)
+@pytest.mark.parametrize("kind", [BlockConnected, MeasuredBlock])
+def test_an_event_has_every_statistic_but_what_the_header_and_the_node_tell(kind: type[msgspec.Struct]) -> None:
+    raw, _ = made_block(repeating(3))
+    rest = {"height", "prev_hash", "median_time", "bits", "difficulty", "chainwork", "subsidy", "node", "pool"}
+    assert measured(raw).of(kind).keys() == set(kind.__struct_fields__) - rest
 
 
 @pytest.mark.parametrize("cut", [0, 79, 80, 81, 100, -1])
-def test_what_is_no_block_is_not_measured(cut: int) -> None:
+def test_what_is_no_block_is_not_read(cut: int) -> None:
     raw, _ = made_block(repeating(3))
     with pytest.raises((ValueError, IndexError)):
-        measure(raw[:cut])
+        Block(raw[:cut])
     with pytest.raises(ValueError, match="without a coinbase"):
-        measure(raw[:80] + b"\0")
-    with pytest.raises(ValueError, match="5 bytes follow"):
-        measure(raw + b"12345")
+        Block(raw[:80] + b"\0")
+    with pytest.raises(ValueError, match="5 bytes follow the last transaction"):
+        Block(raw + b"12345")

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest.answers import MempoolInfo
-from chain_ingest.fetch import AppliedBlock
+from chain_ingest.block import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node

@@ -14,11 +14,11 @@ from aiohttp import web
 from chain_ingest import app, follow
 from chain_ingest.answers import ChainInfo, Entry, MempoolInfo
 from chain_ingest.app import run
-from chain_ingest.block import bands
 from chain_ingest.chain import FIRST_BLOCKS
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeUnfit
+from chain_ingest.statistics import bands
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis

@@ -8,17 +8,22 @@ from __future__ import annotations
 import csv
 import heapq
 import json
+import shutil
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chain_ingest.block import LARGEST, coinbase_tag, measure, read
+from chain_ingest.block import Block
+from chain_ingest.fees import NONE, fees_paid
 from chain_ingest.pools import Pools
-from chain_ingest.transaction import Span, compact, fingerprint, span, txid
+from chain_ingest.statistics import LARGEST, Statistics, coinbase_tag
+from chain_ingest.transaction import fingerprint
 from shared.bands import VALUE_BOUNDS
 from support.oracle import value_band
+from support.recorded_node import spent_txouts
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 BLOCKS = DATA / "blocks"
@@ -42,13 +47,8 @@ def recorded() -> list[dict[str, str]]:
 EACH = pytest.mark.parametrize("row", recorded(), ids=lambda row: row["height"])
 
 
-def transactions(raw: bytes) -> list[Span]:
-    count, at = compact(raw, 80)
-    spans = []
-    for _ in range(count):
-        spans.append(span(raw, at))
-        at = spans[-1].end
-    return spans
+def block_of(row: dict[str, str]) -> Block:
+    return Block((BLOCKS / row["file"]).read_bytes())
 
 
 def merkle_root(txids: list[str]) -> bytes:
@@ -59,7 +59,7 @@ def merkle_root(txids: list[str]) -> bytes:
     return level[0]
 
 
-def statistics(height: str) -> dict[str, Any] | None:
+def computed(height: str) -> dict[str, Any] | None:
     path = BLOCKS / f"getblockstats_{height}_computed.json"
     return json.loads(path.read_text()) if path.exists() else None
 
@@ -70,47 +70,50 @@ def test_there_are_blocks_to_look_at() -> None:
 
 @EACH
 def test_each_transaction_is_found(row: dict[str, str]) -> None:
-    raw = (BLOCKS / row["file"]).read_bytes()
-    spans = transactions(raw)
-    assert (len(spans), spans[-1].end) == (int(row["ntx"]), len(raw))
-    assert merkle_root([txid(raw, where) for where in spans]) == raw[36:68]  # so every txid is right
-    segwit = sum(where.segwit for where in spans)
-    assert segwit - int(row["segwit_txs"]) in {0, spans[0].segwit}  # the index counts the coinbase now and then
-    assert spans[0].value == int(row["coinbase_out_sats"])
+    block = block_of(row)
+    txs, raw = block.txs, block.raw
+    applied = block.applied()
+    assert (len(txs), txs.starts[-1]) == (int(row["ntx"]), len(raw))
+    assert merkle_root(applied.txids) == raw[36:68]  # so every txid is right
+    segwit = [txs.size(place) != txs.stripped_size(place) for place in range(len(txs))]
+    assert sum(segwit) - int(row["segwit_txs"]) in {0, segwit[0]}  # the index counts the coinbase now and then
+    assert txs.sums[0] == int(row["coinbase_out_sats"])
+    assert applied.spent == {fingerprint(outpoint) for outpoint in txs.outpoints[1:]}
 
 
 @EACH
-def test_measures(row: dict[str, str]) -> None:
-    raw = (BLOCKS / row["file"]).read_bytes()
-    measures = measure(raw)
-    assert (measures.hash, measures.time) == (row["hash"], int(row["time"]))
-    assert (measures.tx_count, measures.size) == (int(row["ntx"]), int(row["size"]))
-    assert measures.weight == int(row["weight"])
-    spans = transactions(raw)
-    values = [(where.value, txid(raw, where)) for where in spans[1:]]
-    expected = heapq.nsmallest(LARGEST, ((-value, one) for value, one in values))
-    assert [(-one.value, one.txid) for one in measures.largest] == expected
+def test_statistics(row: dict[str, str]) -> None:
+    block = block_of(row)
+    found, txs = Statistics(block, NONE), block.txs
+    assert (found.hash, found.time) == (row["hash"], int(row["time"]))
+    assert (found.tx_count, found.size) == (int(row["ntx"]), int(row["size"]))
+    assert found.weight == int(row["weight"])
+    values = [(-txs.sums[place], txs.txid(place)) for place in range(1, len(txs))]
+    assert [(-one.value, one.txid) for one in found.largest] == heapq.nsmallest(LARGEST, values)
     banded = [0] * len(VALUE_BOUNDS)
-    for where in spans[1:]:
-        for value in where.values:
-            banded[value_band(value)] += 1
-    assert measures.output_bands == banded
-    if (stats := statistics(row["height"])) is not None:
-        assert sum(value for value, _ in values) == stats["total_out"]
-        assert sum(measures.output_bands) + len(spans[0].values) == stats["outs"]
-        assert (measures.tx_count, measures.time) == (stats["txs"], stats["time"])
+    for value in txs.values[txs.outputs[0] :]:
+        banded[value_band(value)] += 1
+    assert found.output_bands == banded
+    if (stats := computed(row["height"])) is not None:
+        assert (found.inputs, found.outputs, found.output_value) == (stats["ins"], stats["outs"], stats["total_out"])
+        assert (found.tx_count, found.time) == (stats["txs"], stats["time"])
 
 
-@EACH
-def test_the_live_path_and_the_backfill_read_the_same(row: dict[str, str]) -> None:
-    raw = (BLOCKS / row["file"]).read_bytes()
-    spans = transactions(raw)
-    contents, measures = read(raw, [txid(raw, where) for where in spans]), measure(raw)
-    assert contents.largest == measures.largest
-    assert contents.output_bands == measures.output_bands
-    assert contents.coinbase_script == measures.coinbase_script
-    assert contents.coinbase_outputs == measures.coinbase_outputs
-    assert contents.spent == {fingerprint(outpoint) for where in spans[1:] for outpoint in where.outpoints}
+def test_what_a_real_block_paid() -> None:
+    """From the outputs that were recorded of what it spent."""
+    packed = BLOCKS / "866342_spent_utxos.json.zst"
+    if not packed.exists() or (zstd := shutil.which("zstdcat")) is None:
+        pytest.skip("no recorded outputs that block 866342 spent, or no zstdcat to read them with")
+    unpacked = subprocess.run([zstd, str(packed)], capture_output=True, check=True).stdout
+    coins = iter(
+        [(one["txout"]["value"], bytes.fromhex(one["txout"]["script_pubkey"])) for one in json.loads(unpacked)]
+    )
+    block, stats = Block((BLOCKS / "866342.raw").read_bytes()), computed("866342")
+    assert stats is not None
+    spent = spent_txouts([[], *([next(coins) for _ in range(number)] for number in block.txs.inputs[1:])])
+    assert next(coins, None) is None
+    fees = fees_paid(block, spent)
+    assert fees == (stats["totalfee"], stats["feerate_percentiles"], stats["avgfeerate"])
 
 
 @EACH
@@ -118,7 +121,7 @@ def test_the_height_stands_in_the_coinbase(row: dict[str, str]) -> None:
     height = int(row["height"])
     if height < BIP34_HEIGHT:
         pytest.skip("older than BIP 34")
-    script = measure((BLOCKS / row["file"]).read_bytes()).coinbase_script
+    script = block_of(row).coinbase_script
     assert int.from_bytes(script[1 : 1 + script[0]], "little") == height
 
 
@@ -137,14 +140,14 @@ KNOWN = {
 
 @EACH
 def test_tags_and_pools(row: dict[str, str]) -> None:
-    measures = measure((BLOCKS / row["file"]).read_bytes())
-    tag = coinbase_tag(measures.coinbase_script)
+    script = block_of(row).coinbase_script
+    tag = coinbase_tag(script)
     assert tag.isascii()
     assert tag == "" or tag.isprintable()
     if row["height"] not in KNOWN:
         pytest.skip("nobody has looked at who mined this one")
     part, built_in, listed = KNOWN[row["height"]]
     assert part in tag
-    assert Pools().find(measures.coinbase_script, []) == built_in
+    assert Pools().find(script, []) == built_in
     if POOLS.exists():
-        assert Pools(POOLS).find(measures.coinbase_script, []) == listed
+        assert Pools(POOLS).find(script, []) == listed

@@ -14,7 +14,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_ingest.transaction import FINGERPRINT, compact, fingerprint, parse, span
+from chain_ingest.transaction import FINGERPRINT, compact, fingerprint, is_coinbase, parse, walk
 from local_run.node import RegtestNode
 from shared.rpc import satoshi
 from support import spending
@@ -78,9 +78,21 @@ def test_whatever_is_serialised_is_read(made: Made) -> None:
 
 @given(transactions(), st.binary(max_size=20), st.binary(max_size=20))
 def test_one_is_found_within_a_buffer(made: Made, before: bytes, after: bytes) -> None:
-    where = span(before + made.raw + after, len(before))
-    assert (where.start, where.end) == (len(before), len(before) + len(made.raw))
-    assert where.outpoints == made.outpoints
+    walked = walk(before + made.raw + after, len(before), 1)
+    assert walked.starts == [len(before), len(before) + len(made.raw)]
+    assert walked.outpoints == made.outpoints
+    assert walked.txid(0) == made.txid
+
+
+@given(st.lists(transactions(), min_size=1, max_size=4))
+def test_several_are_read_one_behind_the_other(made: list[Made]) -> None:
+    walked = walk(b"".join(one.raw for one in made), 0, len(made))
+    assert [walked.txid(place) for place in range(len(walked))] == [one.txid for one in made]
+    assert [walked.size(place) for place in range(len(walked))] == [len(one.raw) for one in made]
+    assert walked.weights() == [3 * len(one.stripped) + len(one.raw) for one in made]
+    assert walked.sums == [one.value for one in made]
+    assert walked.inputs == [len(one.outpoints) for one in made]
+    assert (sum(walked.values), len(walked.values)) == (sum(walked.sums), sum(walked.outputs))
 
 
 @given(transactions(), st.data())
@@ -182,14 +194,14 @@ async def compare(node: RegtestNode, txid: str, hashes: set[str]) -> None:
     found = parse(raw)
     assert (found.txid, found.size) == (told.txid, told.size) == (txid, len(raw))
     assert found.value == sum(satoshi(out.value) for out in told.vout)
-    where = span(raw, 0)
-    stripped = where.body_end - where.body_start + 8
-    assert 3 * stripped + told.size == told.weight
+    walked = walk(raw, 0, 1)
+    assert walked.weights() == [told.weight]
     assert (told.weight + 3) // 4 == told.vsize
-    assert where.segwit == (told.hash != told.txid)
+    assert (walked.stripped_size(0) != len(raw)) == (told.hash != told.txid)
+    assert is_coinbase(raw) == ("coinbase" in told.vin[0])
     if "coinbase" not in told.vin[0]:
         coins = [bytes.fromhex(one["txid"])[::-1] + one["vout"].to_bytes(4, "little") for one in told.vin]
-        assert where.outpoints == coins
+        assert walked.outpoints == coins
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -9,11 +9,10 @@ import msgspec
 import pytest
 
 from chain_ingest import fetch, follow
-from chain_ingest.answers import Block, BlockStats
 from chain_ingest.app import run
 from chain_ingest.backfill import batches, claims
 from chain_ingest.backfill.app import run as run_backfill
-from chain_ingest.node import Node
+from chain_ingest.source import ReadBlock, Source
 from chain_metrics.app import run as run_metrics
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
@@ -87,8 +86,8 @@ async def test_a_block_that_cannot_be_read_is_stepped_over(
             ]  # fmt: skip
             [said] = await told(client)
             assert said == (
-                f"block 20 {gone} cannot be had, node main answers getblockstats: Block not found on disk (code -1): "
-                "without statistics, the chain goes on above"
+                f"block 20 {gone} cannot be had, what node main answers cannot be read "
+                "(these are the bytes of another block): without statistics, the chain goes on above"
             )
 
             async def rows() -> list[int]:
@@ -100,19 +99,29 @@ async def test_a_block_that_cannot_be_read_is_stepped_over(
             assert await until(rows, 10, "the last blocks are shown") == expected
 
 
-async def test_blocks_without_undo_data_are_stepped_over_together_the_tip_too(
+async def test_blocks_without_undo_data_are_stepped_over_together(
     tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
+    """But for those that have nothing but a coinbase: their bytes say all."""
     async with RegtestNode(tmp_path / "node") as node:
-        await mine(node, 12)
-        damage_undo(node)
-        async with running(valkey.url, run, "chain-ingest", **node.env()):
-            await synced(client, 12)
+        coins = await fan_out(node, await mined_coins(node, 1), 2)
+        for coin in coins:
+            await send(node, [build([coin], [coin.value - 500])])
             await mine(node)
-            await synced(client, 13)
-        assert await story(client) == [("headers.loaded", 0), ("headers.loaded", 12), ("block.connected", 13)]
+        damage_undo(node)
+        last = await node.rpc("getblockcount")
+        async with running(valkey.url, run, "chain-ingest", **node.env()):
+            await synced(client, last)
+            await mine(node)
+            await synced(client, last + 1)
+        first = last - 2  # that has a transaction
+        assert await story(client) == [
+            ("headers.loaded", 0), *blocks(1, first - 1), ("headers.loaded", last), *blocks(last + 1, last + 1)
+        ]  # fmt: skip
         [said] = await told(client)
-        assert said.startswith("blocks 1 to 12 cannot be had, node main answers getblockstats: Can't read undo data")
+        assert said.startswith(
+            f"blocks {first} to {last} cannot be had, node main answers getblockstats: Can't read undo data"
+        )
 
 
 async def test_what_one_node_cannot_read_is_asked_from_another(
@@ -133,16 +142,16 @@ async def test_what_one_node_cannot_read_is_asked_from_another(
 async def test_a_failure_that_passes_costs_nothing(
     tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full_block, failures = Node.full_block, 0
+    read, failures = Source.read, 0
 
-    async def failing(self: Node, block_hash: str) -> tuple[Block, BlockStats, bytes]:
+    async def failing(self: Source, block_hash: str, kind: type[msgspec.Struct]) -> ReadBlock:
         nonlocal failures
         if failures < fetch.TRIES - 1:
             failures += 1
             raise RpcRefused("getblock", -1, "Block not available (not fully downloaded)")
-        return await full_block(self, block_hash)
+        return await read(self, block_hash, kind)
 
-    monkeypatch.setattr(Node, "full_block", failing)
+    monkeypatch.setattr(Source, "read", failing)
     async with RegtestNode(tmp_path / "node") as node:
         await mine(node)
         async with running(valkey.url, run, "chain-ingest", **node.env()):
@@ -167,10 +176,10 @@ async def test_transactions_of_a_block_that_cannot_be_read_leave_the_mempool(
 
             await until(known, 10, "the transaction is published")
 
-            async def lost(self: Node, block_hash: str) -> tuple[Block, BlockStats, bytes]:
+            async def lost(self: Source, block_hash: str, kind: type[msgspec.Struct]) -> ReadBlock:
                 raise RpcRefused("getblockstats", -1, "Can't read undo data from disk")
 
-            monkeypatch.setattr(Node, "full_block", lost)
+            monkeypatch.setattr(Source, "read", lost)
             await mine(node)
 
             async def gone() -> bool:

@@ -15,6 +15,7 @@ from shared.events.backfill import BACKFILL, BlocksMeasured, BlocksUnavailable, 
 from shared.keys import Keys
 from shared.tasks import end
 from shared.views import HistoryView
+from support.recorded_node import RecordedNode
 from support.stack import until
 
 ENTRY_LIMIT = 200_000
@@ -24,7 +25,7 @@ ENTRY_LIMIT = 200_000
 class StandInHistory:
     """The view and the inbox. It folds only when told to, so that a test sees what waits."""
 
-    def __init__(self, client: redis.Client, node: RegtestNode, keys: Keys) -> None:
+    def __init__(self, client: redis.Client, node: RegtestNode | RecordedNode, keys: Keys) -> None:
         self._client = client
         self._node = node
         self._keys = keys

@@ -60,34 +60,15 @@ class Header(msgspec.Struct):
     time: U32
     mediantime: U32
     bits: Bits
-    chainwork: Work
-    previousblockhash: Hash = ""
-
-
-class Block(msgspec.Struct):
-    """Of `getblock HASH 1`."""
-
-    hash: Hash
-    height: U32
-    time: U32
-    mediantime: U32
-    bits: Bits
     difficulty: float
     chainwork: Work
-    size: Number
-    weight: Number
-    tx: list[Hash]
     previousblockhash: Hash = ""
 
 
 class BlockStats(msgspec.Struct):
-    """Of `getblockstats`; amounts in satoshi, feerates in sat/vB."""
+    """Of `getblockstats`: what is asked for where the bytes alone do not tell it. Satoshi, and sat/vB."""
 
-    ins: Number
-    outs: Number
-    total_out: Number
     totalfee: Number
-    subsidy: Number
     avgfeerate: Number
     feerate_percentiles: list[Number]
 

@@ -77,7 +77,8 @@ class Ingest:
         )
         self._mempool = MempoolFollower(client, keys, txs)
         self._rpc = {node.name: RpcClient(node) for node in nodes}
-        self._fetcher = Fetcher(Pools(service.settings.pools_file), nodes)
+        network = NETWORKS[service.settings.network]
+        self._fetcher = Fetcher(Pools(service.settings.pools_file), network, nodes)
         self._chain = ChainFollower(
             client,
             keys,
@@ -87,7 +88,7 @@ class Ingest:
             connected=self._mempool.apply_block,
             say=lambda detail: service.say(GapDetected, detail),
         )
-        self._patience_ms = NETWORKS[service.settings.network].patience_seconds * 1_000
+        self._patience_ms = network.patience_seconds * 1_000
         self._still: dict[str, tuple[str, int]] = {}  # of nodes that are behind: tip, and since when it has not moved
         self._healing = Healing()
         self._cuts = {producer: Patience() for producer in (blocks, txs)}  # of entries that a group had not read

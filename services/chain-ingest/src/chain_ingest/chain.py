@@ -7,12 +7,14 @@ disconnected down and connected up. Blocks are fetched by hash, never by height.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from chain_ingest.answers import Header
-from chain_ingest.fetch import AT_ONCE, AppliedBlock, Fetcher, Unavailable
+from chain_ingest.block import AppliedBlock
+from chain_ingest.fetch import AT_ONCE, Fetcher, Unavailable
 from chain_ingest.node import ChainMoved, Node, NodeBehind
 from chain_ingest.progress import Progress
 from shared import domains, redis
@@ -266,11 +268,12 @@ class ChainFollower:
                     if isinstance(fetched, Unavailable):
                         missing.append(fetched)
                         continue
-                    event, applied = fetched
+                    event, block = fetched
                     await self._step_over(node, tip, missing, event.height)
                     missing = []
                     await self._publish(event)
-                    await self._connected(node, applied)
+                    # Hashed once the block is published: readers of the chain need not wait for all the txids.
+                    await self._connected(node, await asyncio.to_thread(block.applied))
                     if len(path) > AT_ONCE:
                         self._progress.done(event.height - path[0].height + 1)
             await self._step_over(node, tip, missing, tip.height + 1)

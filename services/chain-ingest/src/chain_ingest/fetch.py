@@ -14,12 +14,16 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from chain_ingest.answers import Header
-from chain_ingest.block import HEADER, BlockContents, coinbase_tag, header_hash, read
+from chain_ingest.block import Block
 from chain_ingest.node import METHOD_NOT_FOUND, Node
 from chain_ingest.pools import Pools
+from chain_ingest.source import Source
 from shared.errors import RpcError, RpcMalformed, RpcRefused
 from shared.events.blocks import BlockConnected
+from shared.networks import Network
 from shared.rpc import NOT_FOUND, RpcClient
 from shared.settings import NodeSettings
 from shared.tasks import end
@@ -37,16 +41,7 @@ PATIENCE_SECONDS: Final = 0.5
 PRUNED: Final = "pruned data"
 
 
-@dataclass(frozen=True, slots=True)
-class AppliedBlock:
-    """A block that was just connected, as far as the mempool must know."""
-
-    hash: str
-    txids: list[str]
-    spent: frozenset[bytes]
-
-
-Fetched = tuple[BlockConnected, AppliedBlock]
+Fetched = tuple[BlockConnected, Block]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +60,12 @@ class Fetcher:
     same node. So it must be ended.
     """
 
-    def __init__(self, pools: Pools, nodes: Sequence[NodeSettings] = ()) -> None:
+    def __init__(self, pools: Pools, network: Network, nodes: Sequence[NodeSettings] = ()) -> None:
         self._pools = pools
+        self._network = network
         self._nodes = nodes
-        self._node = ""  # that was asked last
+        self._node: Node | None = None  # that was asked last
+        self._source: Source | None = None  # the same
         self._tasks: dict[str, asyncio.Task[Fetched | Unavailable]] = {}  # by hash; those that ended, until handed out
         self._width = AT_ONCE
 
@@ -79,14 +76,14 @@ class Fetcher:
 
     async def blocks(self, node: Node, path: Sequence[Header]) -> AsyncGenerator[Fetched | Unavailable, None]:
         """The blocks of these headers, in order; raises what the node failed with."""
-        await self._keep(node, {header.hash for header in path})
+        source = await self._keep(node, {header.hash for header in path})
         waiting, coming = deque(path), deque[str]()
         while waiting or coming:
             while waiting and len(coming) < self._width:
                 header = waiting.popleft()
                 coming.append(header.hash)
                 if header.hash not in self._tasks:
-                    self._tasks[header.hash] = asyncio.create_task(self._fetch(node, header), name="block")
+                    self._tasks[header.hash] = asyncio.create_task(self._fetch(source, header), name="block")
             task = self._tasks[coming[0]]
             await asyncio.wait([task])
             try:
@@ -97,89 +94,75 @@ class Fetcher:
             yield fetched
             del self._tasks[coming.popleft()]
 
-    async def _keep(self, node: Node, wanted: set[str]) -> None:
-        """Keep what arrived, and what is on its way from this node; end the rest."""
-        same, self._node = node.name == self._node, node.name
+    async def _keep(self, node: Node, wanted: set[str]) -> Source:
+        """Keep what arrived, and what is on its way from this node; end the rest. Returns what to ask."""
+        same = self._node is not None and node.name == self._node.name
+        if self._source is None or node is not self._node:
+            self._node, self._source = node, self._source_of(node)
+        source = self._source
         of_use = {
             one for one, task in self._tasks.items() if one in wanted and (_arrived(task) if task.done() else same)
         }
         ended = [self._tasks.pop(one) for one in list(self._tasks) if one not in of_use]
         await end(*ended)
+        return source
 
-    async def _fetch(self, node: Node, header: Header) -> Fetched | Unavailable:
+    def _source_of(self, node: Node) -> Source:
+        return Source(node, self._pools, structlog.get_logger())
+
+    async def _fetch(self, source: Source, header: Header) -> Fetched | Unavailable:
         began = time.monotonic()
-        fetched = await self._from_some_node(node, header)
+        fetched = await self._from_some_node(source, header)
         if not isinstance(fetched, Unavailable):
             slow = time.monotonic() - began > SLOW_SECONDS
             self._width = max(1, self._width // 2) if slow else min(AT_ONCE, self._width + 1)
         return fetched
 
-    async def _from_some_node(self, node: Node, header: Header) -> Fetched | Unavailable:
-        fetched = await self._patiently(node, header)
+    async def _from_some_node(self, source: Source, header: Header) -> Fetched | Unavailable:
+        fetched = await self._patiently(source, header)
         for config in self._nodes:
             if not isinstance(fetched, Unavailable):
                 break
-            if config.name == node.name:
+            if config.name == source.name:
                 continue
             with contextlib.suppress(RpcError):
                 async with RpcClient(config) as rpc:
-                    other = await self._patiently(Node(rpc), header)
+                    other = await self._patiently(self._source_of(Node(rpc)), header)
                     fetched = fetched if isinstance(other, Unavailable) else other
         return fetched
 
-    async def _patiently(self, node: Node, header: Header) -> Fetched | Unavailable:
+    async def _patiently(self, source: Source, header: Header) -> Fetched | Unavailable:
         """The block, or why this node does not give it; raises where its failure says nothing about the block."""
         why = ""
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(PATIENCE_SECONDS * 2 ** (attempt - 1))
             try:
-                return await self._read(node, header)
+                return await self._read(source, header)
             except RpcRefused as error:
                 if error.code in {NOT_FOUND, METHOD_NOT_FOUND}:  # it left the chain; the node is of another kind
-                    raise RpcError(f"block {header.height} {header.hash} is unknown to node {node.name}") from error
-                why = f"node {node.name} answers {error}"
+                    raise RpcError(f"block {header.height} {header.hash} is unknown to node {source.name}") from error
+                why = f"node {source.name} answers {error}"
                 if PRUNED in str(error):
                     break
             except (RpcMalformed, ValueError, IndexError) as error:
-                why = f"what node {node.name} answers cannot be read ({error})"
+                why = f"what node {source.name} answers cannot be read ({error})"
         return Unavailable(header.height, header.hash, why)
 
-    async def _read(self, node: Node, header: Header) -> Fetched:
-        block, stats, raw = await node.full_block(header.hash)
-        if header_hash(raw[:HEADER]) != header.hash:
-            raise ValueError("these are the bytes of no such block")
-        contents = read(raw, block.tx)
+    async def _read(self, source: Source, header: Header) -> Fetched:
+        read = await source.read(header.hash, BlockConnected)
         event = BlockConnected(
-            height=block.height,
-            hash=block.hash,
-            prev_hash=block.previousblockhash,
-            time=block.time,
-            median_time=block.mediantime,
-            bits=block.bits,
-            difficulty=block.difficulty,
-            chainwork=block.chainwork,
-            tx_count=len(block.tx),
-            size=block.size,
-            weight=block.weight,
-            inputs=stats.ins,
-            outputs=stats.outs,
-            output_value=stats.total_out,
-            subsidy=stats.subsidy,
-            fees=stats.totalfee,
-            fee_rate_percentiles=stats.feerate_percentiles,
-            fee_rate_avg=stats.avgfeerate,
-            coinbase_tag=coinbase_tag(contents.coinbase_script),
-            pool=await self._pool(node, contents),
-            largest=contents.largest,
-            node=node.name,
-            output_bands=contents.output_bands,
+            height=header.height,
+            prev_hash=header.previousblockhash,
+            median_time=header.mediantime,
+            bits=header.bits,
+            difficulty=header.difficulty,
+            chainwork=header.chainwork,
+            subsidy=self._network.subsidy(header.height),
+            node=source.name,
+            **read.fields,
         )
-        return event, AppliedBlock(block.hash, block.tx, contents.spent)
-
-    async def _pool(self, node: Node, contents: BlockContents) -> str | None:
-        addresses = await node.addresses(contents.coinbase_outputs) if self._pools.needs_addresses else []
-        return self._pools.find(contents.coinbase_script, addresses)
+        return event, read.block
 
 
 def _arrived(task: asyncio.Task[Fetched | Unavailable]) -> bool:

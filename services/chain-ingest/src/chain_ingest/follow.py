@@ -143,7 +143,8 @@ class Follower:
             await self._handle(run)
             run = []
             await self._agreement.sync_chain()
-            self._hints.forget_raw()
+            if hint.label in "CD":
+                self._hints.forget_raw()
         await self._handle(run)
         self._state.note()
         if self._mempool.run_is_open and not self._hints.pending:

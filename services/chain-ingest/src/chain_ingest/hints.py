@@ -4,6 +4,10 @@ Both topics are read from one socket without waiting; the loop above takes what 
 a topic's frame counter jumps (a message was dropped), it falls to 0 (the publisher restarted), or the socket
 reconnects. Each sets `gap`, and the loop resnapshots. A loss at the tail shows nowhere: only comparing helps.
 
+A node sends all transactions of a block as `rawtx` before it says `C`, which takes it tens of milliseconds where the
+block is full. The coinbase comes first and is no transaction of the mempool, so it is a hint of its own: the block can
+be asked for at once, and what follows it is left in the socket meanwhile.
+
 libzmq tries one address of a name only, of IPv4 or of IPv6 as an option says. So a name is tried as both in turn.
 """
 
@@ -18,7 +22,7 @@ from urllib.parse import urlsplit
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from chain_ingest.transaction import Transaction, parse
+from chain_ingest.transaction import Transaction, is_coinbase, parse
 
 QUEUE_CAP: Final = 200_000
 """Messages held at most; beyond it all are dropped and the mempool is read anew."""
@@ -32,6 +36,9 @@ READ_AT_ONCE: Final = 2_000
 CONNECT_SECONDS: Final = 3.0
 """How long an address may take to accept a connection before it counts as failed."""
 
+PAUSE_SECONDS: Final = 0.2
+"""How long messages behind a coinbase are left in the socket at most, if nobody waits for hints before."""
+
 TURN_SECONDS: Final = 0.5
 """Pause before a name that failed is tried as the other kind of address."""
 
@@ -42,9 +49,11 @@ _EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EV
 class Hint(NamedTuple):
     """One message of the `sequence` topic (bitcoin/doc/zmq.md)."""
 
-    label: str  # C connected, D disconnected, A added, R removed other than by a block
-    hash: str  # of the block for C and D, else the txid
-    sequence: int  # of the mempool, for A and R; -1 for C and D
+    label: (
+        str  # C connected, D disconnected, A added, R removed other than by a block; B: the C or D of a block follows
+    )
+    hash: str  # of the block for C and D, nothing for B, else the txid
+    sequence: int  # of the mempool, for A and R; -1 for the others
 
 
 class Hints:
@@ -66,6 +75,7 @@ class Hints:
         self._transactions: dict[str, Transaction] = {}
         self._counters: dict[tuple[int, bytes], int] = {}
         self._turns: dict[int, asyncio.TimerHandle] = {}  # by place, of names that failed
+        self._paused: asyncio.TimerHandle | None = None  # while messages are left in the socket
 
     @property
     def connected(self) -> bool:
@@ -107,6 +117,8 @@ class Hints:
         loop = asyncio.get_running_loop()
         for turn in self._turns.values():
             turn.cancel()
+        if self._paused is not None:
+            self._paused.cancel()
         for socket, monitor in zip(self._sockets, self._monitors, strict=True):
             loop.remove_reader(_descriptor(socket))
             loop.remove_reader(_descriptor(monitor))
@@ -118,6 +130,7 @@ class Hints:
 
     async def wait(self, seconds: float) -> None:
         """Return when something has come, or after this time."""
+        self._go_on()
         if self.arrived.is_set():
             return
         try:
@@ -144,6 +157,7 @@ class Hints:
 
     def clear(self) -> None:
         """Drop what waits."""
+        self._go_on()
         self._hints.clear()
         self._blocks_taken = self._blocks_read
         self.arrived.clear()
@@ -179,6 +193,8 @@ class Hints:
             return
         socket = self._sockets[place]
         for _ in range(READ_AT_ONCE):
+            if self._paused is not None:
+                break
             try:
                 frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -189,6 +205,13 @@ class Hints:
         if self._hints or self.gap:
             self.arrived.set()
 
+    def _go_on(self) -> None:
+        """Read what was left in the socket."""
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
+            asyncio.get_running_loop().call_soon(self._read, 0)
+
     def _message(self, place: int, frames: list[Any]) -> None:
         if len(frames) != 3 or len(frames[2]) != 4:
             return  # not one of the node's own topics
@@ -197,6 +220,10 @@ class Hints:
         self._counters[place, topic] = counter
         if topic == b"rawtx":
             self._raw.append((self._blocks_read, body))
+            # Behind what came from another address there may be removals that belong before the block.
+            if len(self.urls) == 1 and is_coinbase(body):
+                self._hints.append(Hint("B", "", -1))
+                self._paused = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._go_on)
             return
         if last is not None and counter != (last + 1) % _WRAP:
             self.gap = f"ZMQ {topic.decode()} went from message {last} to {counter}"

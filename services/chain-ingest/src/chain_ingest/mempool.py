@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from typing import Final
 
 from chain_ingest.answers import Entry, MempoolContents
-from chain_ingest.fetch import AppliedBlock
+from chain_ingest.block import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.node import Node
 from chain_ingest.published import Published, Record, unpack

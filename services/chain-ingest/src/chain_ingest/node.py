@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from chain_ingest.answers import (
-    Block,
     BlockStats,
     ChainInfo,
     Entry,
@@ -122,23 +121,10 @@ class Node:
             raise ChainMoved(f"the chain of node {self.name} changed while it was read")
         return headers
 
-    async def block(self, block_hash: str) -> Block:
-        """A block's header, sizes and txids."""
-        block: Block = await self.rpc.call("getblock", block_hash, 1, kind=Block)
-        return block
-
-    async def full_block(self, block_hash: str) -> tuple[Block, BlockStats, bytes]:
-        """A block, its statistics and its bytes."""
-        block, stats, raw = await together(
-            self.block(block_hash),
-            self.rpc.call("getblockstats", block_hash, _STATS, kind=BlockStats),
-            self.raw_block(block_hash),
-        )
-        return block, stats, raw
-
-    async def stats(self, hashes: Sequence[str]) -> list[BlockStats | RpcRefused]:
-        """Statistics by hash, in order; a block that the node cannot read stands there as its error."""
-        return await self.rpc.batch([("getblockstats", (block_hash, _STATS)) for block_hash in hashes], kind=BlockStats)
+    async def stats(self, block_hash: str) -> BlockStats:
+        """What a block's transactions paid."""
+        stats: BlockStats = await self.rpc.call("getblockstats", block_hash, _STATS, kind=BlockStats)
+        return stats
 
     async def raw_block(self, block_hash: str) -> bytes:
         """A serialised block."""

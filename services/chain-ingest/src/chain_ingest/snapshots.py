@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Final
 
@@ -9,8 +10,8 @@ import prometheus_client
 
 from chain_ingest.agreement import PULSE_SECONDS, Agreement
 from chain_ingest.answers import MempoolContents
+from chain_ingest.block import Block
 from chain_ingest.chain import ChainFollower
-from chain_ingest.fetch import AppliedBlock
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node
 from chain_ingest.patience import Healing
@@ -86,10 +87,11 @@ class Snapshots:
         if not tip or self._mempool.published.block in {"", tip}:
             return
         try:
-            block = await self._node.block(tip)
-        except RpcRefused:
-            return  # the node does not know the block (any more): the snapshot tells what is gone
-        await self._mempool.apply_block(self._node, AppliedBlock(block.hash, block.tx, frozenset()))
+            block = await asyncio.to_thread(Block, await self._node.raw_block(tip))
+        except (RpcRefused, ValueError, IndexError):
+            return  # the node does not give the block (any more): the snapshot tells what is gone
+        if block.hash == tip:
+            await self._mempool.apply_block(self._node, await asyncio.to_thread(block.applied))
 
     async def _contents(self) -> tuple[int, MempoolContents]:
         """The node's mempool as of the tip that is published, so that no block hides in the difference; when asked."""

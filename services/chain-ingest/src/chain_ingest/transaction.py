@@ -1,7 +1,9 @@
-"""Just enough of a serialised transaction: its txid, sizes, output value and inputs (BIP 144)."""
+"""Just enough of serialised transactions: txids, sizes, output values and inputs (BIP 144)."""
 
 from __future__ import annotations
 
+import struct
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -9,27 +11,11 @@ FINGERPRINT: Final = 4
 """Bytes of an input's fingerprint: the first of SHA-256 over its outpoint. Equal ones mean the same coin, but for
 one chance in four billion; that is enough to tell what replaced what."""
 
+COINBASE: Final = bytes(32)
+"""The txid in the outpoint of a coinbase's one input."""
 
-class Span(NamedTuple):
-    """Where a transaction lies in a buffer, and what it says."""
-
-    start: int
-    end: int
-    segwit: bool
-    body_start: int  # of the inputs' count
-    body_end: int  # behind the last output
-    values: list[int]  # of the outputs, satoshi
-    outpoints: list[bytes]  # 36 bytes each, as serialised
-
-    @property
-    def value(self) -> int:
-        """Sum of the outputs, satoshi."""
-        return sum(self.values)
-
-    @property
-    def stripped_size(self) -> int:
-        """Bytes without marker, flag and witness."""
-        return self.body_end - self.body_start + 8  # version and lock time
+_output_at: Final = struct.Struct("<QB").unpack_from
+"""Value of an output and the first byte of its script's length."""
 
 
 class Transaction(NamedTuple):
@@ -41,6 +27,50 @@ class Transaction(NamedTuple):
     inputs: bytes  # fingerprints, one after the other
 
 
+@dataclass(slots=True)
+class Walked:
+    """Consecutive transactions of a buffer, by column: a full block has thousands, and an object for each costs more
+    than reading it."""
+
+    buffer: bytes
+    starts: list[int] = field(default_factory=list)  # one more than there are transactions: the last is the end
+    body_starts: list[int] = field(default_factory=list)  # of the inputs' count
+    body_ends: list[int] = field(default_factory=list)  # behind the last output
+    inputs: list[int] = field(default_factory=list)  # how many
+    outputs: list[int] = field(default_factory=list)  # how many
+    sums: list[int] = field(default_factory=list)  # of the outputs, satoshi
+    values: list[int] = field(default_factory=list)  # of every output, satoshi
+    outpoints: list[bytes] = field(default_factory=list)  # of every input, 36 bytes as serialised
+
+    def __len__(self) -> int:
+        return len(self.sums)
+
+    def stripped_size(self, place: int) -> int:
+        """Bytes of a transaction without marker, flag and witness."""
+        return self.body_ends[place] - self.body_starts[place] + 8  # version and lock time
+
+    def size(self, place: int) -> int:
+        """Bytes of a transaction."""
+        return self.starts[place + 1] - self.starts[place]
+
+    def weights(self) -> list[int]:
+        """Weight units of each transaction (BIP 141)."""
+        columns = zip(self.starts, self.starts[1:], self.body_starts, self.body_ends, strict=False)  # and the end
+        return [end - start + 3 * (body_end - body_start + 8) for start, end, body_start, body_end in columns]
+
+    def txid(self, place: int) -> str:
+        """Hash of a transaction without its witness, in RPC order."""
+        start, body_start, end = self.starts[place], self.body_starts[place], self.starts[place + 1]
+        stripped = self.buffer[start:end]
+        if body_start != start + 4:
+            stripped = (
+                self.buffer[start : start + 4]
+                + self.buffer[body_start : self.body_ends[place]]
+                + self.buffer[end - 4 : end]
+            )
+        return sha256(sha256(stripped).digest()).digest()[::-1].hex()
+
+
 def compact(buffer: bytes, at: int) -> tuple[int, int]:
     """A CompactSize integer and the position behind it."""
     first = buffer[at]
@@ -50,58 +80,81 @@ def compact(buffer: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(buffer[at + 1 : at + 1 + width], "little"), at + 1 + width
 
 
-def span(buffer: bytes, start: int) -> Span:
-    """Walk the transaction that begins at `start`. Raises IndexError or ValueError where the bytes are none."""
-    at = start + 4
-    segwit = buffer[at] == 0 and buffer[at + 1] == 1
-    if segwit:
-        at += 2
-    body_start = at
-    count, at = compact(buffer, at)
-    outpoints = []
+def walk(buffer: bytes, at: int, count: int) -> Walked:
+    """Walk `count` transactions from `at` on. Raises IndexError or ValueError where the bytes are none.
+
+    Here and below sizes of one byte, nearly all of them, are read in place: calls would be half of the time.
+    """
+    walked = Walked(buffer)
+    outpoints, values = walked.outpoints, walked.values
     for _ in range(count):
-        outpoints.append(buffer[at : at + 36])
-        length = buffer[at + 36]
-        if length < 0xFD:
-            at += 41 + length
-        else:
-            length, at = compact(buffer, at + 36)
-            at += length + 4
-    inputs = count
-    values = []
-    count, at = compact(buffer, at)
-    for _ in range(count):
-        values.append(int.from_bytes(buffer[at : at + 8], "little"))
-        length = buffer[at + 8]
-        if length < 0xFD:
-            at += 9 + length
-        else:
-            length, at = compact(buffer, at + 8)
-            at += length
-    body_end = at
-    if segwit:
+        walked.starts.append(at)
+        at += 4
+        segwit = buffer[at] == 0 and buffer[at + 1] == 1
+        if segwit:
+            at += 2
+        walked.body_starts.append(at)
+        inputs = buffer[at]
+        at += 1
+        if inputs >= 0xFD:
+            inputs, at = compact(buffer, at - 1)
+        walked.inputs.append(inputs)
         for _ in range(inputs):
-            items, at = compact(buffer, at)
-            for _ in range(items):
+            outpoints.append(buffer[at : at + 36])
+            length = buffer[at + 36]
+            if length < 0xFD:
+                at += 41 + length
+            else:
+                length, at = compact(buffer, at + 36)
+                at += length + 4
+        before = len(values)
+        at = read_outputs(buffer, at, values)
+        walked.outputs.append(len(values) - before)
+        walked.sums.append(sum(values[before:]))
+        walked.body_ends.append(at)
+        if segwit:
+            at = _skip_witnesses(buffer, at, inputs)
+        at += 4
+    if at > len(buffer):
+        raise ValueError(f"transactions that end at byte {at} in a buffer of {len(buffer)}")
+    walked.starts.append(at)
+    return walked
+
+
+def read_outputs(buffer: bytes, at: int, values: list[int]) -> int:
+    """Append the values of the outputs whose count stands at `at`; returns the position behind the last one."""
+    count = buffer[at]
+    at += 1
+    if count >= 0xFD:
+        count, at = compact(buffer, at - 1)
+    try:
+        for _ in range(count):
+            value, length = _output_at(buffer, at)
+            values.append(value)
+            if length < 0xFD:
+                at += 9 + length
+            else:
+                length, at = compact(buffer, at + 8)
+                at += length
+    except struct.error as error:
+        raise ValueError(f"the bytes end within an output ({error})") from error
+    return at
+
+
+def _skip_witnesses(buffer: bytes, at: int, inputs: int) -> int:
+    for _ in range(inputs):
+        items = buffer[at]
+        at += 1
+        if items >= 0xFD:
+            items, at = compact(buffer, at - 1)
+        for _ in range(items):
+            length = buffer[at]
+            if length < 0xFD:
+                at += 1 + length
+            else:
                 length, at = compact(buffer, at)
                 at += length
-    end = at + 4
-    if end > len(buffer):
-        raise ValueError(f"a transaction of {end - start} bytes in a buffer of {len(buffer) - start}")
-    return Span(start, end, segwit, body_start, body_end, values, outpoints)
-
-
-def txid(buffer: bytes, where: Span) -> str:
-    """Hash of the transaction without its witness, in RPC order."""
-    if where.segwit:
-        stripped = (
-            buffer[where.start : where.start + 4]
-            + buffer[where.body_start : where.body_end]
-            + buffer[where.end - 4 : where.end]
-        )
-    else:
-        stripped = buffer[where.start : where.end]
-    return sha256(sha256(stripped).digest()).digest()[::-1].hex()
+    return at
 
 
 def fingerprint(outpoint: bytes) -> bytes:
@@ -111,6 +164,12 @@ def fingerprint(outpoint: bytes) -> bytes:
 
 def parse(raw: bytes) -> Transaction:
     """Read a whole transaction, as `rawtx` and `getrawtransaction` give it."""
-    where = span(raw, 0)
-    inputs = b"".join(map(fingerprint, where.outpoints))
-    return Transaction(txid(raw, where), where.end, where.value, inputs)
+    walked = walk(raw, 0, 1)
+    inputs = b"".join(map(fingerprint, walked.outpoints))
+    return Transaction(walked.txid(0), walked.size(0), walked.sums[0], inputs)
+
+
+def is_coinbase(raw: bytes) -> bool:
+    """Whether a serialised transaction is a block's first; of bytes that are none: False."""
+    at = 6 if raw[4:6] == b"\x00\x01" else 4
+    return raw[at : at + 1] == b"\x01" and raw[at + 1 : at + 33] == COINBASE

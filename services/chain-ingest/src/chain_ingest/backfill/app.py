@@ -10,6 +10,7 @@ import asyncio
 import time
 from typing import Final
 
+from chain_ingest.backfill.blocks import Blocks
 from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.headers import Headers
 from chain_ingest.backfill.history import History
@@ -17,10 +18,9 @@ from chain_ingest.backfill.live import LivePath, NotWhole
 from chain_ingest.backfill.others import LOOK_SECONDS, Others
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.pace import Pace
-from chain_ingest.backfill.rest import Source
-from chain_ingest.backfill.statistics import Statistics
 from chain_ingest.node import Node, NodeUnfit
 from chain_ingest.pools import Pools
+from chain_ingest.source import Source
 from shared import redis
 from shared.errors import ConfigError, RpcError
 from shared.logging import Trouble, chain
@@ -74,10 +74,10 @@ class Backfill:
         self._nodes = nodes
         self._history = History(service)
         claims, outbox = Claims(service.redis, service.keys), Outbox(service)
-        pools = Pools(service.settings.pools_file)
-        self._others = Others(service, nodes)
+        self._pools = Pools(service.settings.pools_file)
+        self._others = Others(service, nodes, self._pools)
         self._headers = Headers(claims, outbox, self._history)
-        self._statistics = Statistics(claims, outbox, self._history, pools, service.log)
+        self._blocks = Blocks(claims, outbox, self._history, service.log)
         self._again = 0.0  # no look for what was given up before this moment
         self._redis_trouble = RedisTrouble(service)
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
@@ -114,7 +114,8 @@ class Backfill:
             await live.look()
             self._node_trouble[config.name].ended()
             service.health.note(node=config.name, node_version=info.subversion)
-            source = Source(node, Pace(service.settings.backfill_load, live.clear), service.log)
+            pace = Pace(service.settings.backfill_load, live.clear)
+            source = Source(node, self._pools, service.log, pace)
             self._others.besides(config, live.clear)
             until = time.monotonic() + BETTER_SECONDS if config is not self._nodes[0] else float("inf")
             while time.monotonic() < until:
@@ -135,4 +136,4 @@ class Backfill:
         await live.clear()
         if await self._headers.collect(source, view):
             return True
-        return await self._statistics.measure(source, view, live.pruned_below, self._others)
+        return await self._blocks.measure(source, view, live.pruned_below, self._others)

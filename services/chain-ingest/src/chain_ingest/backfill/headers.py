@@ -8,8 +8,8 @@ from typing import Final
 from chain_ingest.backfill.claims import Claim, Claims
 from chain_ingest.backfill.history import History
 from chain_ingest.backfill.outbox import Outbox
-from chain_ingest.backfill.rest import Source
 from chain_ingest.block import HEADER, header_hash
+from chain_ingest.source import Source
 from shared.errors import RpcRefused
 from shared.events.backfill import HeadersCollected
 from shared.views import HistoryView

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from chain_ingest.backfill.pace import Pace
-from chain_ingest.backfill.rest import Source
 from chain_ingest.condition import not_whole
 from chain_ingest.node import Node, NodeUnfit
+from chain_ingest.pools import Pools
+from chain_ingest.source import Source
 from shared.errors import RpcError, RpcWarmingUp
 from shared.logging import Trouble, chain
 from shared.networks import NETWORKS
@@ -35,9 +36,10 @@ class _Downloading(NodeUnfit):
 class Others:
     """Every node but the one in use, each asked gently. Those that do not answer are remembered over a change of it."""
 
-    def __init__(self, service: Service, nodes: Sequence[NodeSettings]) -> None:
+    def __init__(self, service: Service, nodes: Sequence[NodeSettings], pools: Pools) -> None:
         self.arrivals = 0  # how often a node came to have blocks that it had not, or was not there to give
         self._service = service
+        self._pools = pools
         self._all = self._nodes = nodes
         self._used = ""
         self._clear: Callable[[], Awaitable[None]] = _at_once
@@ -65,7 +67,8 @@ class Others:
             if words := not_whole(config.name, info):
                 raise _Downloading(words)
             self._has(config.name, info.pruneheight if info.pruned else 0)
-            yield Source(node, Pace(self._service.settings.backfill_load, self._clear), self._service.log)
+            pace = Pace(self._service.settings.backfill_load, self._clear)
+            yield Source(node, self._pools, self._service.log, pace)
 
     async def each(self, use: Callable[[Source], Awaitable[bool]]) -> None:
         """Use one after the other until `use` says that it has enough; those that do not answer are passed over."""

@@ -7,26 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
-from chain_ingest.answers import BlockStats
 from chain_ingest.backfill.batches import Lately, entries, missing_batches, runs
 from chain_ingest.backfill.claims import Claims
 from chain_ingest.backfill.history import History
 from chain_ingest.backfill.live import NotWhole
 from chain_ingest.backfill.others import Others
 from chain_ingest.backfill.outbox import Outbox
-from chain_ingest.backfill.rest import Source
-from chain_ingest.block import BlockMeasures, measure
 from chain_ingest.fetch import PRUNED
-from chain_ingest.pools import Pools
-from shared.errors import RpcError, RpcRefused
+from chain_ingest.source import ReadBlock, Source
+from shared.errors import RpcError, RpcMalformed, RpcRefused
 from shared.events.backfill import BlocksUnavailable, MeasuredBlock
 from shared.logging import Trouble
 from shared.rpc import NOT_FOUND
 from shared.tasks import end
 from shared.views import HistoryView
-
-STATS_AT_ONCE: Final = 8
-"""Blocks whose statistics are one request: some 200 ms of the node's time where they are full."""
 
 CLAIMS_TRIED: Final = 200
 """Batches that others may have claimed before we look at the view again."""
@@ -40,22 +34,14 @@ AGAIN_SECONDS: Final = 3_600.0
 INVALID_PARAMETER: Final = -8
 """RPC_INVALID_PARAMETER: what a height beyond the tip is answered with."""
 
-_GENESIS: Final = BlockStats(
-    ins=0, outs=1, total_out=0, totalfee=0, subsidy=0, avgfeerate=0, feerate_percentiles=[0, 0, 0, 0, 0]
-)
-"""The node has no statistics of the genesis block: there is nothing that it could have spent."""
 
-_Wanted = tuple[int, str, BlockStats]
-
-
-class Statistics:
+class Blocks:
     """Takes the newest batch that is missing and free, measures it, publishes it."""
 
-    def __init__(self, claims: Claims, outbox: Outbox, history: History, pools: Pools, log: Any) -> None:
+    def __init__(self, claims: Claims, outbox: Outbox, history: History, log: Any) -> None:
         self._claims = claims
         self._outbox = outbox
         self._history = history
-        self._pools = pools
         self._trouble = Trouble(log, "backfill_block")
         self._lately = Lately()
         self._in_vain = Lately()  # of what was given up: tried again, with the nodes that there were
@@ -167,49 +153,27 @@ class Statistics:
         for height in lost:
             self._failed.pop(height, None)
 
-    async def _statistics(self, source: Source, blocks: list[tuple[int, str]], lost: dict[int, str]) -> list[_Wanted]:
-        """What the node computes itself; blocks that it cannot read are left out, those that are lost noted."""
-        wanted: list[_Wanted] = [(height, one, _GENESIS) for height, one in blocks if height == 0]
-        rest = [(height, one) for height, one in blocks if height > 0]
-        for start in range(0, len(rest), STATS_AT_ONCE):
-            part = rest[start : start + STATS_AT_ONCE]
-            for (height, one), answer in zip(part, await source.stats([one for _, one in part]), strict=True):
-                if isinstance(answer, RpcRefused):
-                    self._refused(source, height, answer, lost)
-                else:
-                    wanted.append((height, one, answer))
-        return wanted
-
     async def _blocks(
         self, source: Source, blocks: list[tuple[int, str]], measured: list[MeasuredBlock], lost: dict[int, str]
     ) -> None:
         """Each block measured, while the next one is on its way: no more than two are held at a time."""
-        wanted = await self._statistics(source, blocks, lost)
-        ahead: asyncio.Task[bytes] | None = None
+        ahead: asyncio.Task[ReadBlock] | None = None
         try:
-            for (height, block_hash, stats), following in zip_longest(wanted, wanted[1:]):
+            for (height, block_hash), following in zip_longest(blocks, blocks[1:]):
+                coming = ahead or asyncio.create_task(source.read(block_hash, MeasuredBlock))
+                ahead = asyncio.create_task(source.read(following[1], MeasuredBlock)) if following else None
                 try:
-                    raw = await (ahead or source.block(block_hash))
+                    read = await coming
                 except RpcRefused as error:
-                    ahead = None
                     self._refused(source, height, error, lost)
-                    continue
-                ahead = asyncio.create_task(source.block(following[1])) if following else None
-                try:
-                    # In a thread: it takes some 20 ms where blocks are full, in which the next one may come in.
-                    block = await asyncio.to_thread(measure, raw)
-                except (ValueError, IndexError) as error:
+                except (RpcMalformed, ValueError, IndexError) as error:
                     self._unreadable(source, height, error, lost)
-                    continue
-                self._failed.pop(height, None)
-                measured.append(_measured(height, stats, block, await self._pool(source, block)))
+                else:
+                    self._failed.pop(height, None)
+                    measured.append(MeasuredBlock(height=height, **read.fields))
         finally:
             if ahead is not None:
                 await end(ahead)
-
-    async def _pool(self, source: Source, block: BlockMeasures) -> str | None:
-        addresses = await source.addresses(block.coinbase_outputs) if self._pools.needs_addresses else []
-        return self._pools.find(block.coinbase_script, addresses)
 
     def _refused(self, source: Source, height: int, error: RpcRefused, lost: dict[int, str]) -> None:
         """One block that the node does not give."""
@@ -225,23 +189,3 @@ class Statistics:
         if self._failed[height] >= TRIES:
             del self._failed[height]
             lost[height] = f"node {source.name} cannot read it ({error})"
-
-
-def _measured(height: int, stats: BlockStats, block: BlockMeasures, pool: str | None) -> MeasuredBlock:
-    return MeasuredBlock(
-        height=height,
-        hash=block.hash,
-        time=block.time,
-        tx_count=block.tx_count,
-        size=block.size,
-        weight=block.weight,
-        inputs=stats.ins,
-        outputs=stats.outs,
-        output_value=stats.total_out,
-        fees=stats.totalfee,
-        fee_rate_percentiles=stats.feerate_percentiles,
-        fee_rate_avg=stats.avgfeerate,
-        output_bands=block.output_bands,
-        pool=pool,
-        largest=block.largest,
-    )
