@@ -10,25 +10,22 @@ aside. What Redis refuses is nobody's fault: it is waited out.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Final
 
 from shared import clock, redis
 from shared.checkpoint import Position
-from shared.errors import Fenced, StreamGap, TooNew, UnknownLayout
+from shared.errors import StreamGap, TooNew
 from shared.fold import Fold, Source
 from shared.inbox import Inbox
 from shared.inputs import Inputs
-from shared.keys import LEASE_MS
 from shared.lease import Lease
+from shared.leased import Leased
 from shared.letters import DeadLetters, Entry
-from shared.logging import Trouble
 from shared.resync import Resync
 from shared.service import Service
 from shared.standing import Fault, Standing
-from shared.trouble import Patience, RedisTrouble
+from shared.tasks import pause
 from shared.watch import Stored, Watch
 
 BATCH: Final = 1_000
@@ -56,55 +53,33 @@ class Consumer:
         self._step = BATCH  # entries read at once: fewer while it is found out which of them fails
         self._state_faults = 0  # failures in a row that no entry caused
         self._doubted: Position | None = None  # where a gap was seen once
-        self._trouble = RedisTrouble(service)
-        self._failing = Trouble(service.log, "fold")
-        self._patience = Patience(service.stopping)
+        self._leased = Leased(service, self._lease, name="fold", lost=self._forget)
 
     async def run(self) -> None:
         """Fold until the service is told to stop."""
         reader = self._service.blocking_redis()
         try:
-            while not self._service.stopping.is_set():
-                try:
-                    if await self._take_lease():
-                        await self._lease.hold(self._folding(reader))
-                except Fenced as error:
-                    self._standing.in_memory = False
-                    self._service.log.warning("fold_fenced", error=str(error))
-                except StreamGap as error:
-                    self._standing.in_memory = False
-                    position = self._standing.position
-                    if self._doubted == position or self._standing.spoilt:
-                        self._resync.needed(str(error))
-                        self._report()
-                    self._doubted = position  # read again first: one replaced in its sleep may hold our entries
-                except (TooNew, UnknownLayout) as error:
-                    with contextlib.suppress(*redis.TROUBLE):
-                        await self._lease.release()  # for a replica of the newer version
-                    await self._wait(str(error))
-                except redis.TROUBLE as error:
-                    await self._trouble.wait_out(error)
+            await self._leased.run(lambda: self._held(reader))
         finally:
             await reader.aclose()
-            with contextlib.suppress(*redis.TROUBLE):
-                await self._lease.release()
+
+    def _forget(self) -> None:
+        self._standing.in_memory = False
 
     async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._service.stopping.wait(), seconds)
+        await pause(self._service.stopping, seconds)
 
-    async def _wait(self, reason: str) -> None:
-        """Something fails that another attempt at once would not mend: say so, and try again after a while."""
-        self._failing.failed(reason)
-        self._service.health.degraded(reason)
-        await self._patience.wait()
-
-    async def _take_lease(self) -> bool:
-        if await self._lease.try_acquire():
-            return True
-        self._service.health.standby()
-        await self._pause(LEASE_MS / 12_000)
-        return False
+    async def _held(self, reader: redis.Client) -> None:
+        """Fold under the lease, which is taken anew where something is missing: one that was replaced ends there."""
+        try:
+            await self._folding(reader)
+        except StreamGap as error:
+            self._forget()
+            position = self._standing.position
+            if self._doubted == position or self._standing.spoilt:
+                self._resync.needed(str(error))
+                self._report()
+            self._doubted = position  # read again first: one replaced in its sleep may hold our entries
 
     async def _folding(self, reader: redis.Client) -> None:
         self._aligned = False
@@ -129,9 +104,7 @@ class Consumer:
         if not entries and not letters:
             await self._standing.commit(self._standing.position, (), None)
         if self._aligned:
-            self._trouble.ended()
-            self._failing.ended()
-            self._patience.reset()
+            self._leased.well()
             self._state_faults = 0
             self._report(stream=self._source.stream, seq=self._standing.position.seq)
 
@@ -252,4 +225,4 @@ class Consumer:
         if self._state_faults >= DELIVERIES and not self._standing.spoilt:
             self._standing.spoilt = said
             self._resync.needed(said)
-        await self._wait(said)
+        await self._leased.wait(said)
