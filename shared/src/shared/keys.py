@@ -274,3 +274,8 @@ class Keys:
             "series": self.series_updates,
             "ops": self.ops,
         }
+
+
+def same_slot(one: str, other: str) -> bool:
+    """Whether two keys have the same hash tag, so that one script may change both."""
+    return one.partition("}")[0] == other.partition("}")[0]
