@@ -35,6 +35,9 @@ BACKFILL_CAP = 32
 CLAIM_MS = 10_000
 """A worker's claim to a part of the backfill, renewed while it works; another may take the part afterwards."""
 
+JOBS_CAP = 1_000
+"""Jobs of a domain that wait, run or are deferred at most; whoever asks for more is told so."""
+
 REORG_BLOCKS = 6_048
 """Newest blocks whose statistics can be taken back exactly; as deep as chain-ingest remembers what it published."""
 
@@ -263,6 +266,22 @@ class Keys:
     def dead(self, domain: str) -> str:
         """Stream of entries that could not be folded, with their error. Keeps OPS_KEEP."""
         return self._key(domain, "dead")
+
+    def requests(self, domain: str) -> str:
+        """Stream of jobs (shared.jobs), from whoever asks; whoever does one deletes it. JOBS_CAP with `retries`."""
+        return self._key(domain, "requests")
+
+    def jobs(self, domain: str) -> str:
+        """Hash of what is asked for -> its entry's id in `requests`, or `+` and the entry while it is deferred."""
+        return self._key(domain, "jobs")
+
+    def retries(self, domain: str) -> str:
+        """Sorted set of what failed and is tried again, by when (Unix milliseconds of Redis' clock)."""
+        return self._key(domain, "retries")
+
+    def answer(self, domain: str, what: str) -> str:
+        """String with a limit that the service sets: JSON (shared.jobs.Answer) about `what` was asked for."""
+        return self._key(domain, f"answer:{what}")
 
     def streams(self) -> dict[str, str]:
         """Public streams by the short name that `/api/v1/events?streams=` uses."""
