@@ -1,5 +1,8 @@
 """The one fold loop: read a stream in order, fold in memory, commit state, events, checkpoint and acknowledgement.
 
+For state that follows from a stream; from several, in any slots, where each entry says what holds from then on
+(shared.feeds). What has no input stream is a poller, what needs neither order nor state is work.
+
 States of a replica: standby (another holds the lease) -> restoring (state and checkpoint are read) -> folding.
 Any failure leads back to the start; what was not committed is read again, what was committed is not.
 
@@ -246,7 +249,10 @@ class Consumer:
         if beginning:
             await self._standing.restore()
         else:
+            stood = self._standing.position
             await self._standing.acquit(fault)
+            if self._standing.position != stood:
+                return  # the state is made anew, from entries before this one
         attempts = await self._letters.attempts(self._source.feeds[place].stream, entry, error)
         if attempts < DELIVERIES:
             await self._pause(0.05 * 2**attempts)
