@@ -15,7 +15,6 @@ from chain_ingest.block import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node
-from chain_ingest.patience import LONGEST_MS, QUIET_MS, Patience
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
@@ -35,23 +34,6 @@ async def node(tmp_path: Path) -> AsyncIterator[RegtestNode]:
     async with RegtestNode(tmp_path / "node") as it:
         await mine(it, 2)
         yield it
-
-
-def test_pauses_double_and_are_forgotten_after_quiet() -> None:
-    now = 0
-    patience = Patience(1_000, lambda: now)
-    assert patience.wait_ms == 0
-    pauses = []
-    for _ in range(12):
-        patience.tried()
-        pauses.append(patience.wait_ms)
-        now += patience.wait_ms
-    assert pauses[:5] == [1_000, 2_000, 4_000, 8_000, 16_000]
-    assert pauses[-1] == LONGEST_MS
-    assert patience.repeats == 11
-    now += QUIET_MS + 1
-    assert patience.tried()
-    assert (patience.wait_ms, patience.repeats) == (1_000, 0)
 
 
 async def test_a_mismatch_that_stays_is_announced_once(

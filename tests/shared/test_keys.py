@@ -48,6 +48,9 @@ def all_keys(network: str) -> dict[str, str]:
         for series in domain.series:
             found[f"series {series.name}"] = keys.series(series.domain, series.name, 7)
     found["claim"] = keys.claim("blocks-7")
+    for name in ("requests", "jobs", "retries"):
+        found[f"{name} explorer"] = str(getattr(keys, name)("explorer"))
+    found["answer explorer"] = keys.answer("explorer", "tx-7")
     return found
 
 

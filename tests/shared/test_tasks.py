@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from shared.errors import DashboardError
-from shared.tasks import accompanied
+from shared.tasks import accompanied, pause, until_set
 
 
 class Beside:
@@ -83,3 +84,46 @@ async def test_cancelled_it_ends_all() -> None:
         await going
     assert work.ended
     assert beside.ended
+
+
+async def test_work_that_is_told_to_stop_may_end_by_itself_and_is_cut_off_where_it_does_not() -> None:
+    stopping, beside = asyncio.Event(), Beside()
+    done = False
+
+    async def work() -> None:
+        nonlocal done
+        await stopping.wait()
+        await asyncio.sleep(0.05)
+        done = True
+
+    asyncio.get_running_loop().call_later(0.05, stopping.set)
+    await asyncio.wait_for(until_set(stopping, work(), 30), 5)
+    assert done
+    await asyncio.wait_for(until_set(stopping, beside.run(), 0.05), 5)
+    assert beside.ended
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_the_work_failed_with_is_raised_before_and_after() -> None:
+    stopping = asyncio.Event()
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(until_set(stopping, fails()), 5)
+
+    async def fails_at_the_end() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise ZeroDivisionError
+
+    asyncio.get_running_loop().call_later(0.05, stopping.set)
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(until_set(stopping, fails_at_the_end()), 5)
+
+
+async def test_a_pause_ends_with_the_event() -> None:
+    event = asyncio.Event()
+    began = time.monotonic()
+    await pause(event, 0.1)
+    assert time.monotonic() - began >= 0.09
+    event.set()
+    await asyncio.wait_for(pause(event, 60), 5)

@@ -24,18 +24,21 @@ _STRANGERS: Final = 100
 PUBLISH_AT_ONCE: Final = 1_000
 """Events that one commit carries at most."""
 
-_ANNOUNCE: Final = """
-local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-local seq = 1
-if last[1] then
-  for at = 1, #last[1][2], 2 do
-    if last[1][2][at] == 'seq' then seq = tonumber(last[1][2][at + 1]) + 1 end
+ANNOUNCE: Final = """
+local function announce(stream, keep, kind, version, data)
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  local seq = 1
+  if last[1] then
+    for at = 1, #last[1][2], 2 do
+      if last[1][2][at] == 'seq' then seq = tonumber(last[1][2][at + 1]) + 1 end
+    end
   end
+  return redis.call('XADD', stream, 'MAXLEN', '~', keep, '*', 'type', kind, 'v', version, 'seq', seq, 'data', data)
 end
-return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
-  'type', ARGV[2], 'v', ARGV[3], 'seq', seq, 'data', ARGV[4])
 """
+"""Lua: an entry of a stream that many write, numbered after its last one."""
 
+_ANNOUNCE: Final = ANNOUNCE + "return announce(KEYS[1], unpack(ARGV))"
 
 _CONFIRM: Final = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end

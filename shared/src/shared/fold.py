@@ -10,7 +10,7 @@ from shared.clock import Moment
 from shared.commit import Commands
 from shared.domains import Domain
 from shared.events.base import Event, Family
-from shared.keys import Keys
+from shared.keys import Keys, same_slot
 
 
 @dataclass(slots=True)
@@ -42,8 +42,21 @@ class Fold(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """A stream that a fold reads in order."""
+
+    stream: str
+    family: Family
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """A fold's inputs and output: streams, checkpoint, derived stream, resynchronisation request, dead letters."""
+    """A fold's inputs and output: streams, checkpoint, derived stream, resynchronisation request, dead letters.
+
+    One stream in the checkpoint's own slot is acknowledged by the commit. Several, or one in another slot, are read by
+    position (shared.feeds): nobody can be asked to begin all of them anew, so each entry must say what holds from then
+    on. What is missing is told and stepped over, a state that is lost is made anew from what the streams still hold.
+    """
 
     domain: str
     stream: str
@@ -51,10 +64,25 @@ class Source:
     checkpoint: str
     derived: str
     derived_keep: int
-    resync: str
-    beginning: bytes  # the event type after which nothing that came before matters
+    resync: str = ""  # where a new beginning is asked for; empty: the stream has none
+    beginning: bytes = b""  # the event type after which nothing that came before matters
     inbox: str | None = None  # a second stream, whose entries come in no order (shared.inbox)
     inbox_family: Family | None = None
+    beside: tuple[Feed, ...] = ()  # further streams; their order is that of the positions in the checkpoint
+
+    def __post_init__(self) -> None:
+        if self.by_position and (self.resync or self.beginning or self.inbox):
+            raise ValueError(f"{self.checkpoint}: streams that are read by position have neither beginning nor inbox")
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """All streams, in the order of their positions."""
+        return Feed(self.stream, self.family), *self.beside
+
+    @property
+    def by_position(self) -> bool:
+        """Whether the commit leaves the streams alone."""
+        return bool(self.beside) or not same_slot(self.stream, self.checkpoint)
 
     @classmethod
     def of(cls, domain: Domain, keys: Keys) -> Source:

@@ -37,6 +37,9 @@ BACKFILL_CAP = 32
 CLAIM_MS = 10_000
 """A worker's claim to a part of the backfill, renewed while it works; another may take the part afterwards."""
 
+JOBS_CAP = 1_000
+"""Jobs of a domain that wait, run or are deferred at most; whoever asks for more is told so."""
+
 REORG_BLOCKS = 6_048
 """Newest blocks whose statistics can be taken back exactly; as deep as chain-ingest remembers what it published."""
 
@@ -187,3 +190,26 @@ class Keys:
     def health(self) -> str:
         """Hash, one field a service instance, written by that instance: its heartbeat as JSON (shared.views.Health)."""
         return self._key("ops", "health")
+
+    # --- of a slot whose work anybody may do ----------------------------------------------------------
+
+    def requests(self, slot: str) -> str:
+        """Stream of jobs (shared.jobs), from whoever asks; whoever does one deletes it. JOBS_CAP with `retries`."""
+        return self._key(slot, "requests")
+
+    def jobs(self, slot: str) -> str:
+        """Hash of what is asked for -> its entry's id in `requests`, or `+` and the entry while it is deferred."""
+        return self._key(slot, "jobs")
+
+    def retries(self, slot: str) -> str:
+        """Sorted set of what failed and is tried again, by when (Unix milliseconds of Redis' clock)."""
+        return self._key(slot, "retries")
+
+    def answer(self, slot: str, what: str) -> str:
+        """String with a limit that the service sets: JSON (shared.jobs.Answer) about `what` was asked for."""
+        return self._key(slot, f"answer:{what}")
+
+
+def same_slot(one: str, other: str) -> bool:
+    """Whether two keys have the same hash tag, so that one script may change both."""
+    return one.partition("}")[0] == other.partition("}")[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import ResponseError
 
+from shared.backoff import Backoff
 from shared.checkpoint import Position
 from shared.events.ops import GapDetected
 
@@ -37,10 +38,8 @@ class Resync:
         self._service = service
         self._key = key
         self._stream = stream
-        self._pause = 0.0
-        self._asked_at = float("-inf")
+        self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS)
         self._well_since = float("-inf")
-        self._announced = False
         self._stands = False
         self._next_at = 0.0
         self._gone_at: Position | None = None  # the end of the stream when the request was seen to be gone
@@ -48,10 +47,10 @@ class Resync:
     def needed(self, cause: str) -> None:
         """From here on everything is skipped, until `answered`."""
         now = time.monotonic()
-        if now - self._well_since > max(QUIET_SECONDS, 2 * self._pause):
-            self._pause, self._announced = 0.0, False
+        if now - self._well_since > max(QUIET_SECONDS, 2 * self._backoff.pause):
+            self._backoff.reset()
         self.cause, self._stands, self._gone_at = cause, False, None
-        self._next_at = self._asked_at + self._pause
+        self._next_at = now + self._backoff.wait
 
     def answered(self) -> None:
         """The stream began anew, and that is committed."""
@@ -73,7 +72,7 @@ class Resync:
             if self._gone_at.is_beyond(position.entry):
                 return  # the beginning may be among what is still to be read
             self._stands, self._gone_at = False, None
-            self._next_at = self._asked_at + self._pause
+            self._next_at = now + self._backoff.wait
             if now < self._next_at:
                 return
         await self._ask()
@@ -90,12 +89,9 @@ class Resync:
     async def _ask(self) -> None:
         await self._service.redis.set(self._key, self.cause, nx=True)
         self._stands = True
-        self._asked_at = now = time.monotonic()
-        self._pause = min(max(2 * self._pause, FIRST_SECONDS), LONGEST_SECONDS)
-        self._next_at = now + LOOK_SECONDS
+        self._next_at = time.monotonic() + LOOK_SECONDS
         self.count += 1
-        if self._announced:
-            self._service.log.warning("resync_asked_again", cause=self.cause, times=self.count)
-        else:
-            self._announced = True
+        if self._backoff.tried():
             await self._service.say(GapDetected, self.cause)
+        else:
+            self._service.log.warning("resync_asked_again", cause=self.cause, times=self.count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import prometheus_client
@@ -58,7 +59,8 @@ class Standing:
 
         A state without its checkpoint counts: only the record of where it stands was lost, and what follows is a
         beginning, or contradicts it. Raises StreamGap where a state cannot be read that a checkpoint tells of: from
-        then on it counts as spoilt, and as empty.
+        then on it counts as spoilt, and as empty. Where nobody can be asked to begin anew, what the streams still hold
+        is folded again instead.
         """
         stored = await self._stored()
         if self.in_memory and stored == self.position:
@@ -70,12 +72,16 @@ class Standing:
             try:
                 await self._read_state()
             except StreamGap:
-                if stored.seq:
+                if stored.seq and self._source.resync:
                     raise
-                self.spoilt = ""  # there never was one, as far as anybody knows
+                if not stored.seq and not self._source.by_position:
+                    self.spoilt = ""  # there never was one, as far as anybody knows
                 self._fold.reset()
         else:
             self._fold.reset()
+        if self.spoilt and not self._source.resync:
+            self._log.error("state_made_anew", cause=self.spoilt)
+            self.position, self.spoilt = Position(derived_seq=stored.derived_seq), ""
         self.in_memory = True
         self._log.info("fold_restored", seq=stored.seq, seconds=round(time.monotonic() - started, 3))
 
@@ -97,9 +103,18 @@ class Standing:
             raise StreamGap(self.spoilt) from error
 
     async def commit(
-        self, position: Position, acknowledged: Sequence[bytes], inbox: Inbox | None, letters: Sequence[bytes] = ()
+        self,
+        position: Position,
+        acknowledged: Sequence[bytes],
+        inbox: Inbox | None,
+        letters: Sequence[bytes] = (),
+        *,
+        place: int = 0,
     ) -> None:
-        """Write what the fold changed, and that it now contains all up to `position`; raises Fault where it cannot."""
+        """Write what the fold changed, and that it now contains all up to `position`; raises Fault where it cannot.
+
+        `acknowledged` are the entries that it contains more than before, of the stream at `place`.
+        """
         try:
             changes = self._fold.flush(clock.now())
             if position == self.position and not changes.commands and not changes.events and not letters:
@@ -115,7 +130,7 @@ class Standing:
                 await self._cursor.commit(self._lease.key, self._lease.token, str(position), changes.commands)
         except (DataError, UnicodeError) as error:  # the client cannot put it into bytes
             raise Fault(error) from error
-        FOLDED.labels(self._source.stream).inc(len(acknowledged))
+        FOLDED.labels(self._source.feeds[place].stream).inc(len(acknowledged))
         self.position, self.in_memory = position, True
 
     def _complete(self, changes: Changes, position: Position, acknowledged: Sequence[bytes]) -> Position:
@@ -127,10 +142,11 @@ class Standing:
             commands.add("XADD", self._source.derived, *limit, "*", *entry_fields(event, derived_seq))
         if changes.views:
             commands.add("HSET", changes.views, FOLDED_SEQ, position.seq)
-        commands.spread("XACK", self._source.stream, list(acknowledged), lead=(self._group,))
+        if not self._source.by_position:
+            commands.spread("XACK", self._source.stream, list(acknowledged), lead=(self._group,))
         if acknowledged:
             self._letters.forget(commands, acknowledged[0])
-        return Position(position.entry, position.seq, derived_seq)
+        return replace(position, derived_seq=derived_seq)
 
     async def acquit(self, fault: Fault) -> None:
         """Restore, and make sure that it is not the state of before that cannot be written; raises its own fault."""
@@ -144,19 +160,16 @@ class Standing:
             raise Fault(error) from error
         await self.restore()
 
-    async def skip(self, entry: Entry, error: Exception) -> None:
-        """Put the next entry of the stream aside: the fold goes on behind it."""
+    async def skip(self, entry: Entry, error: Exception, *, place: int = 0) -> None:
+        """Put the next entry of a stream aside: the fold goes on behind it."""
         entry_id, fields = entry
         commands = Commands()
-        commands.add("XACK", self._source.stream, self._group, entry_id)
-        follows = fields.get(b"seq") == str(self.position.seq + 1).encode()  # or the producer never wrote it
-        await self._put_aside(
-            commands,
-            Position(entry_id.decode(), self.position.seq + follows, self.position.derived_seq),
-            self._source.stream,
-            entry,
-            error,
-        )
+        if not self._source.by_position:
+            commands.add("XACK", self._source.stream, self._group, entry_id)
+        _, seq = self.position.of(place)
+        follows = fields.get(b"seq") == str(seq + 1).encode()  # or the producer never wrote it
+        position = self.position.moved(place, entry_id.decode(), seq + follows)
+        await self._put_aside(commands, position, self._source.feeds[place].stream, entry, error)
 
     async def skip_letter(self, inbox: Inbox, entry: Entry, error: Exception) -> None:
         """Put an entry of the inbox aside."""

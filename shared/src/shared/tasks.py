@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -69,3 +70,25 @@ def ending() -> bool:
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def until_set(event: asyncio.Event, work: Coroutine[Any, Any, None], grace: float = 0.0) -> None:
+    """Do the work until the event is set; then it has `grace` seconds to end by itself, and is cut off wherever it is.
+
+    Raises what the work raised.
+    """
+    working = asyncio.create_task(work, name=getattr(work, "__qualname__", None))
+    waiting = asyncio.create_task(event.wait(), name="until_set")
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working}, timeout=grace)
+    finally:
+        [ended, _] = await end(working, waiting)
+    if isinstance(ended, Exception):
+        raise ended
+
+
+async def pause(event: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until the event is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 from shared import redis
+from shared.backoff import Backoff
 from shared.logging import Trouble
 
 if TYPE_CHECKING:
@@ -14,24 +13,7 @@ if TYPE_CHECKING:
 
 FIRST_SECONDS: Final = 0.2
 LONGEST_SECONDS: Final = 5.0
-
-
-class Patience:
-    """Ever longer pauses between attempts, until one succeeds. A service that is to stop waits no longer."""
-
-    def __init__(self, stopping: asyncio.Event) -> None:
-        self._stopping = stopping
-        self._seconds = FIRST_SECONDS
-
-    async def wait(self) -> None:
-        """Pause before the next attempt."""
-        seconds, self._seconds = self._seconds, min(2 * self._seconds, LONGEST_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-
-    def reset(self) -> None:
-        """An attempt succeeded."""
-        self._seconds = FIRST_SECONDS
+"""Pauses between two attempts."""
 
 
 class RedisTrouble:
@@ -40,7 +22,7 @@ class RedisTrouble:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._trouble = Trouble(service.log, "redis")
-        self._patience = Patience(service.stopping)
+        self._backoff = Backoff(FIRST_SECONDS, LONGEST_SECONDS)
 
     @property
     def lasting(self) -> bool:
@@ -52,9 +34,9 @@ class RedisTrouble:
         said = redis.words(error, self._service.redis_url)
         self._trouble.failed(said)
         self._service.health.degraded(said)
-        await self._patience.wait()
+        await self._backoff.rest(self._service.stopping)
 
     def ended(self) -> None:
         """Redis did what it was asked to."""
         self._trouble.ended()
-        self._patience.reset()
+        self._backoff.reset()

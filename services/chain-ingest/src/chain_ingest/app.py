@@ -11,24 +11,24 @@ from chain_ingest import condition
 from chain_ingest.chain import ChainFollower
 from chain_ingest.fetch import Fetcher
 from chain_ingest.follow import Follower
+from chain_ingest.healing import Healing, patience
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeBehind, NodeUnfit, NodeUnready
-from chain_ingest.patience import Healing, Patience
 from chain_ingest.pools import Pools
 from chain_ingest.progress import Progress
-from shared import clock, domains, redis
+from shared import clock, domains
 from shared.bus import Producer
-from shared.errors import ConfigError, Fenced, RpcError
+from shared.errors import ConfigError, RpcError
 from shared.events.ops import ChainRolledBack, GapDetected, NodeChanged
-from shared.keys import BLOCKS_KEEP, LEASE_MS, STREAM_CAP, STREAM_KEEP
+from shared.keys import BLOCKS_KEEP, STREAM_CAP, STREAM_KEEP
 from shared.lease import Lease
+from shared.leased import Leased
 from shared.logging import Trouble, chain
 from shared.networks import NETWORKS
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
-from shared.tasks import accompanied, end
-from shared.trouble import RedisTrouble
+from shared.tasks import accompanied, pause, until_set
 
 TRIM_SECONDS: Final = 15.0
 """Between two times that the streams are cut, whatever else goes on."""
@@ -53,27 +53,25 @@ async def run(service: Service) -> None:
 
 
 class Ingest:
-    """Lease, choice of node, and what is to be done about failures."""
+    """Leases, choice of node, and what is to be done about failures.
+
+    Both streams lie in slots of their own, so each has a lease; the chain's is taken first by everyone.
+    """
 
     def __init__(self, service: Service, nodes: tuple[NodeSettings, ...]) -> None:
         keys, client = service.keys, service.redis
         self._service = service
         self._nodes = nodes
-        self._lease = Lease(client, keys.lease("chain", service.name), keys.fence("chain", service.name))
-        self._mempool_lease = Lease(client, keys.lease("mempool", service.name), keys.fence("mempool", service.name))
+        leases = [
+            Lease(client, keys.lease(domain, service.name), keys.fence(domain, service.name))
+            for domain in ("chain", "mempool")
+        ]
+        self._leased = Leased(service, *leases, name="producer")
         blocks = Producer(
-            client,
-            self._lease,
-            keys.stream(domains.BLOCKS),
-            keys.producer(domains.BLOCKS),
-            keys.confirmed("chain"),
+            client, leases[0], keys.stream(domains.BLOCKS), keys.producer(domains.BLOCKS), keys.confirmed("chain")
         )
         txs = Producer(
-            client,
-            self._mempool_lease,
-            keys.stream(domains.TXS),
-            keys.producer(domains.TXS),
-            keys.confirmed("mempool"),
+            client, leases[1], keys.stream(domains.TXS), keys.producer(domains.TXS), keys.confirmed("mempool")
         )
         self._mempool = MempoolFollower(client, keys, txs)
         self._rpc = {node.name: RpcClient(node) for node in nodes}
@@ -91,54 +89,13 @@ class Ingest:
         self._patience_ms = network.patience_seconds * 1_000
         self._still: dict[str, tuple[str, int]] = {}  # of nodes that are behind: tip, and since when it has not moved
         self._healing = Healing()
-        self._cuts = {producer: Patience() for producer in (blocks, txs)}  # of entries that a group had not read
-        self._loaded = False
+        self._cuts = {producer: patience() for producer in (blocks, txs)}  # of entries that a group had not read
         self._current = ""
-        self._redis_trouble = RedisTrouble(service)
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
 
     async def run(self) -> None:
         """Publish until stopped. What is cut off in the middle of a commit was carried out in full or not at all."""
-        working = asyncio.create_task(self._run(), name="ingest")
-        stopping = asyncio.create_task(self._service.stopping.wait(), name="stop")
-        try:
-            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({working}, timeout=STOP_SECONDS)
-        finally:
-            [ended, _] = await end(working, stopping)
-        if isinstance(ended, Exception):
-            raise ended
-
-    async def _run(self) -> None:
-        """Every failure leads back here."""
-        stopping = self._service.stopping
-        try:
-            while not stopping.is_set():
-                try:
-                    if await self._take_leases():
-                        await self._lease.hold(self._mempool_lease.hold(self._work()))
-                except Fenced as error:
-                    self._loaded = False
-                    self._service.log.warning("producer_fenced", error=str(error))
-                except redis.TROUBLE as error:
-                    self._loaded = False
-                    await self._redis_trouble.wait_out(error)
-        finally:
-            with contextlib.suppress(*redis.TROUBLE):
-                await self._lease.release()
-                await self._mempool_lease.release()
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._service.stopping.wait(), seconds)
-
-    async def _take_leases(self) -> bool:
-        """Both streams lie in slots of their own, so each has a lease; the chain's is taken first by everyone."""
-        if await self._lease.try_acquire() and await self._mempool_lease.try_acquire():
-            return True
-        self._service.health.standby()
-        await self._pause(LEASE_MS / 12_000)
-        return False
+        await until_set(self._service.stopping, self._leased.run(self._work), STOP_SECONDS)
 
     async def _work(self) -> None:
         """Follow, and keep the streams short meanwhile, however long that takes."""
@@ -155,11 +112,9 @@ class Ingest:
 
     async def _follow(self) -> None:
         """Follow the nodes, from what was published before on."""
-        if not self._loaded:
-            await self._chain.load()
-            await self._mempool.load()
-            self._loaded = True
-            self._redis_trouble.ended()
+        await self._chain.load()
+        await self._mempool.load()
+        self._leased.well()
         async with contextlib.AsyncExitStack() as stack:
             for rpc in self._rpc.values():  # kept open, since blocks may be on their way when something else fails
                 await stack.enter_async_context(rpc)
@@ -191,7 +146,7 @@ class Ingest:
             else:
                 self._service.health.degraded("; ".join(reasons))
                 await self._give_in(behind)
-                await self._pause(RETRY_SECONDS)
+                await pause(self._service.stopping, RETRY_SECONDS)
 
     async def _give_in(self, behind: list[tuple[NodeSettings, NodeBehind]]) -> None:
         """Follow down the node that has most, once it has neither moved nor been surpassed for long.

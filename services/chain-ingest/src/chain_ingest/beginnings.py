@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from chain_ingest.chain import ChainFollower
+from chain_ingest.healing import Healing
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node
-from chain_ingest.patience import Healing, Patience
 from shared import domains
+from shared.backoff import Backoff
 from shared.events.ops import GapDetected
 from shared.service import Service
 
@@ -46,9 +47,9 @@ class Beginnings:
             await self._mempool.reset(self._node, cause)
         return bool(cause)
 
-    async def _cause(self, key: str, lost: Callable[[], Awaitable[str]], patience: Patience) -> str:
+    async def _cause(self, key: str, lost: Callable[[], Awaitable[str]], patience: Backoff) -> str:
         """Why to begin anew now; empty where there is no reason, or not yet. Whoever asked has announced it."""
-        if patience.wait_ms:
+        if patience.wait:
             return ""
         request: bytes | None = await self._service.redis.get(key)
         gone = await lost()

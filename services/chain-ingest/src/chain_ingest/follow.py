@@ -11,10 +11,10 @@ from chain_ingest import condition
 from chain_ingest.agreement import PULSE_SECONDS, Agreement, Seen
 from chain_ingest.beginnings import Beginnings
 from chain_ingest.chain import ChainFollower
+from chain_ingest.healing import Healing
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node
-from chain_ingest.patience import Healing
 from chain_ingest.snapshots import POLL, START, Snapshots
 from chain_ingest.state import State
 from shared import clock
@@ -181,8 +181,8 @@ class Follower:
             self._cause = START  # readers have nothing: whatever else was amiss, this waits for nothing
         if not self._cause:
             await self._compare(seen)
-        elif self._cause not in {START, POLL} and self._healing.snapshots.wait_ms:
-            self._report(f"{self._cause}; to be read anew in {self._healing.snapshots.wait_ms / 1000:.0f} s")
+        elif self._cause not in {START, POLL} and self._healing.snapshots.wait:
+            self._report(f"{self._cause}; to be read anew in {self._healing.snapshots.wait:.0f} s")
         else:
             await self._repair()
 

@@ -12,9 +12,9 @@ from chain_ingest.agreement import PULSE_SECONDS, Agreement
 from chain_ingest.answers import MempoolContents
 from chain_ingest.block import Block
 from chain_ingest.chain import ChainFollower
+from chain_ingest.healing import Healing
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node
-from chain_ingest.patience import Healing
 from chain_ingest.state import State
 from shared import clock
 from shared.errors import RpcRefused

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chain_ingest.chain import ChainFollower
+from chain_ingest.healing import Healing
 from chain_ingest.mempool import MempoolFollower
-from chain_ingest.patience import Healing
 from shared.service import HealthReport
 
 

@@ -21,15 +21,14 @@ from chain_ingest.backfill.pace import Pace
 from chain_ingest.node import Node, NodeUnfit
 from chain_ingest.pools import Pools
 from chain_ingest.source import Source
-from shared import redis
 from shared.errors import ConfigError, RpcError
+from shared.leased import Leased
 from shared.logging import Trouble, chain
 from shared.networks import NETWORKS
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings
-from shared.tasks import end
-from shared.trouble import RedisTrouble
+from shared.tasks import until_set
 from shared.views import HistoryView
 
 POLL_SECONDS: Final = 1.0
@@ -56,14 +55,8 @@ async def run(service: Service) -> None:
         service.log.info("backfill_off", reason="BACKFILL_LOAD=0")
         await service.stopping.wait()
         return
-    working = asyncio.create_task(Backfill(service, nodes).run(), name="working")
-    stopping = asyncio.create_task(service.stopping.wait(), name="stop")
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-    finally:
-        await end(working, stopping)  # wherever it is: it holds nothing, and its claims are given back on the way
+    # cut off wherever it is: it holds nothing, and its claims are given back on the way
+    await until_set(service.stopping, Backfill(service, nodes).run())
 
 
 class Backfill:
@@ -79,16 +72,12 @@ class Backfill:
         self._headers = Headers(claims, outbox, self._history)
         self._blocks = Blocks(claims, outbox, self._history, service.log)
         self._again = 0.0  # no look for what was given up before this moment
-        self._redis_trouble = RedisTrouble(service)
+        self._working = Leased(service, name="backfill")  # without a lease: any number of replicas work
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
 
     async def run(self) -> None:
-        """Work until cancelled; every failure leads back here."""
-        while True:
-            try:
-                await self._with_some_node()
-            except redis.TROUBLE as error:
-                await self._redis_trouble.wait_out(error)
+        """Work until the service is told to stop."""
+        await self._working.run(self._with_some_node)
 
     async def _with_some_node(self) -> None:
         """Work with the first node that answers, the preferred one first."""
@@ -120,7 +109,7 @@ class Backfill:
             until = time.monotonic() + BETTER_SECONDS if config is not self._nodes[0] else float("inf")
             while time.monotonic() < until:
                 view = await self._history.look()
-                self._redis_trouble.ended()
+                self._working.well()
                 if view is None:
                     service.health.ok(paused="waiting for chain-history")
                     await asyncio.sleep(POLL_SECONDS)
