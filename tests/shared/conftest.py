@@ -35,7 +35,11 @@ async def each_client(each_server: EmbeddedValkey) -> AsyncIterator[redis.Client
 
 @pytest_asyncio.fixture(params=servers.KINDS)
 async def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
-    """A server of each kind that the test may kill."""
+    """A server of each kind that the test may kill: what it has answered is on its disk.
+
+    With `everysec` it puts off its writing while the disk is busy, and may lose what it answered in two seconds; that
+    services make up for that is for tests/faults to show, where they can ask the node.
+    """
     binary = await servers.binary_or_skip(request.param)
-    async with EmbeddedValkey(tmp_path / "server", binary=binary) as server:
+    async with EmbeddedValkey(tmp_path / "server", binary=binary, extra=["--appendfsync", "always"]) as server:
         yield server
