@@ -49,9 +49,7 @@ _EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EV
 class Hint(NamedTuple):
     """One message of the `sequence` topic (bitcoin/doc/zmq.md)."""
 
-    label: (
-        str  # C connected, D disconnected, A added, R removed other than by a block; B: the C or D of a block follows
-    )
+    label: str  # C connected, D disconnected, A added, R removed but not by a block; B: a C or D follows
     hash: str  # of the block for C and D, nothing for B, else the txid
     sequence: int  # of the mempool, for A and R; -1 for the others
 
