@@ -167,7 +167,7 @@ async def until_history(site: Any) -> None:
     """Wait until web has read the history's views."""
 
     async def there() -> bool:
-        return site.site.state.snapshot.history is not None
+        return site.site.state.snapshot[HistoryView] is not None
 
     await until(there, 10, "web knows the history")
 

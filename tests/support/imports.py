@@ -24,18 +24,21 @@ def modules() -> Mapping[str, Path]:
 
 
 @cache
-def imports() -> Mapping[str, frozenset[str]]:
-    """Of each module, the modules of ours that it imports when it runs (not those that only the type checker sees)."""
+def imports(*, types: bool = False) -> Mapping[str, frozenset[str]]:
+    """Of each module, the modules of ours that it imports when it runs; with `types` also for the type checker."""
     known = modules()
-    return {name: frozenset(_imported(path, known) - {name}) for name, path in known.items()}
+    return {name: frozenset(_imported(path, known, types) - {name}) for name, path in known.items()}
 
 
-def _imported(path: Path, known: Mapping[str, Path]) -> set[str]:
+def _imported(path: Path, known: Mapping[str, Path], types: bool) -> set[str]:
     found = set()
-    for node in _run(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if types else _run(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name in known}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path}: a relative import"
+            assert not node.level, f"{path}: a relative import"
             inside = {f"{node.module}.{alias.name}" for alias in node.names} & known.keys()
             found |= inside
             if len(inside) < len(node.names) and node.module in known:
@@ -71,16 +74,3 @@ def circle(graph: Mapping[str, frozenset[str]]) -> list[str]:
         if found := follow(name, []):
             return found
     return []
-
-
-def rooms(depth: int = 1) -> Mapping[str, frozenset[str]]:
-    """The same by the first `depth` parts of the names."""
-    found: dict[str, set[str]] = {}
-    for name, others in imports().items():
-        room = _room(name, depth)
-        found.setdefault(room, set()).update(_room(other, depth) for other in others)
-    return {room: frozenset(others - {room}) for room, others in found.items()}
-
-
-def _room(name: str, depth: int) -> str:
-    return ".".join(name.split(".")[:depth])

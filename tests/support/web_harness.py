@@ -17,6 +17,7 @@ from aiohttp import web
 from shared import redis
 from shared.keys import Keys
 from shared.networks import NETWORKS
+from shared.views import MempoolView, TipView
 from web.http.reach import LOOPBACK, Reach
 from web.state.snapshot import Snapshot
 from web.website import Site
@@ -31,9 +32,13 @@ class Running:
         self.admin = admin
 
     async def ready(self, limit: float = 5) -> None:
-        await until(
-            lambda: self.site.state.snapshot.tip is not None and self.site.state.snapshot.mempool is not None, limit
-        )
+        """Once a whole reading is over that found both domains: the heartbeats are read after the views."""
+
+        def known() -> bool:
+            snapshot = self.site.state.snapshot
+            return bool(snapshot.read_at and snapshot[TipView] and snapshot[MempoolView])
+
+        await until(known, limit)
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ import hashlib
 import math
 import random
 import time
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -35,7 +36,7 @@ from shared.views import (
     TipView,
     View,
 )
-from web.state.truth import Domain, Truth
+from web.state.truth import Truth
 
 State = Literal["starting", "ok", "degraded", "standby"]
 
@@ -302,7 +303,12 @@ def health(
     )
 
 
-def truths(now: float | None = None, *, age: float = 0, incomplete: str = "") -> dict[Domain, Truth]:
+def known(*views: Mapping[str, View]) -> dict[type[View], View]:
+    """The views as a snapshot holds them."""
+    return {type(view): view for some in views for view in some.values()}
+
+
+def truths(now: float | None = None, *, age: float = 0, incomplete: str = "") -> dict[str, Truth]:
     """Both domains confirmed `age` seconds ago."""
     at = int(((now or time.time()) - age) * 1000)
     return {"chain": Truth(at, "main"), "history": Truth(at, "main"), "mempool": Truth(at, "main", incomplete)}
@@ -362,12 +368,12 @@ class Writer:
             ),
         )
 
-    async def _commit(self, domain: Domain, key: str, stream: str, views: dict[str, View]) -> None:
+    async def _commit(self, domain: str, key: str, stream: str, views: dict[str, View]) -> None:
         raw: dict[str, bytes | int] = {name: msgspec.json.encode(view) for name, view in views.items()}
         await self.redis.hset(key, mapping=raw | {FOLDED_SEQ: self.seq.get(stream, 0)})
         await self.confirm(domain)
 
-    async def confirm(self, domain: Domain, *, age: float = 0, seq: int | None = None, incomplete: str = "") -> None:
+    async def confirm(self, domain: str, *, age: float = 0, seq: int | None = None, incomplete: str = "") -> None:
         """What chain-ingest writes while node and stream agree, here `age` seconds ago."""
         stream = self.keys.stream(domains.BLOCKS) if domain == "chain" else self.keys.stream(domains.TXS)
         seconds, micros = await self.redis.time() if self.now is None else (self.now, 0)

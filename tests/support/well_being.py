@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from shared.domains import SLOTS
 from shared.tasks import end
 from shared.views import Health
 from support.web_samples import Writer
-from web.state.truth import DOMAINS, Domain
 
 
 class WellBeing:
     """`confirmed` are the domains that the node confirms: take one out, and its figures age."""
 
     def __init__(self, writer: Writer) -> None:
-        self.confirmed: set[Domain] = set(DOMAINS)
+        self.confirmed: set[str] = set(SLOTS)
         self.trouble: Health | None = None  # the heartbeat of one that is not well
         self._writer = writer
 
@@ -25,7 +25,7 @@ class WellBeing:
         await self._writer.all_well()
         if self.trouble is not None:
             await self._writer.health(self.trouble)
-        for domain in DOMAINS:
+        for domain in SLOTS:
             if domain in self.confirmed:
                 await self._writer.confirm(domain)
 

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, async_playwright
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.views import HistoryView
 from support.browser import CHROMIUM, FLAGS
 from support.series_samples import Chain, fill
 from support.web_harness import Running, serving, until
@@ -79,7 +80,7 @@ async def history(valkey: str, writer: Any) -> AsyncIterator[tuple[Running, Chai
     chain = await fill(writer.redis, writer.keys, blocks=3_000, mempool_days=3)
     async with serving(valkey) as running:
         await running.ready()
-        await until(lambda: running.site.state.snapshot.history and running.site.state.changes["history"])
+        await until(lambda: running.site.state.snapshot[HistoryView] and running.site.state.changes["history"])
         yield running, chain
 
 

@@ -17,6 +17,7 @@ from shared import redis
 from shared.keys import Keys
 from shared.networks import COIN
 from shared.series import DAY
+from shared.views import HistoryView, LargestView
 from support import series_samples
 from support.series_samples import Chain, announced, fill, fill_chain
 from support.web_harness import Running, serving, until
@@ -161,7 +162,7 @@ async def test_new_blocks_make_a_new_chart(
     grown = Chain(chain.blocks + 1, end=chain.end + 100)
     await fill_chain(writer.redis, writer.keys, grown)
     await announced(writer.redis, writer.keys, grown)
-    await until(lambda: (view := running.site.state.snapshot.history) and view.height == grown.tip)
+    await until(lambda: (view := running.site.state.snapshot[HistoryView]) and view.height == grown.tip)
     async with api.get(path, headers={"If-None-Match": etag}) as response:
         assert response.status == 200
         after = await response.json()
@@ -232,7 +233,7 @@ async def test_without_a_history_the_answer_says_why(bare: Running, writer: Any)
             found = await response.json()
         assert {line["figure"] for line in found["series"]} == {"congestion"}
         chain = await fill(writer.redis, writer.keys, blocks=100)
-        await until(lambda: bare.site.state.snapshot.history)
+        await until(lambda: bare.site.state.snapshot[HistoryView])
         async with http.get("/api/v1/charts/difficulty") as response:
             assert (await response.json())["as_of"] == chain.end
 
@@ -333,7 +334,7 @@ async def test_largest_transactions(api: aiohttp.ClientSession, history: tuple[R
         ]
     async with api.get("/api/v1/largest-transactions?range=mempool") as response:
         found = await response.json()
-    waiting = history[0].site.state.snapshot.largest
+    waiting = history[0].site.state.snapshot[LargestView]
     assert waiting
     assert [tx["txid"] for tx in found["transactions"]] == [tx.txid for tx in waiting.transactions]
     assert found["transactions"][0]["height"] is None
@@ -352,7 +353,7 @@ async def test_the_backfills_progress(valkey: str, writer: Any) -> None:
     await fill(writer.redis, writer.keys, blocks=4_000, measured_from=2_800, unavailable=100, mempool_days=1)
     async with serving(valkey) as running, aiohttp.ClientSession(running.url) as http:
         await running.ready()
-        await until(lambda: running.site.state.snapshot.history and running.site.state.snapshot.services)
+        await until(lambda: running.site.state.snapshot[HistoryView] and running.site.state.snapshot.services)
         async with http.get("/api/v1/status") as response:
             found = (await response.json())["history"]
         assert found == {
@@ -397,7 +398,7 @@ async def test_a_million_blocks_are_answered_in_time(valkey: str, writer: Any, f
     await client.aclose()
     async with serving(valkey) as running:
         await running.ready()
-        await until(lambda: running.site.state.snapshot.history and running.site.state.changes["history"])
+        await until(lambda: running.site.state.snapshot[HistoryView] and running.site.state.changes["history"])
         charts = running.site.charts
         for metric in METRICS.values():
             for name in metric.ranges:

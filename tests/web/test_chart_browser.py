@@ -15,6 +15,7 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 from playwright.async_api import Browser, Page, Request, Route, expect
 
 from shared import redis
+from shared.views import HistoryView
 from support import series_samples
 from support.browser import IN_BROWSER, opened
 from support.chart_pages_samples import NOW, Shelf, empty, partial
@@ -358,7 +359,7 @@ async def test_new_points_appear_by_themselves(browser: Browser, world: tuple[An
     writer, site = world
     keys, client = writer.keys, writer.redis
     first = await series_samples.fill(client, keys, blocks=3_000, mempool_days=1)
-    await until(lambda: site.site.state.snapshot.history is not None)
+    await until(lambda: site.site.state.snapshot[HistoryView] is not None)
     page = await drawn(browser, f"{site.url}/charts/tx-volume?range=1h")
     await page.evaluate("window.same = document.querySelector('canvas')")
     await page.locator("[data-figure] details summary").first.click()

@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from shared import redis
+from shared.views import HistoryView
 from support import series_samples
 from support.browser import IN_BROWSER, opened
 from support.web_harness import Running, serving, until
@@ -57,7 +58,7 @@ async def test_what_is_not_there_yet_appears_by_itself(
 async def test_a_chart_that_has_aged_says_so(browser: Browser, world: tuple[Writer, WellBeing, Running]) -> None:
     writer, being, site = world
     await series_samples.fill(writer.redis, writer.keys, blocks=3_000, mempool_days=1)
-    await until(lambda: site.site.state.snapshot.history is not None)
+    await until(lambda: site.site.state.snapshot[HistoryView] is not None)
     page = await opened(browser, f"{site.url}/charts/tx-fees?range=1d")
     await expect(page.locator("body[data-drawn] .plot canvas").first).to_be_visible()
     await expect(page.locator(".as-of")).to_have_count(0)

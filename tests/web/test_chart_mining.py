@@ -18,6 +18,7 @@ from shared.networks import NETWORKS, RETARGET_INTERVAL
 from shared.pow import difficulty
 from shared.records import Header
 from shared.series import DAY, HOUR, MINUTE
+from shared.views import HistoryView, TipView
 from support import series_samples
 from support.series_samples import Chain, fill
 from support.web_harness import Running, serving, until
@@ -42,7 +43,7 @@ async def space(valkey: str, writer: Any) -> AsyncIterator[Site]:
     chain = await fill(writer.redis, writer.keys, blocks=6_000, mempool_days=40)
     async with serving(valkey) as running, aiohttp.ClientSession(running.url) as http:
         await running.ready()
-        await until(lambda: running.site.state.snapshot.history and running.site.state.changes["history"])
+        await until(lambda: running.site.state.snapshot[HistoryView] and running.site.state.changes["history"])
         yield running, chain, http
 
 
@@ -65,12 +66,9 @@ async def test_hashrate(space: Site) -> None:
             assert row["timestamp"] % DAY == 0
         for row in found["difficulty"]:
             assert set(row) == {"time", "height", "difficulty", "adjustment"}
-        snapshot = space[0].site.state.snapshot
-        assert snapshot.tip
-        assert (found["currentHashrate"], found["currentDifficulty"]) == (
-            snapshot.tip.hashrate,
-            snapshot.tip.difficulty,
-        )
+        tip = space[0].site.state.snapshot[TipView]
+        assert tip
+        assert (found["currentHashrate"], found["currentDifficulty"]) == (tip.hashrate, tip.difficulty)
     assert len(found["hashrates"]) == len(chain.days) - 1, "the last day is not over"
     assert [row["height"] for row in found["difficulty"]] == [0, 2016, 4032]
 
@@ -144,9 +142,9 @@ async def test_pools(space: Site, interval: str) -> None:
     assert [row["rank"] for row in found["pools"]] == list(range(1, len(wanted) + 1))
     empty = sum(height % series_samples.KINDS == 7 for height in heights)
     assert sum(row["emptyBlocks"] for row in found["pools"]) == empty
-    snapshot = space[0].site.state.snapshot
-    assert snapshot.tip
-    assert found["lastEstimatedHashrate"] == snapshot.tip.hashrate
+    tip = space[0].site.state.snapshot[TipView]
+    assert tip
+    assert found["lastEstimatedHashrate"] == tip.hashrate
     last = chain.end // HOUR
     work = sum(chain.hours[index].work for index in range(last - 71, last + 1) if index in chain.hours)
     assert found["lastEstimatedHashrate3d"] == work / (chain.end - (last - 71) * HOUR)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
 import pytest
 
-WEB: Final = Path(__file__).parents[2] / "services/web/src/web"
+from shared.keys import Keys
+from support.imports import imports, modules
 
 _CHARTS: Final = {"charts", "charts.data"}
 MAY_IMPORT: Final[dict[str, set[str]]] = {
@@ -43,43 +42,23 @@ def room(module: str) -> str:
     return parts[0] if parts else ""
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(WEB.rglob("*.py")):
-        names = ("web", *path.relative_to(WEB).with_suffix("").parts)
-        yield ".".join(names[:-1] if names[-1] == "__init__" else names), path
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Every module of ours that a file names in an import, wherever that stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            yield from (_named(f"{node.module}.{alias.name}") for alias in node.names)
-
-
-def _named(name: str) -> str:
-    """`web.charts.span` of `web.charts.span.Span`."""
-    parent = name.rpartition(".")[0]
-    at = WEB.parent.joinpath(*name.split("."))
-    return name if at.is_dir() or at.with_suffix(".py").is_file() else parent
-
-
-def against(module: str, names: Iterator[str]) -> list[str]:
+def against(module: str, names: Iterable[str]) -> list[str]:
     """What this module may not import."""
     here = room(module)
-    allowed = None if here in THE_TOP else MAY_IMPORT[here] | {here}
-    ours = [name for name in names if name.split(".")[0] == "web"]
-    if allowed is None:
+    if here in THE_TOP:
         return []
-    return [f"{module} imports {name}" for name in ours if room(name) not in allowed]
+    ours = sorted(name for name in names if in_web(name))
+    return [f"{module} imports {name}" for name in ours if room(name) not in MAY_IMPORT[here] | {here}]
+
+
+def in_web(module: str) -> bool:
+    return module.partition(".")[0] == "web"
 
 
 def test_nothing_is_imported_against_the_grain() -> None:
-    every = list(modules())
-    assert {room(name) for name, _ in every} == MAY_IMPORT.keys() | THE_TOP
-    assert [line for name, path in every for line in against(name, imported(path))] == []
+    every = {name: names for name, names in imports(types=True).items() if in_web(name)}
+    assert {room(name) for name in every} == MAY_IMPORT.keys() | THE_TOP
+    assert [line for name, names in every.items() for line in against(name, names)] == []
 
 
 @pytest.mark.parametrize(
@@ -95,22 +74,43 @@ def test_nothing_is_imported_against_the_grain() -> None:
     ],
 )
 def test_the_rule_tells_right_from_wrong(module: str, name: str, wrong: bool) -> None:
-    assert bool(against(module, iter([name]))) is wrong
+    assert bool(against(module, [name])) is wrong
+
+
+PRIVATE: Final = {"state", "checkpoint", "producer", "published", "history_pools", "history_recent", "history_largest"}
+"""Of shared.keys.Keys what a service keeps for itself."""
+
+
+def private_to_services(source: str) -> list[str]:
+    """What of this source is not web's to know: a service's own keys, and how records are packed."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in PRIVATE and ast.unparse(node.value).endswith("keys"):
+            found.append(ast.unparse(node))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            found += [name for name in names if name == "struct"]
+    return found
 
 
 def test_no_module_of_web_unpacks_what_a_service_keeps_for_itself() -> None:
     """Packed records are shared's to read, and of a service's keys only those that are told to others are asked for."""
-    private = ("history_state", "history_pools", "history_recent", "history_largest", "checkpoint")
-    for name, path in modules():
-        tree = ast.parse(path.read_text())
-        assert "struct" not in set(imported(path)), name
-        attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        assert not [key for key in attributes if key.startswith(private) or key.endswith("checkpoint")], name
+    assert {name for name in PRIVATE if hasattr(Keys, name)} == PRIVATE
+    for name, path in modules().items():
+        if in_web(name):
+            assert not private_to_services(path.read_text()), name
 
 
-def test_every_service_can_be_imported_without_web() -> None:
-    """Web is the end of the road: shared and the services know nothing of it."""
-    for folder in ("shared/src", *(f"services/{name}/src" for name in ("chain-metrics", "chain-history", "mempool"))):
-        for path in (WEB.parents[3] / folder).rglob("*.py"):
-            assert not [name for name in imported(path) if name.split(".")[0] == "web"], path
-    assert importlib.util.find_spec("web") is not None
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("raw = self._keys.state(HISTORY)", ["self._keys.state"]),
+        ("key = keys.history_recent", ["keys.history_recent"]),
+        ("import struct", ["struct"]),
+        ("from struct import Struct", ["struct"]),
+        ("state = self.site.state", []),
+        ("key = self._keys.views(HISTORY)", []),
+    ],
+)
+def test_what_is_private_is_seen(source: str, found: list[str]) -> None:
+    assert private_to_services(source) == found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -10,10 +9,11 @@ import msgspec
 import pytest
 
 from shared.networks import NETWORKS
+from shared.views import MempoolView
 from support.fee_samples import FEES, precise
 from support.markup import Balanced, text
 from support.web_harness import until
-from support.web_samples import chain, health, mempool
+from support.web_samples import chain, health, known, mempool
 from web.state import conditions
 from web.state.disclosure import masked
 from web.state.snapshot import Snapshot
@@ -73,7 +73,7 @@ async def test_a_first_start_without_the_node(bare: Any, writer: Any, reason: st
 async def test_a_node_that_relays_no_transactions(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
     state = site.site.state
     await writer.confirm("mempool", incomplete=NOT_SYNCED)
-    await until(lambda: state.snapshot.mempool is None)
+    await until(lambda: state.snapshot[MempoolView] is None)
     await absent(http, NOT_SYNCED)
     async with http.get("/api/v1/overview") as response:
         assert response.status == 200
@@ -85,7 +85,7 @@ async def test_a_node_that_relays_no_transactions(site: Any, writer: Any, http: 
     assert NOT_SYNCED in notice.text
     # Another node took over that has a mempool: the views are the same bytes as before.
     await writer.confirm("mempool")
-    await until(lambda: state.snapshot.mempool is not None)
+    await until(lambda: state.snapshot[MempoolView] is not None)
     async with http.get("/api/v1/fees/recommended") as response:
         assert response.status == 200
 
@@ -93,7 +93,7 @@ async def test_a_node_that_relays_no_transactions(site: Any, writer: Any, http: 
 async def test_fees_that_nobody_confirmed_for_ten_minutes(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
     state = site.site.state
     await writer.mempool(precise())
-    await until(lambda: state.snapshot.mempool.count == 3)
+    await until(lambda: state.snapshot[MempoolView].count == 3)
     for age, status in ((590, 200), (605, 503)):
         state._witnesses["mempool"] = Witness()
         await writer.confirm("mempool", age=age)
@@ -112,7 +112,6 @@ async def test_fees_that_nobody_confirmed_for_ten_minutes(site: Any, writer: Any
 
 
 def test_a_mempool_never_confirmed_is_said_and_not_paid_by() -> None:
-    views = {**chain(), **mempool()}
-    snapshot = replace(Snapshot(NETWORKS["main"], **views), read_at=1.0)
+    snapshot = Snapshot(NETWORKS["main"], views=known(chain(), mempool()), read_at=1.0)
     assert conditions.forsaken(snapshot, 5.0)
     assert conditions.aged(snapshot, 5.0) == ("chain", "mempool")

@@ -20,11 +20,20 @@ from shared import domains, redis
 from shared.events.derived import MetricsUpdated, SeriesUpdated
 from shared.keys import Keys
 from shared.networks import NETWORKS
-from shared.views import LARGEST_RANGES, ConfirmedLargestView, ConfirmedTx, HistoryView, View
+from shared.views import (
+    LARGEST_RANGES,
+    BlocksView,
+    ConfirmedLargestView,
+    ConfirmedTx,
+    HistoryView,
+    MempoolView,
+    TipView,
+    View,
+)
 from support.markup import Balanced, text, words
 from support.series_samples import fill
 from support.web_harness import until
-from support.web_samples import block_connected, chain, health, mempool, tx_added
+from support.web_samples import block_connected, chain, health, known, mempool, tx_added
 from web.api.largest import largest_answer
 from web.api.status import readiness
 from web.charts.data.reading import SeriesReader
@@ -75,7 +84,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     stream = StreamReport("txs", "key", draw(NUMBERS), draw(NUMBERS), "1-1", draw(NUMBERS), groups)
     return Snapshot(
         NETWORKS[draw(st.sampled_from(["main", "testnet4", "regtest"]))],
-        **changed,
+        views=known(changed),
         services=services,
         streams=(stream,),
         dead={"chain": draw(NUMBERS), "mempool": None},
@@ -160,10 +169,11 @@ def histories(draw: st.DrawFn) -> dict[str, View]:
     return {"history": history, **{f"largest_{name}": largest for name in LARGEST_RANGES}}
 
 
-def read(views: dict[str, View]) -> dict[str, Any]:
+def read(views: dict[str, View]) -> dict[type[View], View]:
     """Those that web takes for views when it reads them."""
     raw = {name.encode(): msgspec.json.encode(view) for name, view in views.items()}
-    return Held(structlog.get_logger()).views("history", raw)
+    found = Held(structlog.get_logger()).views("history", raw)
+    return {kind: view for kind, view in found.items() if view is not None}
 
 
 async def drawn(url: str, snapshot: Snapshot) -> None:
@@ -188,13 +198,13 @@ async def drawn(url: str, snapshot: Snapshot) -> None:
             answer = largest_answer(snapshot, name, state.now)
             assert answer.status in (200, 503)
             json.loads(answer.body)
-        history = snapshot.history
+        history = snapshot[HistoryView]
         if history is not None:
             of_chain = [one for one in past.every() if one.domain == "history"]
             of_chain = [one for one in of_chain if "blocks" not in one.paths[0] or "/fees/" in one.paths[0]]
             assert len(of_chain) == 4  # the other means of blocks read the same
             for interval in ("24h", "1m", "3y", "all"):
-                asked_for = past.Asked(reader, interval, int(state.now), history, snapshot.tip)
+                asked_for = past.Asked(reader, interval, int(state.now), history, snapshot[TipView])
                 for one in of_chain:
                     try:
                         json.dumps(await one.build(asked_for))
@@ -211,7 +221,7 @@ async def drawn(url: str, snapshot: Snapshot) -> None:
 @given(snapshots(), histories())
 def test_every_chart_is_made_of_any_history(valkey: str, snapshot: Snapshot, views: dict[str, View]) -> None:
     rendering()._state.snapshot = snapshot
-    asyncio.run(asyncio.wait_for(drawn(valkey, replace(snapshot, **read(views))), 8))
+    asyncio.run(asyncio.wait_for(drawn(valkey, replace(snapshot, views={**snapshot.views, **read(views)})), 8))
 
 
 async def test_a_history_of_absurd_height_stalls_nobody(site: Any, writer: Any, http: aiohttp.ClientSession) -> None:
@@ -226,7 +236,7 @@ async def test_a_history_of_absurd_height_stalls_nobody(site: Any, writer: Any, 
         if told:
             await until(lambda: any(told in words for words in state.snapshot.unreadable))  # noqa: B023 - awaited at once
         else:
-            await until(lambda: state.snapshot.history and not state.snapshot.unreadable)
+            await until(lambda: state.snapshot[HistoryView] and not state.snapshot.unreadable)
         began = time.monotonic()
         for path in ("/charts", *(f"/charts/{metric}" for metric in METRICS), "/"):
             html = await text(http, path)
@@ -250,7 +260,7 @@ async def test_absurd_blocks_leave_the_rest_of_the_overview(
     views = chain()
     rows = [msgspec.structs.replace(views["blocks"].blocks[0], time=10**17, size=-1, weight=2**62)]
     await writer.chain({**views, "blocks": msgspec.structs.replace(views["blocks"], blocks=rows)})
-    await until(lambda: len(site.site.state.snapshot.blocks.blocks) == 1)
+    await until(lambda: len(site.site.state.snapshot[BlocksView].blocks) == 1)
     for path in ("/", "/blocks"):
         html = await text(http, path)
         Balanced(html)
@@ -324,7 +334,7 @@ async def test_an_absurd_heartbeat_ends_neither_the_page_nor_the_process(
         assert "far" not in states
         await until(lambda: site.site.state.snapshot.active("mempool").instance != "far")
         await writer.mempool(mempool(50_001))
-        await until(lambda: site.site.state.snapshot.mempool.count == 50_001)
+        await until(lambda: site.site.state.snapshot[MempoolView].count == 50_001)
         assert await asyncio.wait_for(live.content.readuntil(b"\n\n"), 5)
     assert not site.site.failed.done()
 
@@ -352,7 +362,7 @@ async def test_absurd_entries_reach_the_clients_and_end_nothing(site: Any, write
     assert b"\nid: 5\n" not in raw
     assert b"\nevent: reset" not in raw
     assert not site.site.failed.done()
-    await until(lambda: site.site.state.snapshot.tip is not None)
+    await until(lambda: site.site.state.snapshot[TipView] is not None)
 
 
 async def test_a_failing_subscriber_harms_nobody_else(
@@ -368,7 +378,7 @@ async def test_a_failing_subscriber_harms_nobody_else(
     state._after.insert(0, fails)
     for count in (1_000, 2_000, 3_000):
         await writer.mempool(mempool(count))
-        await until(lambda: state.snapshot.mempool.count == count)  # noqa: B023 - awaited at once
+        await until(lambda: state.snapshot[MempoolView].count == count)  # noqa: B023 - awaited at once
     assert len(told) >= 3
     assert not site.site.failed.done()
     logged = capsys.readouterr().out

@@ -9,12 +9,13 @@ import aiohttp
 import pytest
 
 from shared.networks import NETWORKS
+from shared.views import MempoolView, RetargetView, TipView
 from support.web_harness import until
-from support.web_samples import chain, health, mempool
+from support.web_samples import chain, health, known, mempool
 from web.compat.adjustment import difficulty_adjustment
 from web.state.snapshot import Snapshot
 
-FULL = Snapshot(NETWORKS["main"], **chain(), **mempool(), read_at=time.time())
+FULL = Snapshot(NETWORKS["main"], views=known(chain(), mempool()), read_at=time.time())
 
 
 async def test_overview_has_the_shape_of_the_contract(http: aiohttp.ClientSession, site: Any) -> None:
@@ -70,7 +71,7 @@ async def test_documents_of_mempool_space_and_esplora(http: aiohttp.ClientSessio
     rates = [rate for rate, _ in pool["fee_histogram"]]
     assert rates == sorted(rates, reverse=True)
     assert await get("/api/blocks/tip/height") == "954210"
-    assert await get("/api/blocks/tip/hash") == site.site.state.snapshot.tip.hash
+    assert await get("/api/blocks/tip/hash") == site.site.state.snapshot[TipView].hash
     adjustment = await get("/api/v1/difficulty-adjustment")
     assert adjustment["nextRetargetHeight"] == 955_584
     assert adjustment["estimatedRetargetDate"] == pytest.approx((time.time() + 1374 * 572.114) * 1000, abs=5_000)
@@ -83,16 +84,17 @@ async def test_documents_of_mempool_space_and_esplora(http: aiohttp.ClientSessio
 def test_difficulty_adjustment_has_the_values_of_mempool_space(network: str, tip_time: int, offset: int) -> None:
     """The first vectors of mempool/mempool's own test (backend/src/__tests__/api/difficulty-adjustment.test.ts)."""
     views = chain()
+    tip = _with(views["tip"], height=750_134, time=tip_time)
+    retarget = _with(
+        views["retarget"], start_height=749_952, start_time=1_660_820_820, height=751_968, blocks_remaining=1_834,
+        difficulty_change_percent=13.180707740199772, average_block_time_ms=533_038,
+        previous_change_percent=0.6280047707459726,
+    )  # fmt: skip
     snapshot = replace(
         FULL,
         network=NETWORKS[network],
-        tip=_with(views["tip"], height=750_134, time=tip_time),
-        retarget=_with(
-            views["retarget"], start_height=749_952, start_time=1_660_820_820, height=751_968, blocks_remaining=1_834,
-            difficulty_change_percent=13.180707740199772, average_block_time_ms=533_038,
-            previous_change_percent=0.6280047707459726,
-        ),
-    )  # fmt: skip
+        views={TipView: tip, RetargetView: retarget},
+    )
     found = json.loads(difficulty_adjustment(snapshot, 1_660_917_833).body)
     assert found == {
         "progressPercent": pytest.approx(9.027777777777777),
@@ -130,7 +132,7 @@ async def test_a_part_that_is_missing_is_null_and_nothing_at_all_is_503(bare: An
                 assert await response.text() == "Service Unavailable"
                 assert "ETag" not in response.headers
         await writer.mempool()
-        await until(lambda: bare.site.state.snapshot.mempool)
+        await until(lambda: bare.site.state.snapshot[MempoolView])
         async with http.get("/api/v1/overview") as response:
             assert response.status == 200
             found = await response.json()

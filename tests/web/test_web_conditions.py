@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.domains import CHAIN, MEMPOOL
 from shared.networks import NETWORKS
 from support import web_samples
 from web.state import conditions
@@ -14,13 +15,13 @@ from web.state.snapshot import Snapshot
 
 NOW = time.time()  # for the whole module, whenever its tests run
 health = partial(web_samples.health, now=NOW)
-WELL = tuple(health(name) for name in conditions.PRODUCERS)
+WELL = tuple(health(service.name) for service in conditions.PRODUCERS)
 EMPTY = Snapshot(NETWORKS["main"], read_at=NOW, services=WELL, truth=web_samples.truths(NOW))
 
 
 def full(**changes: Any) -> Snapshot:
-    views = {**web_samples.chain(now=NOW), **web_samples.mempool(now=NOW)}
-    return replace(EMPTY, **{**views, **changes})
+    views = web_samples.known(web_samples.chain(now=NOW), web_samples.mempool(now=NOW))
+    return replace(EMPTY, views=views, **changes)
 
 
 def test_nothing_is_wrong_when_all_is_well() -> None:
@@ -32,7 +33,8 @@ def test_the_reason_of_a_degraded_service_stands_in_the_card() -> None:
     reason = "the node refuses user and password"
     services = (health("chain-ingest", "degraded", reason=reason), *WELL[1:])
     snapshot = replace(EMPTY, services=services)
-    for absence in (conditions.chain_absence(snapshot, NOW), conditions.mempool_absence(snapshot, NOW)):
+    for domain in (CHAIN, MEMPOOL):
+        absence = conditions.absence(snapshot, NOW, domain)
         assert absence.why == f"{reason}."
         assert absence.kind == "failed"
     [notice] = conditions.notices(snapshot, NOW)
@@ -40,7 +42,7 @@ def test_the_reason_of_a_degraded_service_stands_in_the_card() -> None:
     assert reason in notice.text
 
 
-@pytest.mark.parametrize("service", conditions.PRODUCERS)
+@pytest.mark.parametrize("service", [service.name for service in conditions.PRODUCERS])
 def test_a_service_that_is_gone_is_named(service: str) -> None:
     others = tuple(report for report in WELL if report.service != service)
     [notice] = conditions.notices(replace(EMPTY, services=others), NOW)
@@ -72,10 +74,10 @@ def test_a_lost_redis_comes_first_and_keeps_the_last_figures() -> None:
 
 
 def test_waiting_for_the_first_event_is_no_failure() -> None:
-    absence = conditions.chain_absence(EMPTY, NOW)
+    absence = conditions.absence(EMPTY, NOW, CHAIN)
     assert absence.kind == "empty"
     starting = replace(EMPTY, services=(health("chain-ingest", "starting", progress="41 %"), *WELL[1:]))
-    assert "starting (41 %)" in conditions.chain_absence(starting, NOW).why
+    assert "starting (41 %)" in conditions.absence(starting, NOW, CHAIN).why
 
 
 def test_a_stale_fold_makes_web_unready() -> None:

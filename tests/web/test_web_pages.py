@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from shared import domains
+from shared.views import HalvingView, MempoolView, TipView
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
@@ -34,7 +35,7 @@ async def test_every_page_is_whole_and_links_only_to_what_exists(http: aiohttp.C
 async def test_the_overview_tells_everything_without_a_script(http: aiohttp.ClientSession, site: Any) -> None:
     html = await text(http, "/")
     shown = words(html)
-    tip, halving = site.site.state.snapshot.tip, site.site.state.snapshot.halving
+    tip, halving = site.site.state.snapshot[TipView], site.site.state.snapshot[HalvingView]
     then = datetime.fromtimestamp(halving.upcoming[0].estimated_time, UTC)
     years = int(time.time() - tip.genesis_time) // formats.YEAR
     for expected in (
@@ -95,7 +96,7 @@ async def test_what_a_client_has_is_not_sent_again(
             assert second.headers["ETag"] == etag
             assert "Content-Length" not in second.headers
     await writer.chain(chain(height=954_211))
-    await until(lambda: site.site.state.snapshot.tip.height == 954_211)
+    await until(lambda: site.site.state.snapshot[TipView].height == 954_211)
     async with http.get(path, headers={"If-None-Match": etag}) as third:
         assert third.status == 200
         assert third.headers["ETag"] != etag
@@ -166,7 +167,7 @@ async def test_one_rendering_for_each_change(http: aiohttp.ClientSession, site: 
     assert len(await load(50)) == 1
     assert document.renders == before
     await writer.mempool(mempool(40_000))
-    await until(lambda: site.site.state.snapshot.mempool.count == 40_000)
+    await until(lambda: site.site.state.snapshot[MempoolView].count == 40_000)
     assert document.renders == before  # nobody has asked yet
     [page] = await load(50)
     assert b"40,000" in page
@@ -301,9 +302,9 @@ async def test_a_view_that_does_not_decode_is_told_and_the_rest_works(bare: Any,
     await writer.all_well()
     await writer.redis.hset(writer.keys.views(domains.CHAIN), "tip", b'{"height": "many"}')
     await writer.mempool()
-    await until(lambda: bare.site.state.snapshot.mempool)
+    await until(lambda: bare.site.state.snapshot[MempoolView])
     await writer.chain({**chain(), "tip": chain()["tip"]})
-    await until(lambda: bare.site.state.snapshot.tip)
+    await until(lambda: bare.site.state.snapshot[TipView])
     await writer.redis.hset(writer.keys.views(domains.CHAIN), "halving", b"[]")
     await writer.redis.xadd(writer.keys.stream(domains.METRICS), {"type": "metrics.updated", "v": 1, "data": "{}"})
     await until(lambda: bare.site.state.snapshot.unreadable)

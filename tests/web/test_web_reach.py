@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from local_run.ports import pick
 from shared import domains
 from shared.events.ops import GapDetected
+from shared.views import TipView
 from support.web_harness import Events, Running, serving, until
 from support.web_samples import Writer, health
 from web.http.reach import Reach
@@ -76,7 +77,7 @@ async def test_a_visitor_is_told_what_is_wrong_but_not_where(valkey: str, writer
     await writer.mempool()
     await troubled(writer)
     async with serving(valkey, reach=reach) as site, aiohttp.ClientSession() as http:
-        await until(lambda: site.site.state.snapshot.tip and site.site.state.notices)
+        await until(lambda: site.site.state.snapshot[TipView] and site.site.state.notices)
         for path in PUBLIC:
             text, headers = await read(http, f"{site.url}{path}")
             assert not [secret for secret in SECRETS if secret in text], path
@@ -167,7 +168,7 @@ async def test_the_operator_is_told_everything_and_no_website_is(valkey: str, wr
     await writer.mempool()
     await troubled(writer)
     async with serving(valkey, reach=reach) as site, aiohttp.ClientSession() as http:
-        await until(lambda: site.site.state.snapshot.tip and site.site.state.notices)
+        await until(lambda: site.site.state.snapshot[TipView] and site.site.state.notices)
         for path, words in (
             ("/status", ("chain-ingest@cellar", "http://10.0.0.5:8332", "/Satoshi:29.0.0/", "{main:mempool}:txs")),
             ("/status", ("lodger",)),

@@ -14,7 +14,7 @@ import msgspec
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
-from shared.views import Health
+from shared.views import Health, MempoolView, TipView
 from support.servers import Cluster
 from support.web_harness import Events, serving, until
 from support.web_process import answers, process
@@ -101,7 +101,7 @@ async def test_redis_dies_and_comes_back(tmp_path: Path) -> None:
                 await writer.mempool(mempool(41_000))
                 await writer.add(writer.keys.stream(domains.TXS), *(tx_added(n) for n in range(2, 40)))
                 await until(lambda: height(state) == 954_212, 10)
-                await until(lambda: state.snapshot.mempool is not None and state.snapshot.mempool.count == 41_000, 10)
+                await until(lambda: (pool := state.snapshot[MempoolView]) is not None and pool.count == 41_000, 10)
                 # The client that stayed connected missed nothing and got nothing twice.
                 found = await events.take(38)
                 assert [m.data["txid"] for m in found] == [tx_added(n).txid for n in range(2, 40)]
@@ -148,7 +148,7 @@ async def test_without_redis_it_starts_and_says_so(tmp_path: Path) -> None:
         async with server:
             client = redis.connect(server.url)
             await Writer(client).chain()
-            await until(lambda: running.site.state.snapshot.tip, 10)
+            await until(lambda: running.site.state.snapshot[TipView], 10)
             await client.aclose()
 
 
@@ -164,4 +164,5 @@ def test_the_readme_names_every_address() -> None:
 
 def height(state: State) -> int:
     """Of the tip that web knows."""
-    return state.snapshot.tip.height if state.snapshot.tip is not None else -1
+    tip = state.snapshot[TipView]
+    return tip.height if tip is not None else -1

@@ -13,7 +13,7 @@ import pytest
 from shared import domains, redis
 from shared.clock import RedisClock
 from shared.keys import FOLDED_SEQ
-from shared.views import PreciseFees
+from shared.views import MempoolView, PreciseFees, RetargetView, TipView
 from support.fee_samples import FEES, precise
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
@@ -112,7 +112,7 @@ async def test_views_that_changed_without_an_event_are_read(site: Any, writer: A
     view = chain(height=954_900)["tip"]
     raw = {"tip": msgspec.json.encode(view), FOLDED_SEQ: 77}
     await writer.redis.hset(writer.keys.views(domains.CHAIN), mapping=raw)
-    await until(lambda: site.site.state.snapshot.tip.height == 954_900)
+    await until(lambda: site.site.state.snapshot[TipView].height == 954_900)
 
 
 async def test_the_pulse_and_the_page_tell_the_same_moments(
@@ -154,7 +154,7 @@ async def test_every_age_and_estimate_counts_by_the_clock_that_the_page_names(
     assert "data-ago>4 min ago</time>" in await text(http, "/")
     assert "Found4 min ago" in words(await text(http, "/blocks"))
     assert "25 min ago" in words(await text(http, "/mempool"))
-    left, shown = site.site.state.snapshot.retarget.estimated_time - wall(), words(await text(http, "/"))
+    left, shown = site.site.state.snapshot[RetargetView].estimated_time - wall(), words(await text(http, "/"))
     assert any(f"in {formats.duration(left + passed)}" in shown for passed in (0, 10))
     site.site.documents["/api/v1/difficulty-adjustment"].invalidate()
     async with http.get("/api/v1/difficulty-adjustment") as response:
@@ -269,11 +269,11 @@ async def test_decimals_where_a_person_sees_them_and_integers_where_the_original
 ) -> None:
     before = mempool(17, 5_000)
     await writer.mempool({**before, "fees": msgspec.structs.replace(before["fees"], precise=None)})
-    await until(lambda: site.site.state.snapshot.mempool.count == 17)
+    await until(lambda: site.site.state.snapshot[MempoolView].count == 17)
     async with http.get("/api/v1/fees/precise") as response:
         assert response.status == 503  # a fold of before does not tell them
     await writer.mempool(precise())
-    await until(lambda: site.site.state.snapshot.mempool.count == 3)
+    await until(lambda: site.site.state.snapshot[MempoolView].count == 3)
     async with http.get("/api/v1/fees/precise") as response:
         assert await response.json() == dict.fromkeys(PreciseFees.__struct_fields__, 0.1)
     async with http.get("/api/v1/fees/recommended") as response:
@@ -339,6 +339,6 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
             await writer.redis.delete(writer.keys.confirmed("chain"), writer.keys.views(domains.HISTORY))
             later = chain(height=954_211)
             await writer.chain(later)
-            await until(lambda: state.snapshot.tip == later["tip"] and not state.snapshot.unreadable)
+            await until(lambda: state.snapshot[TipView] == later["tip"] and not state.snapshot.unreadable)
     finally:
         await writer.redis.config_set("maxmemory-policy", before["maxmemory-policy"])

@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page, expect
 
 from local_run.ports import pick
 from shared import redis
+from shared.views import TipView
 from support.browser import IN_BROWSER, opened
 from support.web_harness import Running, serving, until
 from support.web_process import answers, process
@@ -186,7 +187,7 @@ async def test_a_service_that_is_missing_is_not_the_nodes_fault(browser: Browser
     await writer.chain()
     await writer.health(health("chain-ingest"), health("chain-metrics"), health("web"))
     async with serving(valkey) as running:
-        await until(lambda: running.site.state.snapshot.tip and running.site.state.notices)
+        await until(lambda: running.site.state.snapshot[TipView] and running.site.state.notices)
         context = await browser.new_context()
         page = await context.new_page()
         await page.goto(running.url)

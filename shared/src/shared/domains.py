@@ -70,6 +70,11 @@ class Domain:
         """Where all its keys lie; what the node has of it is confirmed for the slot as a whole."""
         return self.reads.slot
 
+    @property
+    def rests_on(self) -> tuple[Service, ...]:
+        """The services without which nothing new comes: who publishes what it reads, and its owner."""
+        return (*(service for service in SERVICES if service.name == self.reads.owner), self.owner)
+
 
 # --- services ------------------------------------------------------------------------------------------
 

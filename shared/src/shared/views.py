@@ -238,9 +238,15 @@ CHAIN_VIEWS: Final[dict[str, type[View]]] = {
 LARGEST_RANGES: Final = ("1d", "1w", "1m", "1y", "halving", "all")
 """Spans over which the largest confirmed transactions are kept: a day of 24 hours, else whole days in UTC."""
 
+CONFIRMED_LARGEST: Final[dict[str, type[ConfirmedLargestView]]] = {
+    name: type(f"ConfirmedLargest_{name}", (ConfirmedLargestView,), {}, frozen=True, kw_only=True)
+    for name in LARGEST_RANGES
+}
+"""A type of its own for each of them."""
+
 HISTORY_VIEWS: Final[dict[str, type[View]]] = {
     "history": HistoryView,
-    **{f"largest_{name}": ConfirmedLargestView for name in LARGEST_RANGES},
+    **{f"largest_{name}": view for name, view in CONFIRMED_LARGEST.items()},
 }
 """Fields of the hash `Keys.history_views`."""
 

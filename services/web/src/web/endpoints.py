@@ -14,7 +14,6 @@ from web.http.answers import Answer
 from web.http.document import MAX_AGE
 from web.state.reading import State
 from web.state.snapshot import Part, Snapshot
-from web.state.truth import Domain
 
 OfSnapshot: TypeAlias = Callable[[Snapshot, float], Answer]
 """Made of what is known and the moment, Unix seconds by Redis' clock, alone."""
@@ -29,7 +28,7 @@ class Endpoint:
     path: str
     build: OfState
     parts: tuple[Part, ...]  # of the state, whose change makes it another
-    domains: tuple[Domain, ...]  # whose figures it shows: the oldest tells its `Age`
+    domains: tuple[str, ...]  # whose figures it shows: the oldest tells its `Age`
     max_age: float  # seconds after which it is made anew although nothing changed
     operators: bool  # whether the operator is told more than a visitor
 
@@ -44,7 +43,7 @@ class Endpoints:
         return iter(self._declared)
 
     def get(
-        self, path: str, *, shows: tuple[Part, ...], domains: tuple[Domain, ...] = (), max_age: float = MAX_AGE
+        self, path: str, *, shows: tuple[Part, ...], domains: tuple[str, ...] = (), max_age: float = MAX_AGE
     ) -> Callable[[OfSnapshot], OfSnapshot]:
         """Answers this address with what the function makes of the snapshot. `shows` and `domains` as in Endpoint."""
 

@@ -20,7 +20,6 @@ from web.push.events import Events
 from web.push.live import Live
 from web.state.reading import State
 from web.state.snapshot import PARTS
-from web.state.truth import Domain
 from web.telemetry import Telemetry
 
 
@@ -62,7 +61,7 @@ class Desk:
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         return private(self._telemetry.answer()).response(request)
 
-    def _document(self, build: Callable[[], Answer], domains: tuple[Domain, ...] = ()) -> Document:
+    def _document(self, build: Callable[[], Answer], domains: tuple[str, ...] = ()) -> Document:
         made = Document(build, age=(lambda: self._state.age(domains)) if domains else None)
         self._state.subscribe(PARTS, made.invalidate)
         return made

@@ -36,17 +36,13 @@ from web.push.audience import Audience
 from web.push.events import Events
 from web.push.hub import Hub
 from web.push.live import Live
-from web.state.disclosure import PRIVATE_STREAMS, PublicState, masked
-from web.state.reading import State
+from web.state.disclosure import PublicState, masked
+from web.state.reading import TELLING, State
 from web.state.snapshot import Part, Snapshot
-from web.state.truth import Domain
 from web.telemetry import Telemetry
 
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""
-
-_TELLING: Final = ("metrics", "series", "fees", "ops")
-"""Streams that tell the state that something changed."""
 
 _ALIVE: Final = document({"status": "alive"})
 
@@ -72,7 +68,7 @@ class Site:
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         streams = streams_of(keys)
-        public = {name: key for name, key in streams.items() if name not in PRIVATE_STREAMS}
+        public = streams_of(keys, private=False)
         self.state = State(snapshot, keys, redis, log)
         self.visitor = PublicState(self.state)
         self.hub = Hub(streams, connect, log, self._fail)
@@ -115,7 +111,7 @@ class Site:
         self,
         parts: tuple[Part, ...],
         build: Callable[[], Answer],
-        domains: tuple[Domain, ...],
+        domains: tuple[str, ...],
         max_age: float = MAX_AGE,
     ) -> Document:
         made = Document(build, max_age, age=(lambda: self.state.age(domains)) if domains else None)
@@ -210,7 +206,7 @@ class Site:
 
     def start(self) -> None:
         """Begin to follow the state."""
-        for name in _TELLING:
+        for name in TELLING:
             self.hub.tails[name].add(self.state)
         self._spawn(self.state.follow(), "state")
         self._spawn(audience.keep_alive(lambda: [a for _, a in self._audiences()], self._heartbeat), "keep-alive")

@@ -16,7 +16,6 @@ from web.http.answers import RETRY_AFTER, Unavailable, error
 from web.http.document import Aging
 from web.http.prepared import Documents
 from web.state.reading import State
-from web.state.truth import Domain
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -54,7 +53,7 @@ class ChartApi:
         key = (name, span.range or (span.start, span.end), form, wanted)
         return await self._written.answer(request, key, chart, write, self._age(*METRICS[name].domains(span.range)))
 
-    def _age(self, *domains: Domain) -> Aging:
+    def _age(self, *domains: str) -> Aging:
         return lambda: self._state.age(domains)
 
     async def close(self) -> None:

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from shared.views import LARGEST_RANGES
+from shared.domains import HISTORY, MEMPOOL
+from shared.views import CONFIRMED_LARGEST, LARGEST_RANGES, HistoryView, LargestView, MempoolView
 from web.http.answers import RETRY_AFTER, Answer, document, error
 from web.http.document import Document
 from web.state import conditions
 from web.state.reading import State
 from web.state.snapshot import Snapshot
-from web.state.truth import Domain
 
 USUAL: Final = "1m"
 """The range that is meant where none is asked for."""
@@ -55,28 +55,29 @@ class Largest:
         """Nothing is built that could be under way."""
 
 
-def _domain(name: str) -> Domain:
-    return "mempool" if name == "mempool" else "history"
+def _domain(name: str) -> str:
+    return (MEMPOOL if name == "mempool" else HISTORY).name
 
 
 def largest_answer(s: Snapshot, name: str, now: float) -> Answer:
     """The largest transactions of the mempool, or in blocks over a span. Amounts in satoshi."""
     if name == "mempool":
-        if s.largest is None or s.mempool is None or conditions.forsaken(s, now):
-            return _missing(conditions.mempool_absence(s, now).why)
+        view, pool = s[LargestView], s[MempoolView]
+        if view is None or pool is None or conditions.forsaken(s, now):
+            return _missing(conditions.absence(s, now, MEMPOOL).why)
         waiting: list[dict[str, Any]] = [
             {"rank": rank, "txid": tx.txid, "value": tx.value, "height": None, "time": tx.time}
-            for rank, tx in enumerate(s.largest.transactions, 1)
+            for rank, tx in enumerate(view.transactions, 1)
         ]
-        since, complete, found = None, s.mempool.exact, waiting
+        since, complete, found = None, pool.exact, waiting
     else:
-        view = s.confirmed_largest(name)
-        if view is None or s.history is None:
-            return _missing(conditions.history_absence(s, now).why)
-        since, complete = view.since, view.complete
+        kept = s[CONFIRMED_LARGEST[name]]
+        if kept is None or s[HistoryView] is None:
+            return _missing(conditions.absence(s, now, HISTORY).why)
+        since, complete = kept.since, kept.complete
         found = [
             {"rank": rank, "txid": tx.txid, "value": tx.value, "height": tx.height, "time": tx.time}
-            for rank, tx in enumerate(view.transactions, 1)
+            for rank, tx in enumerate(kept.transactions, 1)
         ]
     true_ms = s.truth[_domain(name)].true_ms
     as_of = None if true_ms is None else true_ms // 1000

@@ -6,16 +6,17 @@ from typing import Final
 
 import msgspec
 
+from shared.domains import SLOTS
+from shared.views import FeesView, HalvingView, MempoolView, RetargetView, TipView
 from web.endpoints import Endpoints
 from web.http.answers import RETRY_AFTER, Answer, document, error
 from web.state import conditions
 from web.state.snapshot import Snapshot
-from web.state.truth import DOMAINS
 
 ENDPOINTS: Final = Endpoints()
 
 
-@ENDPOINTS.get("/api/v1/overview", shows=("chain", "mempool", "truth", "notices"), domains=DOMAINS)
+@ENDPOINTS.get("/api/v1/overview", shows=("chain", "mempool", "truth", "notices"), domains=SLOTS)
 def overview(s: Snapshot, now: float) -> Answer:
     """`/api/v1/overview`: what there is, null for what there is not yet, 503 only when there is nothing at all.
 
@@ -23,20 +24,21 @@ def overview(s: Snapshot, now: float) -> Answer:
     """
     if s.empty:
         return error(503, "not_available", _why(s), retry_after=RETRY_AFTER)
-    nearest = s.halving.upcoming[0] if s.halving and s.halving.upcoming else None
+    tip, halving, retarget, pool, fees = s[TipView], s[HalvingView], s[RetargetView], s[MempoolView], s[FeesView]
+    nearest = halving.upcoming[0] if halving and halving.upcoming else None
     moments = [s.truth[domain].true_ms for domain in s.shown]
     known = [moment for moment in moments if moment is not None]
     return document(
         {
             "network": s.network.name,
-            "chain": s.tip
+            "chain": tip
             and {
-                "height": s.tip.height,
-                "hash": s.tip.hash,
-                "time": s.tip.time,
-                "difficulty": s.tip.difficulty,
-                "hashrate": s.tip.hashrate,
-                "supply": s.tip.supply,
+                "height": tip.height,
+                "hash": tip.hash,
+                "time": tip.time,
+                "difficulty": tip.difficulty,
+                "hashrate": tip.hashrate,
+                "supply": tip.supply,
             },
             "halving": nearest
             and {
@@ -45,22 +47,22 @@ def overview(s: Snapshot, now: float) -> Answer:
                 "estimated_time": nearest.estimated_time,
                 "subsidy": nearest.subsidy,
             },
-            "retarget": s.retarget
+            "retarget": retarget
             and {
-                "height": s.retarget.height,
-                "blocks_remaining": s.retarget.blocks_remaining,
-                "progress_percent": s.retarget.progress_percent,
-                "difficulty_change_percent": s.retarget.difficulty_change_percent,
-                "estimated_time": s.retarget.estimated_time,
+                "height": retarget.height,
+                "blocks_remaining": retarget.blocks_remaining,
+                "progress_percent": retarget.progress_percent,
+                "difficulty_change_percent": retarget.difficulty_change_percent,
+                "estimated_time": retarget.estimated_time,
             },
-            "mempool": s.mempool
+            "mempool": pool
             and {
-                "count": s.mempool.count,
-                "vsize": s.mempool.vsize,
-                "total_fee": s.mempool.total_fee,
-                "min_fee_rate": s.mempool.min_fee_rate,
+                "count": pool.count,
+                "vsize": pool.vsize,
+                "total_fee": pool.total_fee,
+                "min_fee_rate": pool.min_fee_rate,
             },
-            "fees": None if s.fees is None or conditions.forsaken(s, now) else msgspec.to_builtins(s.fees.recommended),
+            "fees": None if fees is None or conditions.forsaken(s, now) else msgspec.to_builtins(fees.recommended),
             "prices": None,
             "as_of": min(known) // 1000 if len(known) == len(moments) else None,
         }

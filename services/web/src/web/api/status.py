@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.views import HistoryView
 from web.endpoints import Endpoints
 from web.http.answers import RETRY_AFTER, Answer, document, error, private
 from web.state import conditions
@@ -68,20 +69,20 @@ def status(state: State) -> Answer:
 
 def _history(s: Snapshot) -> dict[str, Any] | None:
     """How far the chain's history reaches, and what is left to fetch; null while nothing is known."""
-    progress = backfill(s)
-    if s.history is None or progress is None:
+    history, progress = s[HistoryView], backfill(s)
+    if history is None or progress is None:
         return None
     return {
-        "height": s.history.height,
-        "first_header": s.history.first_header,
+        "height": history.height,
+        "first_header": history.first_header,
         "measured": progress.measured,
         "missing": progress.missing,
         "unavailable": progress.unavailable,
         "total": progress.total,
         "progress_percent": progress.percent,
-        "measured_from": s.history.measured_from,
-        "measured_from_time": s.history.measured_from_time,
-        "complete": s.history.complete,
+        "measured_from": history.measured_from,
+        "measured_from_time": history.measured_from_time,
+        "complete": history.complete,
         "blocks_per_second": progress.rate,
         "seconds_left": progress.seconds_left,
     }

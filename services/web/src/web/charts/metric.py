@@ -12,7 +12,6 @@ from web.charts.data.reading import SeriesReader
 from web.charts.span import Span
 from web.http.answers import Unavailable
 from web.state.snapshot import Snapshot
-from web.state.truth import Domain
 
 USUAL: Final = ("1d", "1w", "1m", "1y", "5y", "10y", "all")
 """The ranges of a metric that says nothing else."""
@@ -31,13 +30,13 @@ class Material:
     @property
     def history(self) -> HistoryView | None:
         """How far the chain's series reach; None where there are none."""
-        return self.snapshot.history
+        return self.snapshot[HistoryView]
 
     def needed(self) -> HistoryView:
         """The same, for a metric that has nothing to show without. Raises Unavailable."""
-        if self.snapshot.history is None:
+        if self.history is None:
             raise Unavailable(self.why)
-        return self.snapshot.history
+        return self.history
 
 
 Build: TypeAlias = Callable[[Material], Awaitable[Chart]]
@@ -58,6 +57,6 @@ class Metric:
     tables_first: bool = False  # whether the tables are what people come for
     of_both: bool = False  # whether it shows the mempool's figures beside the history's over any range
 
-    def domains(self, span: str) -> tuple[Domain, ...]:
+    def domains(self, span: str) -> tuple[str, ...]:
         """Whose figures a chart over a span of this name shows; of a span of one's own the name is empty."""
         return ("history", "mempool") if self.of_both or span == "mempool" else ("history",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.networks import RETARGET_INTERVAL, TARGET_SPACING
+from shared.views import RetargetView, TipView
 from web.compat.answers import unavailable
 from web.endpoints import Endpoints
 from web.http.answers import Answer, document
@@ -19,16 +20,16 @@ TESTNET_MAX_SPACING: Final = 1_200
 @ENDPOINTS.get("/api/v1/difficulty-adjustment", shows=("chain",), domains=("chain",), max_age=1.0)
 def difficulty_adjustment(s: Snapshot, now: float) -> Answer:
     """`/api/v1/difficulty-adjustment` of mempool.space: milliseconds, but `previousTime` in seconds."""
-    if s.retarget is None or s.tip is None:
+    view, tip = s[RetargetView], s[TipView]
+    if view is None or tip is None:
         return unavailable()
-    view = s.retarget
     seconds = int(now)
-    remaining = view.height - s.tip.height
+    remaining = view.height - tip.height
     average = view.average_block_time_ms
     offset = 0
     if s.network.name in ("test", "testnet4"):
         average = min(average, TESTNET_MAX_SPACING * 1000)
-        waited = seconds - s.tip.time
+        waited = seconds - tip.time
         if waited + average / 1000 > TESTNET_MAX_SPACING:
             offset = -min(waited, TESTNET_MAX_SPACING) * 1000
     return document(

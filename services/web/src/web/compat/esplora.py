@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from shared.views import FeesView, MempoolView, TipView
 from web.compat.answers import plain, unavailable
 from web.endpoints import Endpoints
 from web.http.answers import Answer, document
@@ -16,14 +17,15 @@ ENDPOINTS: Final = Endpoints()
 @ENDPOINTS.get("/api/mempool", shows=("mempool", "truth"), domains=("mempool",))
 def mempool(s: Snapshot, now: float) -> Answer:
     """`/api/mempool` of Esplora: `fee_histogram` is pairs of sat/vB and vB, highest feerate first."""
-    if s.mempool is None or s.fees is None or conditions.forsaken(s, now):
+    pool, fees = s[MempoolView], s[FeesView]
+    if pool is None or fees is None or conditions.forsaken(s, now):
         return unavailable()
     return document(
         {
-            "count": s.mempool.count,
-            "vsize": s.mempool.vsize,
-            "total_fee": s.mempool.total_fee,
-            "fee_histogram": s.fees.fee_histogram,
+            "count": pool.count,
+            "vsize": pool.vsize,
+            "total_fee": pool.total_fee,
+            "fee_histogram": fees.fee_histogram,
         }
     )
 
@@ -32,11 +34,13 @@ def mempool(s: Snapshot, now: float) -> Answer:
 def tip_height(s: Snapshot, now: float) -> Answer:
     """`/api/blocks/tip/height` of Esplora: plain text."""
     del now
-    return plain(str(s.tip.height)) if s.tip else unavailable()
+    tip = s[TipView]
+    return plain(str(tip.height)) if tip else unavailable()
 
 
 @ENDPOINTS.get("/api/blocks/tip/hash", shows=("chain",), domains=("chain",))
 def tip_hash(s: Snapshot, now: float) -> Answer:
     """`/api/blocks/tip/hash` of Esplora: plain text."""
     del now
-    return plain(s.tip.hash) if s.tip else unavailable()
+    tip = s[TipView]
+    return plain(tip.hash) if tip else unavailable()

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from shared.views import FeesView
 from web.compat.answers import unavailable
 from web.endpoints import Endpoints
 from web.http.answers import Answer, document
@@ -18,23 +19,26 @@ ENDPOINTS: Final = Endpoints()
 @ENDPOINTS.get("/api/v1/fees/recommended", shows=("mempool", "truth"), domains=("mempool",))
 def recommended(s: Snapshot, now: float) -> Answer:
     """`/api/v1/fees/recommended` of mempool.space: whole sat/vB."""
-    if s.fees is None or conditions.forsaken(s, now):
+    fees = s[FeesView]
+    if fees is None or conditions.forsaken(s, now):
         return unavailable()
-    return document(msgspec.to_builtins(s.fees.recommended))
+    return document(msgspec.to_builtins(fees.recommended))
 
 
 @ENDPOINTS.get("/api/v1/fees/precise", shows=("mempool", "truth"), domains=("mempool",))
 def precise(s: Snapshot, now: float) -> Answer:
     """`/api/v1/fees/precise` of mempool.space: the same with decimals, down to what the node accepts."""
-    if s.fees is None or s.fees.precise is None or conditions.forsaken(s, now):
+    fees = s[FeesView]
+    if fees is None or fees.precise is None or conditions.forsaken(s, now):
         return unavailable()
-    return document(msgspec.to_builtins(s.fees.precise))
+    return document(msgspec.to_builtins(fees.precise))
 
 
 @ENDPOINTS.get("/api/v1/fees/mempool-blocks", shows=("mempool", "truth"), domains=("mempool",))
 def mempool_blocks(s: Snapshot, now: float) -> Answer:
     """`/api/v1/fees/mempool-blocks` of mempool.space."""
-    if s.fees is None or conditions.forsaken(s, now):
+    fees = s[FeesView]
+    if fees is None or conditions.forsaken(s, now):
         return unavailable()
     return document(
         [
@@ -46,6 +50,6 @@ def mempool_blocks(s: Snapshot, now: float) -> Answer:
                 "medianFee": block.median_fee_rate,
                 "feeRange": block.fee_range,
             }
-            for block in s.fees.projected_blocks
+            for block in fees.projected_blocks
         ]
     )

@@ -16,7 +16,6 @@ from web.finding import declared
 from web.http.answers import Answer, Unavailable, document
 from web.http.prepared import Built, Documents
 from web.state.reading import State
-from web.state.truth import Domain
 
 REFRESH: Final = 60
 """Seconds after which what depends on the clock is built anew."""
@@ -51,16 +50,16 @@ class Past:
     paths: tuple[str, ...]  # with {interval}; without, everything is meant
     build: Build
     intervals: Collection[str]
-    domain: Domain
+    domain: str
 
 
 class Pasts:
     """What one module declares."""
 
-    def __init__(self, intervals: Collection[str], domain: Domain) -> None:
+    def __init__(self, intervals: Collection[str], domain: str) -> None:
         """All of it over the same intervals, and of figures of the same domain: `history` or `mempool`."""
         self._intervals = intervals
-        self._domain: Domain = domain
+        self._domain: str = domain
         self._declared: list[Past] = []
 
     def __iter__(self) -> Iterator[Past]:
@@ -112,12 +111,12 @@ class PastApi:
                 if not of_chain:
                     return refusal(404, f"Cannot GET {request.path[:120]}").response(request)
                 interval = "all"  # as mempool.space takes it
-            known = state.snapshot.history
+            known = state.snapshot[HistoryView]
             if of_chain and known is None:
                 return unavailable().response(request)
             minute = int(state.now) // REFRESH
             version = (state.changes["history"], state.changes["chain"], minute) if of_chain else minute
-            asked = Asked(self._reader, interval, int(state.now), known, state.snapshot.tip)
+            asked = Asked(self._reader, interval, int(state.now), known, state.snapshot[TipView])
             total = {"X-total-count": str(asked.history.measured)} if of_chain else {}
 
             async def built() -> Answer:

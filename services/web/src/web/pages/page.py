@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiohttp import web
 
+from shared.domains import SLOTS
 from web.charts.serving.store import Charts
 from web.state.snapshot import PARTS, Part
-from web.state.truth import DOMAINS, Domain
 
 if TYPE_CHECKING:
     from web.pages.rendering import Pages  # which renders what is declared here
@@ -90,7 +90,7 @@ class Page:
         return tuple(part for part in PARTS if part in shown and part != "truth")
 
     @property
-    def domains(self) -> tuple[Domain, ...]:
+    def domains(self) -> tuple[str, ...]:
         """Whose figures it shows."""
         shown = {part for card in self.shows for part in card.parts}
-        return tuple(domain for domain in DOMAINS if domain in shown)
+        return tuple(slot for slot in SLOTS if slot in shown)

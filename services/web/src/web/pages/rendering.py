@@ -15,6 +15,7 @@ import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
@@ -24,13 +25,25 @@ from web.pages.page import COMMON, Card, Page
 from web.state import conditions
 from web.state.backfill import backfill
 from web.state.reading import State
-from web.state.snapshot import is_down
-from web.state.truth import DOMAINS, Domain
+from web.state.snapshot import Snapshot, is_down
 from web.words import formats
 
 _HERE: Final = Path(__file__).parent
 _MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
 """What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
+
+
+class _Seen:
+    """The snapshot with its views by name."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def __getattr__(self, name: str) -> Any:
+        for domain in DOMAINS:
+            if name in domain.views:
+                return self._snapshot[domain.views[name]]
+        return getattr(self._snapshot, name)
 
 
 class Rendered:
@@ -115,7 +128,7 @@ class Pages:
 
     def _rendered(self, declared: Card) -> Rendered:
         name, template = declared.name, self._environment.get_template(declared.template)
-        domains = [domain for domain in DOMAINS if domain in declared.parts]
+        domains = [slot for slot in SLOTS if slot in declared.parts]
         instead = self._environment.get_template("broken.html").render(name=name, title=formats.label(name))
         card = Rendered(
             lambda: template.render(self._context(domains), domains=domains),
@@ -129,21 +142,19 @@ class Pages:
         self._state.subscribe(declared.parts, changed)
         return card
 
-    def _context(self, domains: Iterable[Domain] = ()) -> dict[str, Any]:
+    def _context(self, domains: Iterable[str] = ()) -> dict[str, Any]:
         snapshot = self._state.snapshot
         now = self._state.now
         moments = {domain: truth.true_ms for domain, truth in snapshot.truth.items()}
         as_of = {domain: None if ms is None else ms / 1000 for domain, ms in moments.items()}
         late = conditions.aged(snapshot, now)
         return {
-            "s": snapshot,
+            "s": _Seen(snapshot),
             "now": now,
             "as_of": as_of,
             "aged": [as_of[domain] for domain in domains if domain in late],
             "notices": self._state.notices,
-            "chain_absence": conditions.chain_absence(snapshot, now),
-            "mempool_absence": conditions.mempool_absence(snapshot, now),
-            "history_absence": conditions.history_absence(snapshot, now),
+            **{f"{one.name}_absence": conditions.absence(snapshot, now, one) for one in DOMAINS},
             "backfill": backfill(snapshot),
         }
 
@@ -155,7 +166,7 @@ class Pages:
             card.current(now)
         return cards
 
-    def age(self, domains: Iterable[Domain]) -> float | None:
+    def age(self, domains: Iterable[str]) -> float | None:
         """As the state that is shown tells it."""
         return self._state.age(domains)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from web.state.conditions import HISTORIAN
+from shared.domains import HISTORY
+from shared.views import HistoryView
 from web.state.snapshot import Snapshot
 
 
@@ -31,10 +32,10 @@ class Backfill:
 
 def backfill(snapshot: Snapshot) -> Backfill | None:
     """The progress now; None while there is no history."""
-    history = snapshot.history
+    history = snapshot[HistoryView]
     if history is None:
         return None
-    health = snapshot.active(HISTORIAN)
+    health = snapshot.active(HISTORY.owner.name)
     details = health.details if health else {}
     busy = not history.complete
     return Backfill(

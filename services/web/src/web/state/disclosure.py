@@ -14,16 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.domains import FOLDS
 from shared.views import Health
-from web.state.conditions import HISTORIAN, PRODUCERS
 from web.state.reading import State
 from web.state.snapshot import Notice, Snapshot, StreamReport
-
-PRIVATE_STREAMS: Final = ("ops",)
-"""Streams that only the operator is told."""
-
-_GROUPS: Final = (*PRODUCERS, HISTORIAN)
-"""Readers of streams that are ours; what others call themselves is their business."""
 
 _PROGRESS: Final = ("progress", "paused", "node")
 """Words among a heartbeat's details that help a visitor; figures do anyway."""
@@ -88,7 +82,8 @@ def public(snapshot: Snapshot) -> Snapshot:
 
 
 def _stream(stream: StreamReport) -> StreamReport:
-    groups = tuple(group for group in stream.groups if group.name in _GROUPS)
+    """Of its readers those that are ours; what others call themselves is their business."""
+    groups = tuple(group for group in stream.groups if group.name in FOLDS)
     return replace(stream, key="", error=masked(stream.error), groups=groups)
 
 

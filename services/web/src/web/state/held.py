@@ -13,23 +13,19 @@ import orjson
 import structlog
 from redis.exceptions import ResponseError
 
+from shared import domains
 from shared.clock import SKEW_MS
 from shared.keys import FOLDED_SEQ
-from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, Confirmed, Health, View
+from shared.views import Confirmed, Health, View
 from web.state import truth
-from web.state.snapshot import Part
 
-VIEWS: Final[dict[Part, dict[str, type[View]]]] = {
-    "chain": CHAIN_VIEWS,
-    "history": HISTORY_VIEWS,
-    "mempool": MEMPOOL_VIEWS,
-}
-"""The views of each part that has any."""
+VIEWS: Final = {domain.name: domain.views for domain in domains.DOMAINS}
+"""The views of each domain, by their names in its hash."""
 
 _HEARTBEAT: Final = "heartbeat of "
 _health_decoder: Final = msgspec.json.Decoder(Health)
-_decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
-    name: msgspec.json.Decoder(view) for views in VIEWS.values() for name, view in views.items()
+_decoders: Final[dict[type[View], msgspec.json.Decoder[Any]]] = {
+    kind: msgspec.json.Decoder(kind) for views in VIEWS.values() for kind in views.values()
 }
 
 
@@ -39,8 +35,8 @@ class Held:
     def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
         self._log = log
         self.unreadable: dict[str, str] = {}
-        self.folded: dict[Part, int | None] = {}
-        self._raw: dict[Part, dict[str, bytes]] = {part: {} for part in VIEWS}
+        self.folded: dict[str, int | None] = {}
+        self._raw: dict[str, dict[str, bytes]] = {domain: {} for domain in VIEWS}
 
     def checked(self, key: str, reply: Any) -> Any:
         """The reply, or None where Redis refuses this key."""
@@ -50,31 +46,35 @@ class Held:
         self.unreadable.pop(key, None)
         return reply
 
-    def views(self, part: Part, raw: Mapping[bytes, bytes]) -> dict[str, View | None]:
-        """The views of a part that are others than before; None for one that is gone, or cannot be read."""
-        found = {name: raw[name.encode()] for name in VIEWS[part] if name.encode() in raw}
-        known = self._raw[part]
-        updates: dict[str, View | None] = {}
-        for name in VIEWS[part]:
+    def views(self, domain: str, raw: Mapping[bytes, bytes]) -> dict[type[View], View | None]:
+        """The views of a domain that are others than before; None for one that is gone, or cannot be read."""
+        found = {name: raw[name.encode()] for name in VIEWS[domain] if name.encode() in raw}
+        known = self._raw[domain]
+        updates: dict[type[View], View | None] = {}
+        for name, kind in VIEWS[domain].items():
             if found.get(name) != known.get(name):
-                self.unreadable.pop(name, None)
-                updates[name] = self._view(name, found[name]) if name in found else None
-        self._raw[part] = found
-        self.folded[part] = self.count(part, raw.get(FOLDED_SEQ.encode()))
+                updates[kind] = self._view(domain, name, found.get(name))
+        self._raw[domain] = found
+        self.folded[domain] = self.count(domain, raw.get(FOLDED_SEQ.encode()))
         return updates
 
-    def _view(self, name: str, raw: bytes) -> View | None:
+    def _view(self, domain: str, name: str, raw: bytes | None) -> View | None:
+        kind = VIEWS[domain][name]
+        what = name if sum(name in views for views in VIEWS.values()) == 1 else f"{name} of {domain}"
+        self.unreadable.pop(what, None)
+        if raw is None:
+            return None
         try:
-            view: View = _decoders[name].decode(raw)
+            view: View = _decoders[kind].decode(raw)
             orjson.dumps(msgspec.to_builtins(view))  # refuses whole numbers beyond 64 bits, which count nothing
         except (msgspec.DecodeError, TypeError) as error:
-            self._told(name, error)
+            self._told(what, error)
             return None
         return view
 
-    def count(self, part: Part, raw: bytes | None) -> int | None:
-        """The last entry that the views of a part contain; None where nothing says."""
-        what = f"{FOLDED_SEQ} beside the views of {part}"
+    def count(self, domain: str, raw: bytes | None) -> int | None:
+        """The last entry that the views of a domain contain; None where nothing says."""
+        what = f"{FOLDED_SEQ} beside the views of {domain}"
         try:
             found = truth.folded(raw)
         except ValueError as error:

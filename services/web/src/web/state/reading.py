@@ -21,11 +21,11 @@ from shared.keys import FOLDED_SEQ, Keys
 from shared.logging import Trouble
 from shared.redis import TROUBLE, words
 from shared.tasks import ending
-from shared.views import MEMPOOL_VIEWS, MempoolView, View
+from shared.views import MempoolView, View
 from web.state import conditions, survey
 from web.state.held import VIEWS, Held
 from web.state.snapshot import PARTS, Notice, Part, Snapshot
-from web.state.truth import CONFIRMED_BY, DOMAINS, Domain, Witness
+from web.state.truth import CONFIRMED_BY, Witness
 
 REFRESH: Final = 2.0
 """Seconds between two readings of the heartbeats, and between attempts while Redis does not answer."""
@@ -36,7 +36,14 @@ READ_LIMIT: Final = 4.0
 _READING: Final = "reading"
 """What a reading is called that failed as a whole, though Redis answers."""
 
-_PARTS_OF_STREAM: Final[dict[str, Part]] = {"metrics": "chain", "series": "history", "fees": "mempool"}
+_TOLD_BY: Final = {
+    stream: tuple(domain.name for domain in domains.DOMAINS if domain.announces.called == stream)
+    for stream in dict.fromkeys(domain.announces.called for domain in domains.DOMAINS)
+}
+"""The domains whose views may be others, by the stream that says so."""
+
+TELLING: Final = (*_TOLD_BY, domains.OPS.called)
+"""The streams whose entries say that something changed."""
 
 
 class State:
@@ -51,14 +58,10 @@ class State:
         self._trouble = Trouble(log, "state_read")
         self._fault = Trouble(log, "state")
         self._faults = 0
-        self._keys_of_views = {
-            "chain": keys.views(domains.CHAIN),
-            "history": keys.views(domains.HISTORY),
-            "mempool": keys.views(domains.MEMPOOL),
-        }
+        self._keys_of_views = {domain.name: keys.views(domain) for domain in domains.DOMAINS}
         self._held = Held(log)
-        self._mempool: dict[str, View | None] = dict.fromkeys(MEMPOOL_VIEWS)
-        self._witnesses: dict[Domain, Witness] = {domain: Witness() for domain in CONFIRMED_BY}
+        self._mempool: dict[type[View], View | None] = dict.fromkeys(domains.MEMPOOL.views.values())
+        self._witnesses = {domain: Witness() for domain in CONFIRMED_BY}
         self._subscribers: dict[Part, list[Callable[[], None]]] = {part: [] for part in PARTS}
         self._after: list[Callable[[], None]] = []
         self._notices = conditions.notices(snapshot, self.now)
@@ -71,10 +74,10 @@ class State:
         """Unix seconds by Redis' clock, counted on by the steady clock."""
         return self.clock.now_ms / 1000
 
-    def age(self, domains: Iterable[Domain]) -> float | None:
+    def age(self, names: Iterable[str]) -> float | None:
         """Seconds since what there is of these domains was last known to be true; None where that is not known."""
         snapshot = self.snapshot
-        ages = [snapshot.truth[domain].age(self.now) for domain in domains if snapshot.has(domain)]
+        ages = [snapshot.truth[domain].age(self.now) for domain in names if snapshot.has(domain)]
         known = [age for age in ages if age is not None]
         return max(known, default=None) if len(known) == len(ages) else None
 
@@ -96,12 +99,12 @@ class State:
         """Call this once after all subscribers of whatever changed were told."""
         self._after.append(callback)
 
-    # --- a listener of the tails of `metrics`, `series`, `fees` and `ops` ----------------------------------------
+    # --- a listener of the tails of TELLING -------------------------------------------------------------
 
     def entries(self, stream: str, batch: Sequence[object]) -> None:
         """A fold or a service said that something changed: read that part."""
         del batch
-        self._dirty.add(_PARTS_OF_STREAM.get(stream, "status"))
+        self._dirty.update(_TOLD_BY.get(stream, ("status",)))
         self._wake.set()
 
     def interrupted(self, stream: str, reason: str, position: object) -> None:
@@ -206,17 +209,17 @@ class State:
         behind = await self._read_views(due, changed)
         if behind:  # no event told us
             await self._read_views(behind, changed)
-        if self._show_mempool():
-            changed.add("mempool")
+        if self._show(self._known_of_mempool()):
+            changed.add(domains.MEMPOOL.name)
         return changed
 
     async def _read_views(self, due: set[Part], changed: set[Part]) -> set[Part]:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.execute_command("EVAL", TIME, 1, self._keys.stream(domains.OPS))  # that of the heartbeats
-        for domain in DOMAINS:
-            pipeline.hgetall(self._keys.confirmed(domain))
-        for part, key in self._keys_of_views.items():
-            if part in due:
+        for slot in domains.SLOTS:
+            pipeline.hgetall(self._keys.confirmed(slot))
+        for domain, key in self._keys_of_views.items():
+            if domain in due:
                 pipeline.hgetall(key)
             else:
                 pipeline.hget(key, FOLDED_SEQ)
@@ -227,45 +230,47 @@ class State:
         seconds, micros = told
         self.clock.told(int(seconds) * 1000 + int(micros) // 1000, (asked + moment().steady_ms) // 2)
         behind: set[Part] = set()
-        for part, reply in zip(VIEWS, replies[len(DOMAINS) :], strict=True):
-            raw = self._held.checked(self._keys_of_views[part], reply)
-            if part in due and raw is not None:
-                self._take_views(part, raw, changed)
-            elif part not in due and raw is not None and self._held.count(part, raw) != self._held.folded.get(part):
-                behind.add(part)
-        for domain, reply in zip(DOMAINS, replies, strict=False):
-            self._take_confirmed(domain, reply, changed)
+        for domain, reply in zip(VIEWS, replies[len(domains.SLOTS) :], strict=True):
+            raw = self._held.checked(self._keys_of_views[domain], reply)
+            if domain in due and raw is not None:
+                self._take_views(domain, raw, changed)
+            elif raw is not None and self._held.count(domain, raw) != self._held.folded.get(domain):
+                behind.add(domain)
+        for slot, reply in zip(domains.SLOTS, replies, strict=False):
+            self._take_confirmed(slot, reply, changed)
         return behind
 
-    def _take_views(self, part: Part, raw: Mapping[bytes, bytes], changed: set[Part]) -> None:
-        updates = self._held.views(part, raw)
-        if part == "mempool":
+    def _take_views(self, domain: str, raw: Mapping[bytes, bytes], changed: set[Part]) -> None:
+        updates = self._held.views(domain, raw)
+        if domain == domains.MEMPOOL.name:
             self._mempool.update(updates)
-        elif updates:
-            self.snapshot = replace(self.snapshot, **updates)  # type: ignore[arg-type]  # names are of views
-            changed.add(part)
+        elif self._show(updates):
+            changed.add(domain)
 
-    def _show_mempool(self) -> bool:
-        """Put the mempool's views into the snapshot, or none: what was never compared with the node, or what the node
-        does not have whole, is not known.
-        """
-        pool = self._mempool["mempool"]
+    def _known_of_mempool(self) -> dict[type[View], View | None]:
+        """Its views, or none: what was never compared with the node, or the node does not have whole, is not known."""
+        pool = self._mempool[MempoolView]
         compared = isinstance(pool, MempoolView) and pool.synced_ms is not None
-        known = compared and not self.snapshot.truth["mempool"].incomplete
-        shown = {name: view if known else None for name, view in self._mempool.items()}
-        if all(getattr(self.snapshot, name) is view for name, view in shown.items()):
+        known = compared and not self.snapshot.truth[domains.MEMPOOL.name].incomplete
+        return {kind: view if known else None for kind, view in self._mempool.items()}
+
+    def _show(self, updates: Mapping[type[View], View | None]) -> bool:
+        """Put these views into the snapshot, and take out those that are None; whether it is another one then."""
+        views = self.snapshot.views
+        if all(views.get(kind) is view for kind, view in updates.items()):
             return False
-        self.snapshot = replace(self.snapshot, **shown)  # type: ignore[arg-type]  # names are of views
+        known = {kind: view for kind, view in {**views, **updates}.items() if view is not None}
+        self.snapshot = replace(self.snapshot, views=known)
         return True
 
-    def _take_confirmed(self, domain: Domain, reply: Any, changed: set[Part]) -> None:
-        key = self._keys.confirmed(domain)
+    def _take_confirmed(self, slot: str, reply: Any, changed: set[Part]) -> None:
+        key = self._keys.confirmed(slot)
         now_ms = self.clock.now_ms
         found = self._held.confirmed(key, self._held.checked(key, reply), now_ms)
         truth = {
             name: self._witnesses[name].heard(found, self._held.folded.get(name), now_ms)
             for name, by in CONFIRMED_BY.items()
-            if by == domain
+            if by == slot
         }
         known = {**self.snapshot.truth, **truth}
         if known != self.snapshot.truth:

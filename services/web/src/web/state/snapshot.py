@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar, cast
 
 from shared.clock import SKEW_MS
+from shared.domains import DOMAINS
 from shared.keys import HEALTH_STALE_MS
 from shared.networks import Network
-from shared.views import (
-    BlocksView,
-    ConfirmedLargestView,
-    FeesView,
-    HalvingView,
-    Health,
-    HistoryView,
-    LargestView,
-    MempoolView,
-    RetargetView,
-    TipView,
-)
-from web.state.truth import CONFIRMED_BY, DOMAINS, Domain, Truth
+from shared.views import Health, View
+from web.state.truth import CONFIRMED_BY, Truth
 
-Part: TypeAlias = Literal["chain", "history", "mempool", "truth", "notices", "status"]
-"""What can change on its own; pages and documents name the parts that they show.
+Part: TypeAlias = str
+"""What can change on its own, one of PARTS; pages and documents name the parts that they show."""
 
-`truth` is when the figures were last known to be true: another every two seconds while all is well.
-"""
+PARTS: Final[tuple[Part, ...]] = (*CONFIRMED_BY, "truth", "notices", "status")
+"""Every domain by its name; `truth` is when figures were last true: another every two seconds while all is well."""
 
-PARTS: Final[tuple[Part, ...]] = ("chain", "history", "mempool", "truth", "notices", "status")
+_FIRST: Final = {domain.name: next(iter(domain.views.values())) for domain in DOMAINS}
+"""The view without which nothing is known of a domain."""
+
+_ESSENTIAL: Final = tuple(domain.name for domain in DOMAINS if domain.owner.essential)
+
+V = TypeVar("V", bound=View)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,44 +92,29 @@ class Snapshot:
     network: Network
     demo: bool = False
     public: bool = False  # without what only the operator is told
-    tip: TipView | None = None
-    halving: HalvingView | None = None
-    retarget: RetargetView | None = None
-    blocks: BlocksView | None = None
-    history: HistoryView | None = None
-    largest_1d: ConfirmedLargestView | None = None
-    largest_1w: ConfirmedLargestView | None = None
-    largest_1m: ConfirmedLargestView | None = None
-    largest_1y: ConfirmedLargestView | None = None
-    largest_halving: ConfirmedLargestView | None = None
-    largest_all: ConfirmedLargestView | None = None
-    mempool: MempoolView | None = None
-    fees: FeesView | None = None
-    largest: LargestView | None = None
-    truth: Mapping[Domain, Truth] = field(default_factory=lambda: dict.fromkeys(CONFIRMED_BY, Truth()))
+    views: Mapping[type[View], View] = field(default_factory=dict)  # those that are known
+    truth: Mapping[str, Truth] = field(default_factory=lambda: dict.fromkeys(CONFIRMED_BY, Truth()))  # by domain
     unreadable: tuple[str, ...] = ()  # views, heartbeats and keys that are there but cannot be read, with the error
     services: tuple[Health, ...] = ()
     streams: tuple[StreamReport, ...] = ()
-    dead: dict[str, int | None] = field(default_factory=dict)  # dead letters by domain, None: not known
+    dead: dict[str, int | None] = field(default_factory=dict)  # dead letters by slot, None: not known
     redis: RedisReport | None = None
     redis_error: str = ""  # what is wrong with Redis, in words; empty while it answers
     redis_lost_at: float | None = None  # Unix seconds, by Redis' clock
     read_at: float = 0.0  # Unix seconds of the last answer from Redis, by its clock; 0: none yet
 
-    def confirmed_largest(self, name: str) -> ConfirmedLargestView | None:
-        """The largest transactions in blocks over one of shared.views.LARGEST_RANGES."""
-        view: ConfirmedLargestView | None = getattr(self, f"largest_{name}")
-        return view
+    def __getitem__(self, kind: type[V]) -> V | None:
+        """The view of this type, None while it is not known."""
+        return cast("V | None", self.views.get(kind))
 
-    def has(self, domain: Domain) -> bool:
+    def has(self, domain: str) -> bool:
         """Whether its figures are there."""
-        views = {"chain": self.tip, "history": self.history, "mempool": self.mempool}
-        return views[domain] is not None
+        return _FIRST[domain] in self.views
 
     @property
-    def shown(self) -> tuple[Domain, ...]:
-        """The domains whose figures are there; the history goes with the charts."""
-        return tuple(domain for domain in DOMAINS if self.has(domain))
+    def shown(self) -> tuple[str, ...]:
+        """The domains whose figures every page shows, where they are there; the history goes with the charts."""
+        return tuple(domain for domain in _ESSENTIAL if self.has(domain))
 
     @property
     def empty(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -15,9 +15,6 @@ from shared import domains
 from shared.inputs import lag_of
 from shared.keys import Keys
 from web.state.snapshot import Group, RedisReport, StreamReport
-
-DOMAINS: Final = ("chain", "mempool")
-"""Domains that may have dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +24,14 @@ class Survey:
     health: Mapping[bytes, bytes]
     redis: RedisReport | None
     streams: tuple[StreamReport, ...]
-    dead: dict[str, int | None]
+    dead: dict[str, int | None]  # by slot
     troubles: Mapping[str, ResponseError]
 
 
 async def take(redis: Any, keys: Keys) -> Survey:
     """One round trip. A stream that does not exist yet counts as empty."""
     streams = domains.streams_of(keys)
-    letters = {domain: keys.dead(domain) for domain in DOMAINS}
+    letters = {slot: keys.dead(slot) for slot in domains.SLOTS}
     pipeline = redis.pipeline(transaction=False)
     pipeline.hgetall(keys.health)
     pipeline.execute_command("INFO", "server")  # not `info`: a cluster's pipeline refuses that, and one node will do
@@ -53,8 +50,8 @@ async def take(redis: Any, keys: Keys) -> Survey:
         if isinstance(reply, ResponseError) and not _no_key(reply)
     }
     health, server, memory, *rest = replies
-    dead = {domain: reply if isinstance(reply, int) else None for domain, reply in zip(DOMAINS, rest, strict=False)}
-    pairs = rest[len(DOMAINS) :]
+    dead = {slot: reply if isinstance(reply, int) else None for slot, reply in zip(letters, rest, strict=False)}
+    pairs = rest[len(letters) :]
     reports = tuple(
         _stream(name, key, pairs[2 * index], pairs[2 * index + 1]) for index, (name, key) in enumerate(streams.items())
     )

@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from shared import domains
 from shared.clock import SKEW_MS
 from shared.views import Confirmed
 
-Domain: TypeAlias = Literal["chain", "history", "mempool"]
-
-DOMAINS: Final[tuple[Domain, ...]] = ("chain", "mempool")
-"""What chain-ingest confirms."""
-
-CONFIRMED_BY: Final[dict[Domain, Domain]] = {"chain": "chain", "history": "chain", "mempool": "mempool"}
-"""All that has a truth, by what confirms it: the history is another fold of the same stream as the chain's figures."""
+CONFIRMED_BY: Final = {domain.name: domain.slot for domain in domains.DOMAINS}
+"""The slot whose confirmation each domain rests on: the history is another fold of the chain's stream."""
 
 STALE: Final = 20.0
 """Seconds after which figures that nobody confirmed count as older than expected."""

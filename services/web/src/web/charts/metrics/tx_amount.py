@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from shared.networks import COIN
 from shared.records import Bucket
-from shared.views import ConfirmedLargestView, HistoryView, LargestView
+from shared.views import CONFIRMED_LARGEST, ConfirmedLargestView, HistoryView, LargestView
 from web.charts.chart import Cell, Chart, Column, Figure, Line, Table
 from web.charts.data.measured import SOURCE, Samples, measured, nothing, notice
 from web.charts.metric import Material, Metric
@@ -65,8 +65,8 @@ def _largest(material: Material) -> ConfirmedLargestView | LargestView | None:
     """The view of the span's name, where it has one."""
     name = material.span.range
     if name == "mempool":
-        return material.snapshot.largest
-    return material.snapshot.confirmed_largest(name) if name else None
+        return material.snapshot[LargestView]
+    return material.snapshot[CONFIRMED_LARGEST[name]] if name else None
 
 
 def figures(samples: Samples | None, history: HistoryView | None, span: Span, why: str) -> list[Figure]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from shared.domains import HISTORY
+from shared.views import HistoryView
 from web.charts.chart import Chart
 from web.charts.data.reading import SeriesReader
 from web.charts.metric import Material, Metric
@@ -74,7 +76,7 @@ class Charts:
         try:
             return await self._flights.do(key, lambda: self._build(key, metric, span))
         except Unavailable:
-            if held is not None and self._state.snapshot.history is not None:
+            if held is not None and self._state.snapshot[HistoryView] is not None:
                 return held.chart  # the last one known; the notices on top of every page say what is wrong
             raise
 
@@ -98,7 +100,7 @@ class Charts:
 
     async def _settled(self, span: Span) -> Span:
         """The span with the beginning that only the headers tell."""
-        history = self._state.snapshot.history
+        history = self._state.snapshot[HistoryView]
         if history is None:
             return span
         if span.range == "halving":
@@ -111,9 +113,10 @@ class Charts:
 
     async def _drawn(self, metric: str, span: Span) -> Chart:
         snapshot, now = self._state.snapshot, self._now()
-        why = _words(conditions.history_absence(snapshot, now)) if snapshot.history is None else ""
+        history = snapshot[HistoryView]
+        why = _words(conditions.absence(snapshot, now, HISTORY)) if history is None else ""
         chart = await METRICS[metric].build(Material(self._reader, snapshot, span, int(now), why))
-        if snapshot.history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
+        if history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
             raise Unavailable(why)
         return chart
 

@@ -22,7 +22,6 @@ from web.http.answers import Answer, Unavailable
 from web.http.document import Aging, Document
 from web.pages.charts.glance import Glance, glance
 from web.pages.page import Page
-from web.state.truth import Domain
 from web.words import formats
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Asked:
     log: bool
 
     @property
-    def domains(self) -> tuple[Domain, ...]:
+    def domains(self) -> tuple[str, ...]:
         """Whose figures the chart shows."""
         return self.metric.domains("" if self.span else self.range)
 
