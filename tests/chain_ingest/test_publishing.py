@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from chain_ingest import app, follow
-from chain_ingest.answers import ChainInfo, Entry, MempoolInfo
+from chain_ingest.answers import ChainInfo, MempoolEntry, MempoolInfo
 from chain_ingest.app import run
 from chain_ingest.chain import FIRST_BLOCKS
 from chain_ingest.hints import Hint, Hints
@@ -187,7 +187,7 @@ async def test_what_the_newest_node_adds_and_drops_does_no_harm() -> None:
         b"""{"vsize": 141, "weight": 561, "time": 1789899404, "height": 967816, "ancestorsize": 141,
         "chunkweight": 561, "fees": {"base": 0.0001974, "ancestor": 0.0001974, "chunk": 0.0001974},
         "depends": [], "spentby": [], "unbroadcast": false}""",
-        type=Entry,
+        type=MempoolEntry,
     )
     assert (entry.fee, entry.ancestor_fee, entry.replaceable) == (19740, 19740, True)
     chain = msgspec.json.decode(

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from chain_ingest import fetch
-from chain_ingest.answers import Header
+from chain_ingest.answers import HeaderInfo
 from chain_ingest.app import run
 from chain_ingest.fetch import Fetcher, Unavailable
 from chain_ingest.node import Node
@@ -115,12 +115,14 @@ class Counting(Node):
         return await super().raw_block(block_hash)
 
 
-async def path(node: RegtestNode, rpc: RpcClient, count: int) -> list[Header]:
+async def path(node: RegtestNode, rpc: RpcClient, count: int) -> list[HeaderInfo]:
     tip = await Node(rpc).header(await node.rpc("getbestblockhash"))
     return (await Node(rpc).branch(tip.height - count + 1, tip))[-count:]
 
 
-async def all_of(fetcher: Fetcher, node: Node, headers: list[Header], published: list[str] | None = None) -> list[str]:
+async def all_of(
+    fetcher: Fetcher, node: Node, headers: list[HeaderInfo], published: list[str] | None = None
+) -> list[str]:
     published = [] if published is None else published
     async for fetched in fetcher.blocks(node, headers):
         assert not isinstance(fetched, Unavailable)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mempool.flow import WINDOW, Flow
 from mempool.graph import Graph, Tx
 from mempool.histogram import Histogram
+from mempool.incoming import WINDOW, Incoming
 from mempool.projection import (
     BLOCK_VSIZE,
     BLOCKS,
@@ -163,18 +163,18 @@ def test_a_transaction_is_counted_in_one_band_only() -> None:
     assert list(FEERATE_BOUNDS) == sorted(FEERATE_BOUNDS)
 
 
-def test_flow_counts_the_last_minute() -> None:
-    flow = Flow()
+def test_what_came_in_is_counted_over_the_last_minute() -> None:
+    incoming = Incoming()
     now = 1_700_000_000
     for age, vsize in [(1, 600), (59, 600), (60, 600), (61, 10_000), (3_600, 10_000)]:
-        flow.add(now - age, vsize)
-    assert flow.rates(now) == (3 / WINDOW, 1_800 / WINDOW)
-    assert flow.rates(now + 120) == (0, 0)
-    assert flow.busy(now)
-    assert not flow.busy(now + 200)
+        incoming.add(now - age, vsize)
+    assert incoming.per_second(now) == (3 / WINDOW, 1_800 / WINDOW)
+    assert incoming.per_second(now + 120) == (0, 0)
+    assert incoming.busy(now)
+    assert not incoming.busy(now + 200)
     for second in range(5_000):
-        flow.add(now + second, 100)
-    assert len(flow._seconds) < 300
+        incoming.add(now + second, 100)
+    assert len(incoming._seconds) < 300
 
 
 @given(st.integers(0, 21 * 10**14), st.integers(1, 10**6), st.lists(st.binary(min_size=32, max_size=32), unique=True))

@@ -24,9 +24,9 @@ from support.ledger import (
     CONTRADICTION,
     KEYS,
     POISON,
-    SOURCE,
     UNPACKABLE,
     UNWRITABLE,
+    WIRING,
     WITH_INBOX,
     Begun,
     Counted,
@@ -306,7 +306,7 @@ async def test_an_entry_of_a_newer_version_waits_for_the_update(
         assert await folded(client) == [1]
         assert await letters(client) == []
     monkeypatch.setattr(Counted, "VERSION", 2)
-    async with running(valkey.url, fold(Ledger(), replace(SOURCE, family=Family(Begun, Counted)))):
+    async with running(valkey.url, fold(Ledger(), replace(WIRING, family=Family(Begun, Counted)))):
         await reaches(client, [1, 2])
 
 

@@ -17,25 +17,25 @@ from shared.bus import Producer
 from shared.checkpoint import Position
 from shared.consumer import Consumer
 from shared.events.ops import OPS
-from shared.fold import Feed, Source
+from shared.fold import Feed, Wiring
 from shared.inputs import lag_of
 from shared.keys import Keys
 from shared.lease import Lease
 from shared.tasks import end
-from support.ledger import FAMILY, KEYS, POISON, SOURCE, Ledger, counted, fold, folded, running, total
+from support.ledger import FAMILY, KEYS, POISON, WIRING, Ledger, counted, fold, folded, running, total
 from support.proxy import LossyProxy
 from support.servers import Cluster
 from support.stack import until
 
 ELSEWHERE = Keys("signet")
 ONE, TWO = ELSEWHERE.stream(domains.BLOCKS), ELSEWHERE.stream(domains.TXS)
-FAR = Source(
-    domain=SOURCE.domain,
+FAR = Wiring(
+    domain=WIRING.domain,
     stream=ONE,
     family=FAMILY,
-    checkpoint=SOURCE.checkpoint,
-    derived=SOURCE.derived,
-    derived_keep=SOURCE.derived_keep,
+    checkpoint=WIRING.checkpoint,
+    derived=WIRING.derived,
+    derived_keep=WIRING.derived_keep,
     beside=(Feed(TWO, FAMILY),),
 )
 SECOND = 10_000
@@ -144,10 +144,10 @@ def test_a_position_holds_every_stream() -> None:
 
 def test_streams_elsewhere_have_no_beginning() -> None:
     assert FAR.by_position
-    assert not SOURCE.by_position
-    assert replace(SOURCE, resync="", beginning=b"", beside=(Feed(KEYS.stream(domains.METRICS), FAMILY),)).by_position
+    assert not WIRING.by_position
+    assert replace(WIRING, resync="", beginning=b"", beside=(Feed(KEYS.stream(domains.METRICS), FAMILY),)).by_position
     with pytest.raises(ValueError, match="neither beginning nor inbox"):
-        replace(SOURCE, stream=TWO)
+        replace(WIRING, stream=TWO)
 
 
 async def test_both_are_folded_and_a_restart_goes_on(each_server: EmbeddedValkey, each_client: redis.Client) -> None:

@@ -384,7 +384,7 @@ def several(numbers: st.SearchStrategy[int], count: int) -> st.SearchStrategy[tu
     return st.tuples(*[numbers] * count)
 
 
-VALUES, RATES = len(VALUE_BOUNDS), len(FEERATE_BOUNDS)
+VALUES, FEERATES = len(VALUE_BOUNDS), len(FEERATE_BOUNDS)
 RECORDS: dict[str, tuple[Layout[Any], st.SearchStrategy[Any]]] = {
     "header": (records.HEADER, st.builds(Header, SOME32, U32, st.binary(min_size=8, max_size=8))),
     "block": (
@@ -401,7 +401,7 @@ RECORDS: dict[str, tuple[Layout[Any], st.SearchStrategy[Any]]] = {
         ),
     ),
     "flow": (records.FLOW, st.builds(Flow, SOME64, U64, U128, U128)),
-    "congestion": (records.CONGESTION, st.builds(Congestion, SOME32, U64, U128, RATE, several(U64, RATES))),
+    "congestion": (records.CONGESTION, st.builds(Congestion, SOME32, U64, U128, RATE, several(U64, FEERATES))),
 }  # fmt: skip
 
 
@@ -432,13 +432,13 @@ def test_sums_of_anything_valid_fit() -> None:
     assert lanes is not None
     assert records.flow_sum(lanes * 24) == Flow._make(24 * sum_ for sum_ in flow)
     looks = 3_600
-    waiting = Congestion(looks, looks * many, looks * many * coins, 1.0, (looks * 10**12,) * RATES)
+    waiting = Congestion(looks, looks * many, looks * many * coins, 1.0, (looks * 10**12,) * FEERATES)
     assert records.CONGESTION.unpack(records.CONGESTION.pack(waiting), 0) == waiting
     lanes = records.CONGESTION_LANES.unpack(records.CONGESTION.pack(waiting), 0)
     assert lanes is not None
     found = records.congestion_sum(lanes * 12)
     assert found[:4] == (12 * looks, 12 * looks * many, 12 * looks * many * coins, 0.0)
-    assert found.bands == (12 * looks * 10**12,) * RATES
+    assert found.bands == (12 * looks * 10**12,) * FEERATES
 
 
 # --- the series that there are -----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from shared.keys import Keys
 from shared.lease import Lease
 from shared.service import Service
 from shared.watch import Losses, Segment
-from support.ledger import KEYS, POISON, SOURCE, Begun, Ledger, counted, folded, producer, running
+from support.ledger import KEYS, POISON, WIRING, Begun, Ledger, counted, folded, producer, running
 from support.stack import until
 
 
@@ -70,7 +70,7 @@ async def it(valkey: EmbeddedValkey, stored: Hash) -> AsyncIterator[Service]:
     """A service that folds, and looks at the hash meanwhile."""
 
     async def run(service: Service) -> None:
-        await Consumer(service, SOURCE, Ledger(), stored).run()
+        await Consumer(service, WIRING, Ledger(), stored).run()
 
     async with running(valkey.url, run) as service:
         yield service
@@ -102,7 +102,7 @@ async def test_nobody_looks_while_another_replica_is_active(
     await client.delete(Hash.key)
 
     async def run(service: Service) -> None:
-        await Consumer(service, SOURCE, Ledger(), stored).run()
+        await Consumer(service, WIRING, Ledger(), stored).run()
 
     async with running(valkey.url, run) as service:
 
@@ -147,7 +147,7 @@ async def test_a_look_falls_between_two_commits(client: redis.Client, valkey: Em
     compared = Compared(client, ledger)
 
     async def run(service: Service) -> None:
-        await Consumer(service, SOURCE, ledger, compared).run()
+        await Consumer(service, WIRING, ledger, compared).run()
 
     writer = await producer(client)
     async with running(valkey.url, run):

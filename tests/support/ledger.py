@@ -17,7 +17,7 @@ from shared.clock import Moment
 from shared.consumer import Consumer
 from shared.errors import StreamGap
 from shared.events.base import Event, Family, entry_fields
-from shared.fold import Changes, Source
+from shared.fold import Changes, Wiring
 from shared.keys import Keys
 from shared.lease import Lease
 from shared.service import Service
@@ -46,9 +46,9 @@ class Noted(Event, frozen=True, kw_only=True, gc=False):
 
 FAMILY = Family(Begun, Counted)
 
-SOURCE = replace(Source.of(domains.CHAIN, KEYS), family=FAMILY, derived_keep=1_000_000, beginning=b"begun")
+WIRING = replace(Wiring.of(domains.CHAIN, KEYS), family=FAMILY, derived_keep=1_000_000, beginning=b"begun")
 
-WITH_INBOX = replace(SOURCE, inbox=KEYS.stream(domains.BACKFILL), inbox_family=FAMILY)
+WITH_INBOX = replace(WIRING, inbox=KEYS.stream(domains.BACKFILL), inbox_family=FAMILY)
 
 POISON = -666
 CONTRADICTION = -667
@@ -139,11 +139,11 @@ async def running(
         await it.close()
 
 
-def fold(ledger: Ledger, source: Source = SOURCE) -> Callable[[Service], Awaitable[None]]:
+def fold(ledger: Ledger, wiring: Wiring = WIRING) -> Callable[[Service], Awaitable[None]]:
     """A `run` that folds the ledger's stream."""
 
     async def run(it: Service) -> None:
-        await Consumer(it, source, ledger).run()
+        await Consumer(it, wiring, ledger).run()
 
     return run
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from shared.networks import NETWORKS
-from shared.views import MempoolView, RetargetView, TipView
+from shared.views import HalvingView, MempoolView, RetargetView, TipView
 from support.web_harness import until
 from support.web_samples import chain, health, known, mempool
 from web.compat.adjustment import difficulty_adjustment
@@ -25,22 +25,23 @@ async def test_overview_has_the_shape_of_the_contract(http: aiohttp.ClientSessio
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         found = await response.json()
     s = site.site.state.snapshot
+    tip, halving, retarget, pool = s[TipView], s[HalvingView], s[RetargetView], s[MempoolView]
     assert found == {
         "network": "main",
         "chain": {
-            "height": 954_210, "hash": s.tip.hash, "time": s.tip.time, "difficulty": s.tip.difficulty,
-            "hashrate": s.tip.hashrate, "supply": s.tip.supply,
+            "height": 954_210, "hash": tip.hash, "time": tip.time, "difficulty": tip.difficulty,
+            "hashrate": tip.hashrate, "supply": tip.supply,
         },
         "halving": {
             "height": 1_050_000, "blocks_remaining": 95_790,
-            "estimated_time": s.halving.upcoming[0].estimated_time, "subsidy": 156_250_000,
+            "estimated_time": halving.upcoming[0].estimated_time, "subsidy": 156_250_000,
         },
         "retarget": {
-            "height": 955_584, "blocks_remaining": 1_374, "progress_percent": s.retarget.progress_percent,
-            "difficulty_change_percent": 4.87, "estimated_time": s.retarget.estimated_time,
+            "height": 955_584, "blocks_remaining": 1_374, "progress_percent": retarget.progress_percent,
+            "difficulty_change_percent": 4.87, "estimated_time": retarget.estimated_time,
         },
         "mempool": {
-            "count": 38_412, "vsize": 21_870_334, "total_fee": s.mempool.total_fee, "min_fee_rate": 1.0,
+            "count": 38_412, "vsize": 21_870_334, "total_fee": pool.total_fee, "min_fee_rate": 1.0,
         },
         "fees": {"fastestFee": 9, "halfHourFee": 6, "hourFee": 4, "economyFee": 2, "minimumFee": 1},
         "prices": None,

@@ -85,4 +85,5 @@ def test_a_stale_fold_makes_web_unready() -> None:
     [reason] = conditions.unready(stale, NOW)
     assert reason.startswith("mempool: last heartbeat ")
     assert conditions.unready(full(services=WELL[:2]), NOW) == ["mempool: no heartbeat"]
-    assert any(why.startswith("mempool: no state; ") for why in conditions.unready(full(mempool=None), NOW))
+    without = replace(EMPTY, views=web_samples.known(web_samples.chain(now=NOW)))
+    assert any(why.startswith("mempool: no state; ") for why in conditions.unready(without, NOW))

@@ -22,7 +22,7 @@ from shared.checkpoint import Position
 from shared.errors import StreamGap, TooNew
 from shared.events.ops import GapDetected
 from shared.feeds import Feeds
-from shared.fold import Feed, Fold, Source
+from shared.fold import Feed, Fold, Wiring
 from shared.inbox import Inbox
 from shared.inputs import Batch, Inputs
 from shared.lease import Lease
@@ -47,20 +47,20 @@ GAP_SECONDS: Final = (1.0, 300.0)
 class Consumer:
     """Runs one fold for one service."""
 
-    def __init__(self, service: Service, source: Source, fold: Fold, stored: Stored | None = None) -> None:
+    def __init__(self, service: Service, wiring: Wiring, fold: Fold, stored: Stored | None = None) -> None:
         keys, client, group = service.keys, service.redis, service.name
         self._service = service
-        self._source = source
+        self._wiring = wiring
         self._fold = fold
-        self._lease = Lease(client, keys.lease(source.domain, group), keys.fence(source.domain, group))
+        self._lease = Lease(client, keys.lease(wiring.domain, group), keys.fence(wiring.domain, group))
         self._inputs = (
-            Feeds(client, [feed.stream for feed in source.feeds], group)
-            if source.by_position
-            else Inputs(client, source, group)
+            Feeds(client, [feed.stream for feed in wiring.feeds], group)
+            if wiring.by_position
+            else Inputs(client, wiring, group)
         )
-        self._letters = DeadLetters(client, keys.dead(source.domain), source.checkpoint, service.log)
-        self._standing = Standing(client, source, group, fold, self._lease, self._letters, service.log)
-        self._resync = Resync(service, source.resync, source.stream)
+        self._letters = DeadLetters(client, keys.dead(wiring.domain), wiring.checkpoint, service.log)
+        self._standing = Standing(client, wiring, group, fold, self._lease, self._letters, service.log)
+        self._resync = Resync(service, wiring.resync, wiring.stream)
         self._watch = None if stored is None else Watch(service, stored)
         self._aligned = False  # whether the group delivers what follows where we stand
         self._step = BATCH  # entries read at once: fewer while it is found out which of them fails
@@ -129,7 +129,7 @@ class Consumer:
 
     def _stands(self) -> dict[str, str | int]:
         """Which streams are folded, and how far each."""
-        feeds, position = self._source.feeds, self._standing.position
+        feeds, position = self._wiring.feeds, self._standing.position
         if len(feeds) == 1:
             return {"stream": feeds[0].stream, "seq": position.seq}
         reached = [str(position.of(place)[1]) for place in range(len(feeds))]
@@ -163,7 +163,7 @@ class Consumer:
         return await self._inputs.read(reader, self._standing.position, self._step, block)
 
     async def _fold_entries(self, place: int, entries: Sequence[Entry]) -> None:
-        standing, feed = self._standing, self._source.feeds[place]
+        standing, feed = self._standing, self._wiring.feeds[place]
         standing.in_memory = False  # until the commit: a failure on the way must lead to a restore
         self._gap = ""
         skipping, (_, seq) = bool(self._resync.cause), standing.position.of(place)
@@ -199,12 +199,12 @@ class Consumer:
         entry_id, fields = entry
         entry_seq = int(fields[b"seq"])
         kind = fields[b"type"]
-        begins_anew = kind == self._source.beginning
+        begins_anew = kind == self._wiring.beginning
         if skipping and not begins_anew:
             return seq, True
         if entry_seq != seq + 1 and not begins_anew:
             said = f"{feed.stream}: expected entry {seq + 1} but {entry_seq} follows, at {entry_id.decode()}"
-            if self._source.resync:
+            if self._wiring.resync:
                 raise StreamGap(said)
             self._gap = said if seq else ""  # what came before the first that we see is no loss
         event = feed.family.decode(kind, fields[b"data"], fields.get(b"v", b"1"))
@@ -243,8 +243,8 @@ class Consumer:
             self._step = good
             return
         entry, error = entries[0], fault.error
-        beginning = entry[1].get(b"type") == self._source.beginning
-        if isinstance(error, TooNew) or (isinstance(error, StreamGap) and self._source.resync and not beginning):
+        beginning = entry[1].get(b"type") == self._wiring.beginning
+        if isinstance(error, TooNew) or (isinstance(error, StreamGap) and self._wiring.resync and not beginning):
             raise error
         if beginning:
             await self._standing.restore()
@@ -253,7 +253,7 @@ class Consumer:
             await self._standing.acquit(fault)
             if self._standing.position != stood:
                 return  # the state is made anew, from entries before this one
-        attempts = await self._letters.attempts(self._source.feeds[place].stream, entry, error)
+        attempts = await self._letters.attempts(self._wiring.feeds[place].stream, entry, error)
         if attempts < DELIVERIES:
             await self._pause(0.05 * 2**attempts)
         else:
@@ -263,9 +263,9 @@ class Consumer:
         """The fold fails without any entry: wait, and where that does not help, have the state made anew."""
         self._standing.in_memory = self._aligned = False
         self._state_faults += 1
-        said = f"the state beside {self._source.checkpoint} cannot be shown: {error!r}"
+        said = f"the state beside {self._wiring.checkpoint} cannot be shown: {error!r}"
         if self._state_faults >= DELIVERIES and not self._standing.spoilt:
             self._standing.spoilt = said
-            if self._source.resync:
+            if self._wiring.resync:
                 self._resync.needed(said)
         await self._leased.wait(said)

@@ -50,7 +50,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Wiring:
     """A fold's inputs and output: streams, checkpoint, derived stream, resynchronisation request, dead letters.
 
     One stream in the checkpoint's own slot is acknowledged by the commit. Several, or one in another slot, are read by
@@ -85,7 +85,7 @@ class Source:
         return bool(self.beside) or not same_slot(self.stream, self.checkpoint)
 
     @classmethod
-    def of(cls, domain: Domain, keys: Keys) -> Source:
+    def of(cls, domain: Domain, keys: Keys) -> Wiring:
         """As the domain is declared."""
         return cls(
             domain=domain.slot,

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from shared import redis
 from shared.checkpoint import Position, is_beyond
-from shared.fold import Source
+from shared.fold import Wiring
 from shared.inbox import Inbox
 from shared.letters import Entry
 
@@ -25,12 +25,12 @@ class Batch(NamedTuple):
 class Inputs:
     """The streams of one fold, read through its group."""
 
-    def __init__(self, client: redis.Client, source: Source, group: str) -> None:
+    def __init__(self, client: redis.Client, wiring: Wiring, group: str) -> None:
         self.inbox: Inbox | None = None
-        if source.inbox is not None and source.inbox_family is not None:
-            self.inbox = Inbox(client, source.inbox, group, source.inbox_family)
+        if wiring.inbox is not None and wiring.inbox_family is not None:
+            self.inbox = Inbox(client, wiring.inbox, group, wiring.inbox_family)
         self._client = client
-        self._stream = source.stream
+        self._stream = wiring.stream
         self._group = group
 
     async def align(self, position: Position) -> None:

@@ -13,7 +13,7 @@ from shared.bands import COARSER, FEERATE_BOUNDS, VALUE_BOUNDS
 R = TypeVar("R")
 
 _VALUES: Final = len(VALUE_BOUNDS)
-_RATES: Final = len(FEERATE_BOUNDS)
+_FEERATES: Final = len(FEERATE_BOUNDS)
 _WORD: Final = (1 << 64) - 1
 
 
@@ -65,7 +65,7 @@ class Bucket(NamedTuple):
     output_bands: tuple[int, ...]
 
 
-class Rates(NamedTuple):
+class BucketHashrates(NamedTuple):
     """Of a bucket, what a chart of the hashrate needs: a tenth of the time to unpack."""
 
     headers: int
@@ -109,9 +109,9 @@ class Layout(Generic[R]):
 _header = Struct("<II8s")
 _block = Struct(f"<6I2Q5I2I{_VALUES}I")
 _bucket = Struct(f"<2I2Q2d10Q5QQ{_VALUES}Q")
-_rates = Struct(f"<I20x2d{_bucket.size - 40}x")
+_hashrates = Struct(f"<I20x2d{_bucket.size - 40}x")
 _flow = Struct("<6Q")  # amounts in two words each: value of a day of absurd transactions, fees of an hour of looks
-_congestion = Struct(f"<2I3Qd{_RATES}Q")
+_congestion = Struct(f"<2I3Qd{_FEERATES}Q")
 _min_fee = Struct(f"<I28xd{_congestion.size - 40}x")
 
 
@@ -143,9 +143,9 @@ def _unpack_bucket(buffer: bytes | bytearray, at: int) -> Bucket | None:
     return Bucket._make((*values[:2], work, *values[4:16], values[16:21], values[21], values[22:]))
 
 
-def _unpack_rates(buffer: bytes | bytearray, at: int) -> Rates | None:
-    values = _rates.unpack_from(buffer, at)
-    return Rates(*values) if values[0] else None
+def _unpack_hashrates(buffer: bytes | bytearray, at: int) -> BucketHashrates | None:
+    values = _hashrates.unpack_from(buffer, at)
+    return BucketHashrates(*values) if values[0] else None
 
 
 def _pack_flow(record: Flow) -> bytes:
@@ -192,7 +192,7 @@ def _unpack_flow_1(buffer: bytes | bytearray, at: int) -> Flow | None:
 
 def _unpack_congestion_1(buffer: bytes | bytearray, at: int) -> Congestion | None:
     samples, _, count, fee, min_fee_rate, *old = _congestion_1.unpack_from(buffer, at)
-    bands = [0] * _RATES
+    bands = [0] * _FEERATES
     for place, vsize in zip(_PLACES_1, old, strict=True):
         bands[place] = vsize
     return Congestion(samples, count, fee, min_fee_rate, tuple(bands)) if samples else None
@@ -227,7 +227,7 @@ def _min_fee_rate(buffer: bytes | bytearray, at: int) -> float | None:
 HEADER_TIME: Final[Layout[int]] = Layout(_header.size, _written_elsewhere, _time)
 """Of a header, its time."""
 
-RATES: Final[Layout[Rates]] = Layout(_rates.size, _written_elsewhere, _unpack_rates)
+BUCKET_HASHRATES: Final[Layout[BucketHashrates]] = Layout(_hashrates.size, _written_elsewhere, _unpack_hashrates)
 
 FLOW_LANES: Final[Layout[int]] = Layout(_flow.size, _written_elsewhere, _flow_lanes, FLOW.version)
 CONGESTION_LANES: Final[Layout[int]] = Layout(
@@ -254,7 +254,7 @@ def congestion_sum(lanes: int) -> Congestion:
 
 NO_BUCKET: Final = Bucket(0, 0, 0, 0.0, 0.0, *(0,) * 10, (0,) * 5, 0, (0,) * _VALUES)
 NO_FLOW: Final = Flow(0, 0, 0, 0)
-NO_CONGESTION: Final = Congestion(0, 0, 0, 0.0, (0,) * _RATES)
+NO_CONGESTION: Final = Congestion(0, 0, 0, 0.0, (0,) * _FEERATES)
 
 
 def tail(block_hash: str) -> bytes:

@@ -15,7 +15,7 @@ from shared.checkpoint import Position
 from shared.commit import Commands, Cursor
 from shared.errors import StreamGap, UnknownLayout
 from shared.events.base import entry_fields
-from shared.fold import Changes, Fold, Source
+from shared.fold import Changes, Fold, Wiring
 from shared.inbox import Inbox
 from shared.keys import FOLDED_SEQ
 from shared.lease import Lease
@@ -40,19 +40,19 @@ class Standing:
     """Where one fold stands, and the only one who moves it."""
 
     def __init__(
-        self, client: redis.Client, source: Source, group: str, fold: Fold, lease: Lease, letters: DeadLetters, log: Any
+        self, client: redis.Client, wiring: Wiring, group: str, fold: Fold, lease: Lease, letters: DeadLetters, log: Any
     ) -> None:
         self.position = Position()
         self.in_memory = False  # whether the fold's memory is what `position` says
         self.spoilt = ""  # what is wrong with the stored state, which then is not read any more
         self._client = client
-        self._source = source
+        self._wiring = wiring
         self._group = group
         self._fold = fold
         self._lease = lease
         self._letters = letters
         self._log = log
-        self._cursor = Cursor(client, source.checkpoint)
+        self._cursor = Cursor(client, wiring.checkpoint)
 
     async def restore(self) -> None:
         """Read checkpoint and state, unless memory is what the checkpoint says.
@@ -72,14 +72,14 @@ class Standing:
             try:
                 await self._read_state()
             except StreamGap:
-                if stored.seq and self._source.resync:
+                if stored.seq and self._wiring.resync:
                     raise
-                if not stored.seq and not self._source.by_position:
+                if not stored.seq and not self._wiring.by_position:
                     self.spoilt = ""  # there never was one, as far as anybody knows
                 self._fold.reset()
         else:
             self._fold.reset()
-        if self.spoilt and not self._source.resync:
+        if self.spoilt and not self._wiring.resync:
             self._log.error("state_made_anew", cause=self.spoilt)
             self.position, self.spoilt = Position(derived_seq=stored.derived_seq), ""
         self.in_memory = True
@@ -90,7 +90,7 @@ class Standing:
         try:
             return Position.parse(cursor)
         except ValueError:
-            self._log.error("checkpoint_unreadable", key=self._source.checkpoint, cursor=cursor[:100])
+            self._log.error("checkpoint_unreadable", key=self._wiring.checkpoint, cursor=cursor[:100])
             return Position()
 
     async def _read_state(self) -> None:
@@ -99,7 +99,7 @@ class Standing:
         except (*redis.TROUBLE, UnknownLayout):
             raise
         except Exception as error:  # damaged, or written by another version: nothing that a restart would mend
-            self.spoilt = f"the state beside {self._source.checkpoint} cannot be read: {error!r}"
+            self.spoilt = f"the state beside {self._wiring.checkpoint} cannot be read: {error!r}"
             raise StreamGap(self.spoilt) from error
 
     async def commit(
@@ -126,24 +126,24 @@ class Standing:
             raise Fault(error) from error
         self.in_memory = False
         try:
-            with COMMIT_SECONDS.labels(self._source.stream).time():
+            with COMMIT_SECONDS.labels(self._wiring.stream).time():
                 await self._cursor.commit(self._lease.key, self._lease.token, str(position), changes.commands)
         except (DataError, UnicodeError) as error:  # the client cannot put it into bytes
             raise Fault(error) from error
-        FOLDED.labels(self._source.feeds[place].stream).inc(len(acknowledged))
+        FOLDED.labels(self._wiring.feeds[place].stream).inc(len(acknowledged))
         self.position, self.in_memory = position, True
 
     def _complete(self, changes: Changes, position: Position, acknowledged: Sequence[bytes]) -> Position:
         """Add to what the fold wants written what is ours; returns the position with the derived events counted."""
         commands, derived_seq = changes.commands, position.derived_seq
-        limit = ("MAXLEN", "~", self._source.derived_keep)
+        limit = ("MAXLEN", "~", self._wiring.derived_keep)
         for event in changes.events:
             derived_seq += 1
-            commands.add("XADD", self._source.derived, *limit, "*", *entry_fields(event, derived_seq))
+            commands.add("XADD", self._wiring.derived, *limit, "*", *entry_fields(event, derived_seq))
         if changes.views:
             commands.add("HSET", changes.views, FOLDED_SEQ, position.seq)
-        if not self._source.by_position:
-            commands.spread("XACK", self._source.stream, list(acknowledged), lead=(self._group,))
+        if not self._wiring.by_position:
+            commands.spread("XACK", self._wiring.stream, list(acknowledged), lead=(self._group,))
         if acknowledged:
             self._letters.forget(commands, acknowledged[0])
         return replace(position, derived_seq=derived_seq)
@@ -164,12 +164,12 @@ class Standing:
         """Put the next entry of a stream aside: the fold goes on behind it."""
         entry_id, fields = entry
         commands = Commands()
-        if not self._source.by_position:
-            commands.add("XACK", self._source.stream, self._group, entry_id)
+        if not self._wiring.by_position:
+            commands.add("XACK", self._wiring.stream, self._group, entry_id)
         _, seq = self.position.of(place)
         follows = fields.get(b"seq") == str(seq + 1).encode()  # or the producer never wrote it
         position = self.position.moved(place, entry_id.decode(), seq + follows)
-        await self._put_aside(commands, position, self._source.feeds[place].stream, entry, error)
+        await self._put_aside(commands, position, self._wiring.feeds[place].stream, entry, error)
 
     async def skip_letter(self, inbox: Inbox, entry: Entry, error: Exception) -> None:
         """Put an entry of the inbox aside."""

@@ -10,7 +10,7 @@ from chain_history.stored import Stored
 from shared import redis
 from shared.consumer import Consumer
 from shared.domains import HISTORY
-from shared.fold import Source
+from shared.fold import Wiring
 from shared.service import Service
 from shared.tasks import accompanied
 
@@ -21,6 +21,6 @@ async def run(service: Service) -> None:
     with contextlib.suppress(*redis.TROUBLE):  # the fold's loop waits for Redis, and says so
         await fold.store.adopt(service.redis)
     await accompanied(
-        Consumer(service, Source.of(HISTORY, service.keys), fold, Stored(service, fold)).run(),
+        Consumer(service, Wiring.of(HISTORY, service.keys), fold, Stored(service, fold)).run(),
         Progress(service, fold.store).tell(),
     )

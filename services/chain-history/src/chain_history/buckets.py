@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from chain_history.hashrate import Rates
+from chain_history.hashrate import HashrateEstimates
 from shared.commit import Commands
 from shared.keys import Keys
 from shared.networks import Network
@@ -29,17 +29,17 @@ class Buckets:
     def __init__(self, keys: Keys, network: Network) -> None:
         self._network = network
         self.writers = {series.name: SeriesWriter(series, keys, mirrored=True) for series in ALL}
-        self._rates = Rates(self.writers)
+        self._hashrates = HashrateEstimates(self.writers)
 
     def settled(self, first_time: int, end_time: int, *, genesis: bool) -> None:
         """The writers hold what was stored when `settle` was called with these."""
-        self._rates = Rates(self.writers, first_time, end_time, genesis=genesis)
+        self._hashrates = HashrateEstimates(self.writers, first_time, end_time, genesis=genesis)
 
     def reset(self) -> None:
         """Forget everything."""
         for writer in self.writers.values():
             writer.reset()
-        self._rates = Rates(self.writers)
+        self._hashrates = HashrateEstimates(self.writers)
 
     def headers(self, headers: Iterable[Header], sign: int) -> None:
         """Count these headers in (`sign` 1) or out (-1)."""
@@ -54,7 +54,7 @@ class Buckets:
                 bucket = writer.get(index) or NO_BUCKET
                 changed = bucket._replace(headers=bucket.headers + count, work=bucket.work + total)
                 writer.put(index, changed if changed.headers else None)
-            self._rates.work_changed(writer.series, found)
+            self._hashrates.work_changed(writer.series, found)
 
     def blocks(self, blocks: Iterable[tuple[int, Block]], sign: int) -> None:
         """Count these measured blocks, by height, in (`sign` 1) or out (-1). Their headers are there."""
@@ -74,7 +74,7 @@ class Buckets:
 
     def settle(self, first_time: int, end_time: int, *, genesis: bool) -> None:
         """Estimate hashrates anew where work changed. Times of the lowest header and of the newest, Unix seconds."""
-        self._rates.settle(first_time, end_time, genesis=genesis)
+        self._hashrates.settle(first_time, end_time, genesis=genesis)
 
     def flush(self, commands: Commands) -> list[str]:
         """Commands for what changed; returns the names of the series that did."""

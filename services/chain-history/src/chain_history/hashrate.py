@@ -19,7 +19,7 @@ Estimates = tuple[float, float]
 """H/s over a day and over seven days."""
 
 
-class Rates:
+class HashrateEstimates:
     """Knows which buckets must be estimated anew, and does it."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Rates:
         reach = max(1, WEEK // series.step)
         newest = series.index(self._end_time)
         changed: list[int] = []
-        for first, last in _spans(dirty, reach):
+        for first, last in _runs(dirty, reach):
             low, high = max(first, series.oldest(newest)), min(last, newest)
             buckets = [writer.get(index) for index in range(low - reach + 1, high + 1)]
             sums = [0, *accumulate(bucket.work if bucket else 0 for bucket in buckets)]
@@ -96,12 +96,12 @@ class Rates:
         return (sums[place] - sums[place - count]) / seconds if seconds > 0 else 0.0
 
 
-def _spans(dirty: set[int], reach: int) -> list[tuple[int, int]]:
+def _runs(dirty: set[int], reach: int) -> list[tuple[int, int]]:
     """The indices that rest on dirty ones, as few intervals."""
-    spans: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for index in sorted(dirty):
-        if spans and index <= spans[-1][1] + 1:
-            spans[-1] = (spans[-1][0], index + reach - 1)
+        if runs and index <= runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], index + reach - 1)
         else:
-            spans.append((max(index, 0), index + reach - 1))
-    return spans
+            runs.append((max(index, 0), index + reach - 1))
+    return runs

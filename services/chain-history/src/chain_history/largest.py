@@ -29,14 +29,14 @@ def pack(transactions: Sequence[LargestTx], height: int, time: int) -> bytes:
     )
 
 
-def entries(packed: bytes) -> list[bytes]:
+def packed_txs(packed: bytes) -> list[bytes]:
     """The entries of a list, largest first."""
     return [packed[at : at + _entry.size] for at in range(0, len(packed), _entry.size)]
 
 
 def merge(lists: Iterable[bytes]) -> bytes:
     """The largest of all these lists together."""
-    everything = {entry for packed in lists for entry in entries(packed)}  # one that was lost may come twice
+    everything = {entry for packed in lists for entry in packed_txs(packed)}  # one that was lost may come twice
     return b"".join(sorted(everything)[:COUNT])
 
 
@@ -67,8 +67,8 @@ class LargestByDay:
 
     def shares(self, day: Day, packed: bytes) -> bool:
         """Whether the day's list has any of these entries."""
-        held = set(entries(self.get(day)))
-        return any(entry in held for entry in entries(packed))
+        held = set(packed_txs(self.get(day)))
+        return any(entry in held for entry in packed_txs(packed))
 
     def add(self, day: Day, packed: bytes) -> None:
         """Count a block in."""

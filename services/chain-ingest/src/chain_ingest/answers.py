@@ -52,7 +52,7 @@ class NetworkInfo(msgspec.Struct):
     connections: int = 0
 
 
-class Header(msgspec.Struct):
+class HeaderInfo(msgspec.Struct):
     """Of `getblockheader`."""
 
     hash: Hash
@@ -83,7 +83,7 @@ class _Fees(msgspec.Struct):
             raise ValueError(f"{self.base} is no fee")
 
 
-class Entry(msgspec.Struct):
+class MempoolEntry(msgspec.Struct):
     """Of `getmempoolentry`."""
 
     vsize: U32

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chain_ingest.answers import Header
+from chain_ingest.answers import HeaderInfo
 from chain_ingest.block import AppliedBlock
 from chain_ingest.fetch import AT_ONCE, Fetcher, Unavailable
 from chain_ingest.node import ChainMoved, Node, NodeBehind
@@ -105,7 +105,7 @@ class ChainFollower:
         if best != self.tip_hash:
             await self._weigh(node, await node.header(best))
 
-    async def _weigh(self, node: Node, tip: Header) -> None:
+    async def _weigh(self, node: Node, tip: HeaderInfo) -> None:
         work = int(tip.chainwork, 16)
         if self._published and not self._work:
             self._work = await self._work_at_tip(node)
@@ -169,7 +169,7 @@ class ChainFollower:
         await self._weigh(node, tip)
         await self._connect(node, tip, await self._begin(node, tip))
 
-    async def _follow(self, node: Node, tip: Header) -> None:
+    async def _follow(self, node: Node, tip: HeaderInfo) -> None:
         path = await self._path(node, tip)
         if path is None:
             path = await self._begin(node, tip)
@@ -177,7 +177,7 @@ class ChainFollower:
             await self._disconnect(node, tip.height - len(path))
         await self._connect(node, tip, path)
 
-    async def _path(self, node: Node, tip: Header) -> list[Header] | None:
+    async def _path(self, node: Node, tip: HeaderInfo) -> list[HeaderInfo] | None:
         """Headers above the newest published block of the node's chain; None where there is none, or too many."""
         if self._published and tip.previousblockhash == self.tip_hash:
             return [tip]  # as nearly always
@@ -189,7 +189,7 @@ class ChainFollower:
             raise ChainMoved(f"the chain of node {node.name} changed while it was read")
         return headers[1:]
 
-    async def _fork(self, node: Node, tip: Header) -> int | None:
+    async def _fork(self, node: Node, tip: HeaderInfo) -> int | None:
         """Height of the newest block that is published and in the node's chain; None where none is remembered."""
         lowest = min(self._published, default=0)
         for top in range(min(tip.height, self.tip_height), lowest - 1, -BATCH):
@@ -205,7 +205,7 @@ class ChainFollower:
 
     # --- what is published -----------------------------------------------------------------------------
 
-    async def _begin(self, node: Node, tip: Header, first_block: int = 0) -> list[Header]:
+    async def _begin(self, node: Node, tip: HeaderInfo, first_block: int = 0) -> list[HeaderInfo]:
         """Publish `headers.loaded` for what lies below the first block; returns the headers from that block on."""
         first_block = min(max(1, first_block or tip.height - FIRST_BLOCKS + 1), tip.height + 1)
         first_header = max(0, first_block - FIRST_HEADERS)
@@ -257,7 +257,7 @@ class ChainFollower:
                 del self._published[self.tip_height]
                 self.tip_height -= 1
 
-    async def _connect(self, node: Node, tip: Header, path: list[Header]) -> None:
+    async def _connect(self, node: Node, tip: HeaderInfo, path: list[HeaderInfo]) -> None:
         """Publish the blocks of these headers; above those that nobody has, begin anew: so their headers are known."""
         missing: list[Unavailable] = []
         if len(path) > AT_ONCE:
@@ -280,7 +280,7 @@ class ChainFollower:
         finally:
             self._progress.end()
 
-    async def _step_over(self, node: Node, tip: Header, missing: list[Unavailable], height: int) -> None:
+    async def _step_over(self, node: Node, tip: HeaderInfo, missing: list[Unavailable], height: int) -> None:
         if not missing:
             return
         first, last = missing[0], missing[-1]

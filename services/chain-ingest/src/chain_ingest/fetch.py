@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from chain_ingest.answers import Header
+from chain_ingest.answers import HeaderInfo
 from chain_ingest.block import Block
 from chain_ingest.node import METHOD_NOT_FOUND, Node
 from chain_ingest.pools import Pools
@@ -74,7 +74,7 @@ class Fetcher:
         tasks, self._tasks = self._tasks, {}
         await end(*tasks.values())
 
-    async def blocks(self, node: Node, path: Sequence[Header]) -> AsyncGenerator[Fetched | Unavailable, None]:
+    async def blocks(self, node: Node, path: Sequence[HeaderInfo]) -> AsyncGenerator[Fetched | Unavailable, None]:
         """The blocks of these headers, in order; raises what the node failed with."""
         source = await self._keep(node, {header.hash for header in path})
         waiting, coming = deque(path), deque[str]()
@@ -110,7 +110,7 @@ class Fetcher:
     def _source_of(self, node: Node) -> Source:
         return Source(node, self._pools, structlog.get_logger())
 
-    async def _fetch(self, source: Source, header: Header) -> Fetched | Unavailable:
+    async def _fetch(self, source: Source, header: HeaderInfo) -> Fetched | Unavailable:
         began = time.monotonic()
         fetched = await self._from_some_node(source, header)
         if not isinstance(fetched, Unavailable):
@@ -118,7 +118,7 @@ class Fetcher:
             self._width = max(1, self._width // 2) if slow else min(AT_ONCE, self._width + 1)
         return fetched
 
-    async def _from_some_node(self, source: Source, header: Header) -> Fetched | Unavailable:
+    async def _from_some_node(self, source: Source, header: HeaderInfo) -> Fetched | Unavailable:
         fetched = await self._patiently(source, header)
         for config in self._nodes:
             if not isinstance(fetched, Unavailable):
@@ -131,7 +131,7 @@ class Fetcher:
                     fetched = fetched if isinstance(other, Unavailable) else other
         return fetched
 
-    async def _patiently(self, source: Source, header: Header) -> Fetched | Unavailable:
+    async def _patiently(self, source: Source, header: HeaderInfo) -> Fetched | Unavailable:
         """The block, or why this node does not give it; raises where its failure says nothing about the block."""
         why = ""
         for attempt in range(TRIES):
@@ -149,7 +149,7 @@ class Fetcher:
                 why = f"what node {source.name} answers cannot be read ({error})"
         return Unavailable(header.height, header.hash, why)
 
-    async def _read(self, source: Source, header: Header) -> Fetched:
+    async def _read(self, source: Source, header: HeaderInfo) -> Fetched:
         read = await source.read(header.hash, BlockConnected)
         event = BlockConnected(
             height=header.height,

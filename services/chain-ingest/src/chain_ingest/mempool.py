@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from chain_ingest.answers import Entry, MempoolContents
+from chain_ingest.answers import MempoolContents, MempoolEntry
 from chain_ingest.block import AppliedBlock
 from chain_ingest.hints import Hint, Hints
 from chain_ingest.node import Node
@@ -62,7 +62,7 @@ class MempoolFollower:
 
     # --- changes ---------------------------------------------------------------------------------------
 
-    def _add(self, txid: str, entry: Entry, transaction: Transaction) -> None:
+    def _add(self, txid: str, entry: MempoolEntry, transaction: Transaction) -> None:
         fee = entry.fee
         event = TxAdded(
             txid=txid,
@@ -107,7 +107,7 @@ class MempoolFollower:
                 and hint.sequence >= self._skip_below
                 and (hint.hash in leaving or self.published.get(hint.hash) is None)
             }
-            entries = await node.entries(list(wanted)) if wanted else {}
+            entries = await node.mempool_entries(list(wanted)) if wanted else {}
             missing = [txid for txid in entries if wanted[txid] is None]
             if missing:
                 wanted.update(await node.transactions(missing))
@@ -122,7 +122,9 @@ class MempoolFollower:
             await self.commit()
         return max((entry.time for entry in entries.values()), default=0)
 
-    async def _accepted(self, node: Node, txid: str, entry: Entry | None, transaction: Transaction | None) -> None:
+    async def _accepted(
+        self, node: Node, txid: str, entry: MempoolEntry | None, transaction: Transaction | None
+    ) -> None:
         if self._run:
             if transaction is not None:
                 self._remove(self._run.replaced(txid, transaction.inputs))
@@ -207,12 +209,12 @@ class MempoolFollower:
         return len(gone) + len(new)
 
 
-Part = tuple[list[str], dict[str, Entry], dict[str, Transaction]]
+Part = tuple[list[str], dict[str, MempoolEntry], dict[str, Transaction]]
 
 
 async def _details(node: Node, parts: list[list[str]]) -> AsyncGenerator[Part, None]:
     """Entries and contents part by part; the next part is on its way while the caller deals with one."""
-    coming: asyncio.Task[tuple[dict[str, Entry], dict[str, Transaction]]] | None = None
+    coming: asyncio.Task[tuple[dict[str, MempoolEntry], dict[str, Transaction]]] | None = None
     try:
         for place, part in enumerate(parts):
             answer = await (coming or node.details(part))

@@ -9,10 +9,10 @@ from typing import Any, Final
 from chain_ingest.answers import (
     BlockStats,
     ChainInfo,
-    Entry,
     Hash,
-    Header,
+    HeaderInfo,
     MempoolContents,
+    MempoolEntry,
     MempoolInfo,
     NetworkInfo,
     Notification,
@@ -99,21 +99,21 @@ class Node:
         best: str = await self.rpc.call("getbestblockhash", kind=Hash)
         return best
 
-    async def header(self, block_hash: str) -> Header:
+    async def header(self, block_hash: str) -> HeaderInfo:
         """Header by hash."""
-        header: Header = await self.rpc.call("getblockheader", block_hash, kind=Header)
+        header: HeaderInfo = await self.rpc.call("getblockheader", block_hash, kind=HeaderInfo)
         return header
 
     async def hashes(self, heights: Iterable[int]) -> list[str]:
         """Hashes on the best chain; raises RpcRefused where a height is beyond the tip."""
         return _all(await self.rpc.batch([("getblockhash", (height,)) for height in heights], kind=Hash))
 
-    async def branch(self, first: int, tip: Header) -> list[Header]:
+    async def branch(self, first: int, tip: HeaderInfo) -> list[HeaderInfo]:
         """Headers from height `first` up to this tip, each on the one before; raises ChainMoved where they are not."""
         try:
             hashes = await self.hashes(range(first, tip.height + 1))
             calls = [("getblockheader", (block_hash,)) for block_hash in hashes]
-            headers: list[Header] = _all(await self.rpc.batch(calls, kind=Header))
+            headers: list[HeaderInfo] = _all(await self.rpc.batch(calls, kind=HeaderInfo))
         except RpcRefused as error:
             raise ChainMoved(f"the chain of node {self.name} became shorter while it was read") from error
         links = (above.previousblockhash == below.hash for below, above in itertools.pairwise(headers))
@@ -151,19 +151,19 @@ class Node:
         contents: MempoolContents = await self.rpc.call("getrawmempool", False, True, kind=MempoolContents)
         return contents
 
-    async def entries(self, txids: Sequence[str]) -> dict[str, Entry]:
+    async def mempool_entries(self, txids: Sequence[str]) -> dict[str, MempoolEntry]:
         """Mempool entries; a transaction that is gone is missing from the answer."""
-        answers = await self.rpc.batch([("getmempoolentry", (txid,)) for txid in txids], kind=Entry)
-        return {txid: answer for txid, answer in zip(txids, answers, strict=True) if isinstance(answer, Entry)}
+        answers = await self.rpc.batch([("getmempoolentry", (txid,)) for txid in txids], kind=MempoolEntry)
+        return {txid: answer for txid, answer in zip(txids, answers, strict=True) if isinstance(answer, MempoolEntry)}
 
     async def transactions(self, txids: Sequence[str]) -> dict[str, Transaction]:
         """Transactions of the mempool; one that is gone is missing from the answer."""
         answers = await self.rpc.batch([("getrawtransaction", (txid,)) for txid in txids], kind=str)
         return {txid: _transaction(raw) for txid, raw in zip(txids, answers, strict=True) if isinstance(raw, str)}
 
-    async def details(self, txids: Sequence[str]) -> tuple[dict[str, Entry], dict[str, Transaction]]:
+    async def details(self, txids: Sequence[str]) -> tuple[dict[str, MempoolEntry], dict[str, Transaction]]:
         """Entries and contents of transactions in the mempool, asked for side by side."""
-        entries, transactions = await together(self.entries(txids), self.transactions(txids))
+        entries, transactions = await together(self.mempool_entries(txids), self.transactions(txids))
         return entries, transactions
 
 

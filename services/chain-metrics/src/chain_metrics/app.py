@@ -6,11 +6,11 @@ from chain_metrics.fold import ChainFold
 from chain_metrics.stored import Stored
 from shared.consumer import Consumer
 from shared.domains import CHAIN
-from shared.fold import Source
+from shared.fold import Wiring
 from shared.service import Service
 
 
 async def run(service: Service) -> None:
     """Fold until the service is told to stop."""
     fold = ChainFold(service.keys)
-    await Consumer(service, Source.of(CHAIN, service.keys), fold, Stored(service, fold)).run()
+    await Consumer(service, Wiring.of(CHAIN, service.keys), fold, Stored(service, fold)).run()

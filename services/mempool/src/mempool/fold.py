@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from mempool.graph import Tx
-from mempool.history import DOMAIN, CongestionRecorder, FlowRecorder
 from mempool.moments import Moments, node_ahead
 from mempool.picture import Picture
+from mempool.recorders import DOMAIN, CongestionRecorder, FlowRecorder
 from mempool.records import pack, unpack
 from shared import domains, layouts, redis
 from shared.clock import Moment
@@ -175,7 +175,7 @@ class MempoolFold:
         """When views should be written again: rates fall by themselves while nothing comes in."""
         if self._synced is None:
             return None
-        if self._dirty or self._picture.flow.busy(self._shown_ms(now) // 1000):
+        if self._dirty or self._picture.incoming.busy(self._shown_ms(now) // 1000):
             return now.steady_ms if self._updated_ms is None else self._updated_ms + self._interval_ms
         return None
 

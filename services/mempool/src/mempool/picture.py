@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Iterable
 from typing import Final
 
-from mempool.flow import Flow
 from mempool.graph import Graph, Tx
 from mempool.histogram import Histogram
+from mempool.incoming import Incoming
 from mempool.projection import (
     esplora_histogram,
     next_block_full,
@@ -29,7 +29,7 @@ class Picture:
     """Transactions, their totals, bands, rates and the largest of them."""
 
     def __init__(self, node_ahead: int = 0) -> None:
-        self.flow = Flow()
+        self.incoming = Incoming()
         self.node_ahead = node_ahead  # seconds that the node's clock is ahead of the one that all else is counted by
         self._graph = Graph()
         self._histogram = Histogram()
@@ -59,7 +59,7 @@ class Picture:
         self._weight += tx.weight
         self._fee += tx.fee
         self._histogram.place(tx)
-        self.flow.add(tx.time - self.node_ahead, tx.vsize)
+        self.incoming.add(tx.time - self.node_ahead, tx.vsize)
         if tx.value >= self._largest_floor:
             self._largest_stale = True
         return self._graph.add(txid, tx, parents, children)
@@ -93,7 +93,7 @@ class Picture:
         self._settle()
         chunks = self._graph.chunks()
         blocks = projected_blocks(chunks)
-        txs_per_second, vsize_per_second = self.flow.rates(now_ms // 1000)
+        txs_per_second, vsize_per_second = self.incoming.per_second(now_ms // 1000)
         summary = MempoolView(
             count=len(self._graph.txs),
             vsize=self._vsize,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mempool.fold import MempoolFold
-from mempool.history import DOMAIN
+from mempool.recorders import DOMAIN
 from shared import domains, watch
 from shared.service import Service
 from shared.watch import Losses, Segment

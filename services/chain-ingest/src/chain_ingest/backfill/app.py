@@ -12,12 +12,12 @@ from typing import Final
 
 from chain_ingest.backfill.blocks import Blocks
 from chain_ingest.backfill.claims import Claims
-from chain_ingest.backfill.headers import Headers
-from chain_ingest.backfill.history import History
+from chain_ingest.backfill.headers import HeaderCollector
 from chain_ingest.backfill.live import LivePath, NotWhole
 from chain_ingest.backfill.others import LOOK_SECONDS, Others
 from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.pace import Pace
+from chain_ingest.backfill.progress import Progress
 from chain_ingest.node import Node, NodeUnfit
 from chain_ingest.pools import Pools
 from chain_ingest.source import Source
@@ -65,12 +65,12 @@ class Backfill:
     def __init__(self, service: Service, nodes: tuple[NodeSettings, ...]) -> None:
         self._service = service
         self._nodes = nodes
-        self._history = History(service)
+        self._progress = Progress(service)
         claims, outbox = Claims(service.redis, service.keys), Outbox(service)
         self._pools = Pools(service.settings.pools_file)
         self._others = Others(service, nodes, self._pools)
-        self._headers = Headers(claims, outbox, self._history)
-        self._blocks = Blocks(claims, outbox, self._history, service.log)
+        self._headers = HeaderCollector(claims, outbox, self._progress)
+        self._blocks = Blocks(claims, outbox, self._progress, service.log)
         self._again = 0.0  # no look for what was given up before this moment
         self._working = Leased(service, name="backfill")  # without a lease: any number of replicas work
         self._node_trouble = {node.name: Trouble(service.log, f"node_{node.name}") for node in nodes}
@@ -99,7 +99,7 @@ class Backfill:
         async with RpcClient(config) as rpc:
             node = Node(rpc)
             info = await node.check(NETWORKS[service.settings.network].rpc_chain)
-            live = LivePath(service, node, self._history, alone=len(self._nodes) == 1)
+            live = LivePath(service, node, self._progress, alone=len(self._nodes) == 1)
             await live.look()
             self._node_trouble[config.name].ended()
             service.health.note(node=config.name, node_version=info.subversion)
@@ -108,7 +108,7 @@ class Backfill:
             self._others.besides(config, live.clear)
             until = time.monotonic() + BETTER_SECONDS if config is not self._nodes[0] else float("inf")
             while time.monotonic() < until:
-                view = await self._history.look()
+                view = await self._progress.look()
                 self._working.well()
                 if view is None:
                     service.health.ok(paused="waiting for chain-history")

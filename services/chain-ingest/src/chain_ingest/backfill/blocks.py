@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from chain_ingest.backfill.batches import Lately, entries, missing_batches, runs
 from chain_ingest.backfill.claims import Claims
-from chain_ingest.backfill.history import History
 from chain_ingest.backfill.live import NotWhole
 from chain_ingest.backfill.others import Others
 from chain_ingest.backfill.outbox import Outbox
+from chain_ingest.backfill.progress import Progress
 from chain_ingest.fetch import PRUNED
 from chain_ingest.source import ReadBlock, Source
 from shared.errors import RpcError, RpcMalformed, RpcRefused
@@ -38,10 +38,10 @@ INVALID_PARAMETER: Final = -8
 class Blocks:
     """Takes the newest batch that is missing and free, measures it, publishes it."""
 
-    def __init__(self, claims: Claims, outbox: Outbox, history: History, log: Any) -> None:
+    def __init__(self, claims: Claims, outbox: Outbox, progress: Progress, log: Any) -> None:
         self._claims = claims
         self._outbox = outbox
-        self._history = history
+        self._progress = progress
         self._trouble = Trouble(log, "backfill_block")
         self._lately = Lately()
         self._in_vain = Lately()  # of what was given up: tried again, with the nodes that there were
@@ -99,8 +99,8 @@ class Blocks:
             claim.leave()
         return True
 
-    async def _unavailable(self, spans: Sequence[tuple[int, int]], reason: str) -> None:
-        for first, last in spans:
+    async def _unavailable(self, ranges: Sequence[tuple[int, int]], reason: str) -> None:
+        for first, last in ranges:
             await self._outbox.put(BlocksUnavailable(first=first, last=last, reason=reason))
 
     async def _batch(
@@ -128,7 +128,7 @@ class Blocks:
             failure = error
         for event in entries(measured):
             await self._outbox.put(event)
-        self._history.add_blocks(len(measured))
+        self._progress.add_blocks(len(measured))
         if failure is not None:
             raise failure
         if not again and not others.awaited():

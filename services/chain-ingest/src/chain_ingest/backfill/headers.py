@@ -6,8 +6,8 @@ import time
 from typing import Final
 
 from chain_ingest.backfill.claims import Claim, Claims
-from chain_ingest.backfill.history import History
 from chain_ingest.backfill.outbox import Outbox
+from chain_ingest.backfill.progress import Progress
 from chain_ingest.block import HEADER, header_hash
 from chain_ingest.source import Source
 from shared.errors import RpcRefused
@@ -24,13 +24,13 @@ _TAIL: Final = 16
 """Hex digits of a hash that the event carries."""
 
 
-class Headers:
+class HeaderCollector:
     """Goes down from the lowest known header, one worker at a time, without waiting for the fold."""
 
-    def __init__(self, claims: Claims, outbox: Outbox, history: History) -> None:
+    def __init__(self, claims: Claims, outbox: Outbox, progress: Progress) -> None:
         self._claims = claims
         self._outbox = outbox
-        self._history = history
+        self._progress = progress
         self._not_before = 0.0
 
     async def collect(self, source: Source, view: HistoryView) -> bool:
@@ -49,7 +49,7 @@ class Headers:
         """Whether genesis was reached."""
         top, expected, known = view.first_header - 1, view.floor_hash, view.first_header
         while top >= 0:
-            latest = await self._history.look()
+            latest = await self._progress.look()
             if claim.lost or latest is None or latest.first_header > known:
                 return False  # somebody else is at it, or chain-history has begun anew
             known = latest.first_header
@@ -63,7 +63,7 @@ class Headers:
                 self._not_before = time.monotonic() + RETRY_SECONDS
                 return False
             await self._outbox.put(event)
-            self._history.add_headers(len(event.headers))
+            self._progress.add_headers(len(event.headers))
             top, expected = first - 1, event.prev_hash
         return True
 

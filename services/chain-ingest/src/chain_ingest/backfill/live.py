@@ -9,7 +9,7 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from chain_ingest.answers import ChainInfo
-from chain_ingest.backfill.history import History
+from chain_ingest.backfill.progress import Progress
 from chain_ingest.condition import not_whole
 from chain_ingest.node import Node
 from shared import domains, inputs
@@ -35,13 +35,13 @@ class NotWhole(DashboardError):
 class LivePath:
     """Looks at node and streams; `clear` is called before each request to the node."""
 
-    def __init__(self, service: Service, node: Node, history: History, *, alone: bool) -> None:
+    def __init__(self, service: Service, node: Node, progress: Progress, *, alone: bool) -> None:
         """`alone`: there is no other node, so this one is waited for."""
         self.pruned_below = 0  # lowest height whose block the node has
         self._alone = alone
         self._service = service
         self._node = node
-        self._history = history
+        self._progress = progress
         self._looked = float("-inf")
         self._paused = ""
 
@@ -71,7 +71,7 @@ class LivePath:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _lag(self) -> str:
-        view = await self._history.look()
+        view = await self._progress.look()
         if view is None:
             return "chain-history has begun anew"
         info, words = await self.look()

@@ -14,7 +14,7 @@ from shared.records import NO_BUCKET, Bucket
 from shared.series import BLOCKS, DAY, DAYS, HOUR, HOURS
 from web.charts.data.levels import Levels
 from web.charts.data.measured import as_bucket, plus
-from web.charts.data.reading import DAY_RATES
+from web.charts.data.reading import DAY_HASHRATES
 from web.compat.past import Asked, Pasts
 
 INTERVALS: Final = {
@@ -46,7 +46,7 @@ async def hashrate(asked: Asked) -> dict[str, Any]:
     """The estimate of each day that is over, at its end, and the adjustments."""
     reader, history, tip = asked.reader, asked.history, asked.tip
     start = begin(asked.interval, asked.now)
-    days = await reader.read(DAY_RATES, start // DAY, history.time // DAY - 1)
+    days = await reader.read(DAY_HASHRATES, start // DAY, history.time // DAY - 1)
     levels = Levels.of(await reader.retargets(history))
     return {
         "hashrates": [

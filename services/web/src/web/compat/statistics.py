@@ -10,7 +10,7 @@ from shared.bands import FEERATE_BOUNDS
 from shared.records import congestion_sum, flow_sum
 from shared.series import DAY, HOUR, MINUTE
 from web.charts.data.averages import added
-from web.charts.data.reading import CONGESTIONS, FLOWS, MIN_FEE_RATES
+from web.charts.data.reading import CONGESTIONS, FLOWS, MIN_FEERATES
 from web.compat.past import Asked, Pasts
 
 LEVELS: Final = (
@@ -64,7 +64,7 @@ async def statistics(asked: Asked) -> list[dict[str, Any]]:
     first, last = (now - wanted.seconds) // step + 1, now // step
     waiting = await reader.read(CONGESTIONS[wanted.series], first, last)
     flows = await reader.read(FLOWS[wanted.series], first, last)
-    floors = await reader.read(MIN_FEE_RATES[wanted.series], first, last)
+    floors = await reader.read(MIN_FEERATES[wanted.series], first, last)
     return rows(waiting, flows, floors, step, wanted.together, now)
 
 

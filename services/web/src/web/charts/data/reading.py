@@ -34,8 +34,8 @@ def _as(layout: Layout[R], whole: Series[Any]) -> Series[R]:
 
 
 HEADER_TIMES: Final = _as(records.HEADER_TIME, series.HEADERS)
-HOUR_RATES: Final = _as(records.RATES, series.HOURS)
-DAY_RATES: Final = _as(records.RATES, series.DAYS)
+HOUR_HASHRATES: Final = _as(records.BUCKET_HASHRATES, series.HOURS)
+DAY_HASHRATES: Final = _as(records.BUCKET_HASHRATES, series.DAYS)
 FLOWS: Final = {
     "10s": _as(records.FLOW_LANES, series.FLOW_10S),
     "minute": _as(records.FLOW_LANES, series.FLOW_MINUTES),
@@ -45,7 +45,7 @@ CONGESTIONS: Final = {
     "minute": _as(records.CONGESTION_LANES, series.CONGESTION_MINUTES),
     "hour": _as(records.CONGESTION_LANES, series.CONGESTION_HOURS),
 }
-MIN_FEE_RATES: Final = {
+MIN_FEERATES: Final = {
     "minute": _as(records.MIN_FEE_RATE, series.CONGESTION_MINUTES),
     "hour": _as(records.MIN_FEE_RATE, series.CONGESTION_HOURS),
 }

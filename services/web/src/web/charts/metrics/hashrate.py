@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.networks import Network
-from shared.records import Header, Rates
+from shared.records import BucketHashrates, Header
 from shared.series import DAY, HOUR
 from shared.views import HistoryView
 from web.charts import span as spans
 from web.charts.chart import Chart, Figure, Line
 from web.charts.data.levels import SOURCE, Levels
 from web.charts.data.measured import header_notice, nothing
-from web.charts.data.reading import DAY_RATES, HOUR_RATES
+from web.charts.data.reading import DAY_HASHRATES, HOUR_HASHRATES
 from web.charts.data.reduction import reduced
 from web.charts.metric import Material, Metric
 from web.charts.span import Span
@@ -28,7 +28,7 @@ async def chart(material: Material) -> Chart:
     """Read and drawn."""
     history, reader, span = material.needed(), material.reader, material.span
     fine = span.seconds <= FINE and spans.hours_kept(span, history.time)
-    series, step = (HOUR_RATES, HOUR) if fine else (DAY_RATES, DAY)
+    series, step = (HOUR_HASHRATES, HOUR) if fine else (DAY_HASHRATES, DAY)
     last = min(span.end - 1, max(history.time, span.start)) // step
     buckets = await reader.read(series, span.start // step, last)
     return drawn(buckets, step, await reader.retargets(history), history, span, reader.network)
@@ -44,7 +44,7 @@ METRIC: Final = Metric(
 
 
 def drawn(
-    buckets: Sequence[tuple[int, Rates]],
+    buckets: Sequence[tuple[int, BucketHashrates]],
     step: int,
     retargets: list[tuple[int, Header]],
     history: HistoryView,

@@ -24,7 +24,7 @@ _BLOCKS = prometheus_client.Counter("dashboard_backfill_blocks_total", "Past blo
 _HEADERS = prometheus_client.Counter("dashboard_backfill_headers_total", "Past headers collected by this worker")
 
 
-class History:
+class Progress:
     """Reads the view; counts what this worker adds to it."""
 
     def __init__(self, service: Service) -> None:

@@ -8,7 +8,7 @@ WINDOW: Final = 60
 """Seconds that the rate is taken over."""
 
 
-class Flow:
+class Incoming:
     """Sums by second, for the newest seconds only."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Flow:
         sums[0] += 1
         sums[1] += vsize
 
-    def rates(self, now: int) -> tuple[float, float]:
+    def per_second(self, now: int) -> tuple[float, float]:
         """Transactions and virtual bytes a second over the WINDOW seconds before `now`."""
         recent = [sums for second, sums in self._seconds.items() if now - WINDOW <= second < now]
         return sum(count for count, _ in recent) / WINDOW, sum(vsize for _, vsize in recent) / WINDOW
