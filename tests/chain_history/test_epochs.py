@@ -17,6 +17,7 @@ from shared.pow import difficulty
 from shared.series import HEADERS, RETARGETS, read
 from support import folding
 from support.chain_samples import digest
+from support.each import each
 from support.folding import at
 
 EPOCHS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "difficulty_epochs.csv"
@@ -77,4 +78,4 @@ async def test_the_difficulty_of_every_epoch_is_the_recorded_one(client: redis.C
         assert record.time == 1_231_006_505 + int(row["height"]) * SPACING
     sample = await read(client, KEYS, HEADERS, floor, floor + 3 * RETARGET_INTERVAL)
     assert [height for height, _ in sample] == list(range(floor, floor + 3 * RETARGET_INTERVAL + 1))
-    assert all(record.bits == bits[height // RETARGET_INTERVAL] for height, record in sample)
+    assert each(record.bits == bits[height // RETARGET_INTERVAL] for height, record in sample)

@@ -16,6 +16,7 @@ from chain_ingest.backfill.batches import BLOCKS, Lately, entries, missing_batch
 from chain_ingest.backfill.pace import Pace
 from shared.events.backfill import MeasuredBlock
 from shared.events.blocks import LargestTx
+from support.each import each
 
 
 def spans_of(heights: set[int]) -> list[tuple[int, int]]:
@@ -28,8 +29,8 @@ def test_batches_cover_what_is_missing_newest_first(heights: set[int], lowest: i
     found = list(missing_batches(spans_of(heights), lowest))
     numbers = [number for number, _ in found]
     assert numbers == sorted(set(numbers), reverse=True)
-    assert all(height // BLOCKS == number for number, inside in found for height in inside)
-    assert all(inside == sorted(inside) for _, inside in found)
+    assert each(height // BLOCKS == number for number, inside in found for height in inside)
+    assert each(inside == sorted(inside) for _, inside in found)
     assert {height for _, inside in found for height in inside} == {height for height in heights if height >= lowest}
 
 
@@ -44,7 +45,7 @@ def test_two_workers_name_a_batch_alike_whatever_they_see_of_it() -> None:
 def test_runs_are_the_same_heights(heights: set[int]) -> None:
     found = list(runs(sorted(heights)))
     assert [height for first, last in found for height in range(first, last + 1)] == sorted(heights)
-    assert all(first > last + 1 for (_, last), (first, _) in pairwise(found))
+    assert each(first > last + 1 for (_, last), (first, _) in pairwise(found))
 
 
 def block(height: int, largest: int) -> MeasuredBlock:
@@ -60,7 +61,7 @@ def test_an_entry_stays_below_its_limit(count: int, largest: int) -> None:
     blocks = [block(height, largest) for height in range(count)]
     events = list(entries(blocks))
     assert [one for event in events for one in event.blocks] == blocks
-    assert all(len(msgspec.json.encode(event)) < 200_000 for event in events)
+    assert each(len(msgspec.json.encode(event)) < 200_000 for event in events)
     if count <= BLOCKS:
         assert len(events) == min(count, 1)
 

@@ -24,6 +24,7 @@ from shared.events.blocks import LargestTx
 from shared.keys import CLAIM_MS, Keys
 from shared.networks import COIN
 from support import spending
+from support.each import each
 from support.ledger import running
 from support.oracle import value_band
 from support.stack import until
@@ -161,7 +162,7 @@ async def test_every_block_says_what_the_node_says_of_it(
     assert named == 2
     ties = max(history.measured.values(), key=lambda block: sum(block.output_bands) if block.tx_count == 81 else 0)
     assert (len(ties.largest), len({one.value for one in ties.largest})) == (50, 1)  # else nothing was tied
-    assert all(sum(block.output_bands[band] for block in history.measured.values()) for band in range(9))
+    assert each(sum(block.output_bands[band] for block in history.measured.values()) for band in range(9))
     genesis = history.measured[0]
     assert (genesis.tx_count, genesis.size, genesis.weight, genesis.outputs) == (1, 285, 1140, 1)
     if "-rest=0" in node.extra:
@@ -219,7 +220,7 @@ async def test_a_block_that_left_the_best_chain_is_not_missed(
 
             await until(rest, 30, "what the node has is measured")
             assert it.health.state == "ok"
-        assert all(block.hash == history.hashes[block.height] for block in history.measured.values())
+        assert each(block.hash == history.hashes[block.height] for block in history.measured.values())
         assert max(history.measured) <= history.height - 5
     finally:
         await node.rpc("reconsiderblock", gone)

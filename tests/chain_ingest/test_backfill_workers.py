@@ -22,6 +22,7 @@ from shared.errors import RpcUnreachable
 from shared.keys import BACKFILL_CAP, CLAIM_MS, Keys
 from shared.service import Service
 from support import spending
+from support.each import each
 from support.ledger import running, service
 from support.stack import Stack, until
 from support.standin_history import StandInHistory
@@ -88,7 +89,7 @@ async def test_two_workers_share_the_work_and_do_nothing_twice(
     assert sorted(history.measured) == list(range(HEIGHT + 1))
     assert set(history.published.values()) == {1}
     assert sum(len(chunk.headers) for chunk in history.chunks) == 550
-    assert all(isinstance(rate, float) and rate > 0 for rate in rates), "both did a part"
+    assert each(isinstance(rate, float) and rate > 0 for rate in rates), "both did a part"
 
 
 async def test_what_is_not_folded_in_time_is_not_repeated_at_once(

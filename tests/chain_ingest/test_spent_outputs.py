@@ -22,6 +22,7 @@ from local_run.node import RegtestNode
 from shared.events.blocks import BlockConnected
 from shared.rpc import RpcClient
 from support import spending
+from support.each import each
 from support.recorded_node import spent_txouts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -152,7 +153,7 @@ async def test_each_way_says_the_same(node: RegtestNode, how: str, paced: bool) 
         assert "getblockstats" in spy.asked
         # what failed where another way did not is not tried again at once
         rest = {kind: spy.asked.count(kind) for kind in SPOILT[how]}
-        assert all(count <= 2 for count in rest.values()), rest
+        assert each(count <= 2 for count in rest.values()), rest
 
 
 async def test_a_way_is_tried_again_after_a_while(node: RegtestNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from docs import packages_page
 from docs.events_page import render
 from shared import settings
+from support.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
@@ -107,4 +108,4 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_no_machine_path_and_no_secret_is_committed() -> None:
     listed = subprocess.run(["git", "ls-files", "env"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert all(name.endswith(".example") for name in listed.split())
+    assert each(name.endswith(".example") for name in listed.split())

@@ -17,6 +17,7 @@ from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.events.base import Event, Family
 from support import absurd, check
+from support.each import each
 from support.spending import chain, fan_out, mine, mined_coins, send
 from support.stack import SERVICES, Stack, until
 from support.states import Table, wrong
@@ -246,4 +247,4 @@ def test_every_family_has_its_absurd_events() -> None:
     """So that a new event is not left out."""
     for family in absurd.families():
         assert isinstance(family, Family)
-        assert all(issubclass(kind, Event) for kind in absurd.kinds(family))
+        assert each(issubclass(kind, Event) for kind in absurd.kinds(family))

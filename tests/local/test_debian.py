@@ -10,6 +10,7 @@ import pytest
 
 from local_run import bitcoind, debian
 from local_run.errors import SetupError
+from support.each import each
 
 WANTED = {"packages": ["hello"], "programs": ["usr/bin/hello"], "suite": "sid"}
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt")
@@ -51,7 +52,7 @@ async def test_what_cannot_be_had_leaves_nothing(tmp_path: Path) -> None:
         debian.unpack(["hello"], ["usr/bin/goodbye"], "sid", tmp_path / "b"),
         return_exceptions=True,
     )
-    assert all(isinstance(outcome, SetupError) for outcome in outcomes)
+    assert each(isinstance(outcome, SetupError) for outcome in outcomes)
     assert "Unable to locate package no-such-package-at-all" in str(outcomes[0])
     assert "no usr/bin/goodbye in hello" in str(outcomes[1])
     assert siblings(tmp_path / "a") == ["a.lock", "b.lock"]

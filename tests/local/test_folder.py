@@ -9,6 +9,7 @@ import pytest
 
 from local_run import folder, ports
 from local_run.errors import SetupError
+from support.each import each
 
 
 def test_one_run_holds_a_folder(tmp_path: Path) -> None:
@@ -56,4 +57,4 @@ async def test_a_damaged_file_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_picked_ports_lie_below_those_of_outgoing_connections() -> None:
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    assert all(1024 < port < first for port in ports.pick(50))
+    assert each(1024 < port < first for port in ports.pick(50))

@@ -13,6 +13,7 @@ import psutil
 
 from local_run import child
 from local_run.supervisor import Console, Patience, Program, Supervisor
+from support.each import each
 from support.stack import until
 
 from .conftest import gone
@@ -84,7 +85,7 @@ async def test_a_program_that_ran_well_starts_again_at_once() -> None:
     patience = Patience(first_delay=0.02, longest_delay=10, healthy_after=0)
     async with running(python("crash", "raise SystemExit(3)"), patience=patience) as lines:
         said = await lines_like(lines, "again in", count=4)
-    assert all(line.endswith("again in 0.02 s") for line in said)
+    assert each(line.endswith("again in 0.02 s") for line in said)
 
 
 async def test_says_which_signal_killed_it() -> None:
@@ -151,7 +152,7 @@ async def test_no_orphan_when_the_runner_is_killed() -> None:
     assert runner.stdout is not None
     said = [await asyncio.wait_for(runner.stdout.readline(), 20) for _ in range(2)]
     pids = [int(line.split()[-1]) for line in said]
-    assert all(psutil.pid_exists(pid) for pid in pids)
+    assert each(psutil.pid_exists(pid) for pid in pids)
     runner.send_signal(signal.SIGKILL)
     await runner.communicate()
     await gone(*pids)

@@ -11,6 +11,7 @@ import pytest
 
 from shared.series import CONGESTION_HOURS, FLOW_10S, FLOW_HOURS, FLOW_MINUTES, Series, read
 from support import check
+from support.each import each
 from support.spending import Built, chain, fan_out, mine, mined_coins, send
 from support.stack import Stack, until
 
@@ -94,5 +95,5 @@ async def test_each_transaction_counts_once_whatever_happens(stack: Stack) -> No
     await stack.synced()
     assert await flow(stack) == total(first + second + third + fourth)
     looks = await newest(stack, CONGESTION_HOURS)
-    assert all(0 < look.tx_count <= look.samples * sum(map(len, sets)) for look in looks)
+    assert each(0 < look.tx_count <= look.samples * sum(map(len, sets)) for look in looks)
     assert looks

@@ -6,6 +6,7 @@ import importlib.util
 
 from shared.domains import CHAIN, DOMAINS, INGEST, SERVICES, STREAMS
 from shared.keys import Keys
+from support.each import each
 
 KEYS = Keys("main")
 
@@ -22,7 +23,7 @@ def test_a_type_of_view_belongs_to_one_place() -> None:
     """It is the key by which web asks for a view."""
     kinds = [kind for domain in DOMAINS for kind in domain.views.values()]
     assert len(kinds) == len(set(kinds))
-    assert all(domain.views for domain in DOMAINS), "its first view says whether anything is known"
+    assert each(domain.views for domain in DOMAINS), "its first view says whether anything is known"
 
 
 def test_no_two_domains_share_a_key() -> None:

@@ -9,6 +9,7 @@ import pytest
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
 from shared.errors import Fenced
+from support.each import each
 from support.ledger import (
     KEYS,
     POISON,
@@ -97,7 +98,7 @@ async def test_a_poison_entry_is_put_aside_at_once(each_server: EmbeddedValkey, 
         assert it.health.state == "ok"
     letters = await each_client.xrange(KEYS.dead("chain"))
     assert [fields[b"data"] for _, fields in letters] == [b'{"number":-666}', b"no JSON"]
-    assert all(fields[b"error"] and fields[b"id"] for _, fields in letters)
+    assert each(fields[b"error"] and fields[b"id"] for _, fields in letters)
 
 
 async def test_a_deleted_inbox_is_made_again(each_server: EmbeddedValkey, each_client: redis.Client) -> None:

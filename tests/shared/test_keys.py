@@ -17,6 +17,7 @@ from shared import keys as shared_keys
 from shared.domains import DOMAINS, SLOTS, STREAMS
 from shared.keys import Keys
 from shared.networks import NETWORKS
+from support.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -86,7 +87,7 @@ async def test_the_keys_of_a_domain_share_a_slot_and_domains_do_not(cluster_slot
     by_place: dict[str, set[int]] = {}
     for key, slot in cluster_slots.items():
         by_place.setdefault(place(key), set()).add(slot)
-    assert all(len(slots) == 1 for slots in by_place.values()), by_place
+    assert each(len(slots) == 1 for slots in by_place.values()), by_place
     for network in NETWORKS:
         distinct = {next(iter(by_place[f"{network}:{name}"])) for name in ("chain", "mempool", "ops")}
         assert len(distinct) == 3  # so that they can lie on different shards

@@ -23,6 +23,7 @@ from shared.lease import Lease
 from shared.logging import Trouble, chain
 from shared.service import STOP_SECONDS, HealthReport
 from shared.views import Health
+from support.each import each
 from support.ledger import service
 from support.processes import Process, ended, started
 from support.stack import until
@@ -102,7 +103,7 @@ async def test_heartbeat_log_and_orderly_end(valkey: EmbeddedValkey, client: red
         names = [event["event"] for event in it.events()]
         assert names[0] == "service_starting"
         assert names[-1] == "service_stopped"
-        assert all(event["service"] == "mempool" for event in it.events())
+        assert each(event["service"] == "mempool" for event in it.events())
 
 
 async def test_it_stops_in_time_while_redis_is_frozen(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from shared.networks import COIN
 from shared.series import DAY
 from shared.views import HistoryView, LargestView
 from support import series_samples
+from support.each import each
 from support.series_samples import Chain, announced, fill, fill_chain
 from support.web_harness import Running, serving, until
 from support.web_samples import health, mempool
@@ -39,7 +40,7 @@ async def test_json_has_the_shape_of_the_contract(api: aiohttp.ClientSession, me
         assert abs(found["as_of"] - time.time()) < 3_600
         for line in found["series"]:
             assert set(line) == {"name", "label", "figure", "unit", "resolution", "points"}
-            assert all(isinstance(moment, int) for moment, _ in line["points"])
+            assert each(isinstance(moment, int) for moment, _ in line["points"])
             assert found["from"] <= line["points"][0][0]
             assert line["points"][-1][0] <= found["to"]
         assert found["unit"] == found["series"][0]["unit"]
@@ -184,7 +185,7 @@ async def test_the_mempools_lines_follow_it_at_most_every_few_seconds(
     changes = state.changes["mempool"]
     await writer.mempool(mempool(count=11))
     await until(lambda: state.changes["mempool"] > changes)
-    assert all(a is b for a, b in zip(kept, await every(), strict=True)), "too soon"
+    assert each(a is b for a, b in zip(kept, await every(), strict=True)), "too soon"
     monkeypatch.setattr("web.charts.serving.store.MEMPOOL_AGE", 0.0)
     again = await every()
     assert [a is b for a, b in zip(kept, again, strict=True)] == [False, True, True, False]

@@ -19,6 +19,7 @@ from shared.pow import difficulty, work
 from shared.records import CONGESTION
 from shared.series import CONGESTION_HOURS, DAY, HOUR, WEEK
 from support import series_samples
+from support.each import each
 from support.series_samples import Chain, fill
 from support.web_samples import Writer
 from web.charts import span as spans
@@ -303,7 +304,7 @@ async def test_outputs_by_value(draw: Draw, chains: dict[str, Chain], network: s
         assert mean[moment] == pytest.approx(sum(block.output_value for block in blocks) / sum(bands) / COIN)
         grouped = [*bands[1:8], sum(bands[8:])]
         assert [share[moment] for share in shares] == pytest.approx([100 * n / sum(bands[1:]) for n in grouped])
-    assert all(line.style == "stack" for line in chart.figures[1].lines)
+    assert each(line.style == "stack" for line in chart.figures[1].lines)
     view = chain.largest(name)
     assert [row[1] for row in chart.tables[0].rows] == [tx.txid for tx in view.transactions]
     assert ("Not all of these blocks" in chart.tables[0].note) != view.complete
@@ -385,7 +386,7 @@ async def test_what_enters_the_mempool(draw: Draw, name: str, step: int) -> None
 async def test_what_waits_in_the_mempool(draw: Draw, name: str, step: int, looks: int) -> None:
     chart = await draw("tx-fees", "signet", range=name)
     figure = chart.figures[2]
-    assert all(line.style == "stack" and line.unit == "vB" for line in figure.lines)
+    assert each(line.style == "stack" and line.unit == "vB" for line in figure.lines)
     assert figure.lines[0].name == "vsize_from_50", "the highest lies at the bottom"
     assert [line.name for line in figure.lines[-3:]] == ["vsize_1_to_2", "vsize_0_5_to_1", "vsize_below_0_5"]
     fine = min(step, HOUR)

@@ -16,6 +16,7 @@ import structlog
 
 from support import chart_pages_samples as samples
 from support.chart_pages_samples import NOW, Shelf, sample
+from support.each import each
 from support.markup import Balanced, text, words
 from web.charts.chart import Chart, Figure
 from web.charts.drawing import axis, marks, panel, units
@@ -216,7 +217,7 @@ async def test_what_is_missing_is_said_in_its_place(charted: aiohttp.ClientSessi
     assert len(lines) == 3
     layers = re.findall(r'<path class="layer[^"]*" d="([^"]+)"', figure_of(html, "congestion"))
     assert len(layers) == 8
-    assert all(drawn.count("M") == 2 for drawn in (*lines, *layers))  # a gap is not drawn over
+    assert each(drawn.count("M") == 2 for drawn in (*lines, *layers))  # a gap is not drawn over
 
 
 async def test_without_any_history_the_pages_say_why(charted: aiohttp.ClientSession, shelf: Shelf) -> None:
@@ -324,7 +325,7 @@ async def test_without_the_release_the_pictures_of_the_server_stay(charted: aioh
 async def test_modules_find_each_other_under_their_hashes(charted: aiohttp.ClientSession) -> None:
     html = await text(charted, "/charts/hashrate")
     found = {name: re.findall(rf"/static/{name}\.\w+\.js", html) for name in ("axis", "plot", "chart")}
-    assert all(len(addresses) == 1 for addresses in found.values())
+    assert each(len(addresses) == 1 for addresses in found.values())
     for module, imported in (("chart", "plot"), ("plot", "axis")):
         async with charted.get(found[module][0]) as response:
             assert f'from "{found[imported][0]}"' in await response.text()
@@ -348,7 +349,7 @@ async def test_modules_find_each_other_under_their_hashes(charted: aiohttp.Clien
 def test_moments_on_the_axis(start: int, length: int, most: int, expected: str) -> None:
     ticks = axis.time_ticks(start, start + length, most)
     assert " ".join(tick.label + (f"/{tick.context}" if tick.context else "") for tick in ticks) == expected
-    assert all(0 <= tick.at <= 1 for tick in ticks)
+    assert each(0 <= tick.at <= 1 for tick in ticks)
     assert len(ticks) <= most + 1
 
 
@@ -373,7 +374,7 @@ def test_values_on_the_axis(low: float, high: float, unit: str, log: bool, expec
     assert " ".join(tick.label for tick in scale.ticks).replace("0.0 ", "0.0 ") == expected.replace("0.0 0.5", "0 0.5")
     assert scale.unit == title
     assert scale.low <= low <= high <= scale.high
-    assert all(-1e-9 <= tick.at <= 1 + 1e-9 for tick in scale.ticks)
+    assert each(-1e-9 <= tick.at <= 1 + 1e-9 for tick in scale.ticks)
 
 
 @pytest.mark.parametrize(
@@ -417,7 +418,7 @@ def test_places_in_the_picture() -> None:
     chart = sample("tx-amount", "1m")
     stack = [line for line in chart.figures[1].lines if line.style == "stack"]
     rows = marks.layered(stack)
-    assert all(sums[-1] == pytest.approx(100) for _, sums in rows)
+    assert each(sums[-1] == pytest.approx(100) for _, sums in rows)
     areas = marks.layers(rows, Canvas(chart.start, chart.end), scale)
     assert len(areas) == 8
     tops = [y for _, y in re.findall(r"(\d+) (\d+)", areas[-1])[: marks.MOST_OF_STACK // 2]]

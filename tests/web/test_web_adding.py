@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from support.each import each
+
 SERVICE: Final = Path(__file__).parents[2] / "services/web"
 
 _BUILD: Final = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
@@ -124,7 +126,7 @@ def test_what_is_added_is_found(wheel: Path, tmp_path: Path) -> None:
     found = json.loads(look(tmp_path))
     assert [*found["pages"]] == ["overview", "mempool", "blocks", "nodes", "status", "api"]
     assert "main, reachable" in found["pages"]["nodes"]
-    assert all('<a href="/network/nodes"' in html for html in found["pages"].values())
+    assert each('<a href="/network/nodes"' in html for html in found["pages"].values())
     assert "reachable" in found["cards"]
     assert found["metrics"] == ["difficulty", "nodes", "hashrate", "tx-volume", "tx-amount", "tx-fees"]
     assert "/api/v1/nodes" in found["paths"]

@@ -14,6 +14,7 @@ from shared import domains, redis
 from shared.clock import RedisClock
 from shared.keys import FOLDED_SEQ
 from shared.views import MempoolView, PreciseFees, RetargetView, TipView
+from support.each import each
 from support.fee_samples import FEES, precise
 from support.markup import Balanced, text, words
 from support.web_harness import serving, until
@@ -277,7 +278,7 @@ async def test_decimals_where_a_person_sees_them_and_integers_where_the_original
     async with http.get("/api/v1/fees/precise") as response:
         assert await response.json() == dict.fromkeys(PreciseFees.__struct_fields__, 0.1)
     async with http.get("/api/v1/fees/recommended") as response:
-        assert all(isinstance(fee, int) for fee in (await response.json()).values())
+        assert each(isinstance(fee, int) for fee in (await response.json()).values())
     for path, card in (("/", "next_fee"), ("/", "fees"), ("/mempool", "fees")):
         shown = words((await text(http, path)).partition(f'id="card-{card}"')[2].split("</section>")[0])
         assert "0.1 sat/vB" in shown
