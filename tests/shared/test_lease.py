@@ -110,7 +110,7 @@ async def test_a_holder_that_is_gone_is_replaced_at_once(valkey: EmbeddedValkey,
         await process.wait()
         began = time.monotonic()
         assert await lease(client).try_acquire()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < LEASE_MS / 2000, "it did not wait for the lease to run out"
         assert await client.pttl(KEY) > LEASE_MS / 2
 
 

@@ -62,14 +62,14 @@ def test_lines_of_a_figure_keep_the_same_moments() -> None:
 
 
 def test_it_is_fast() -> None:
-    """Some 2 ms for the days of mainnet; the limit leaves room for a busy machine."""
+    """Some 2 ms of the processor for the days of mainnet."""
     rng = random.Random(2)
     column = [rng.random() for _ in range(6_500)]
     fastest = 1.0
     for _ in range(20):
-        began = time.perf_counter()
+        began = time.process_time()
         kept([column])
-        fastest = min(fastest, time.perf_counter() - began)
+        fastest = min(fastest, time.process_time() - began)
     assert fastest < 0.01
 
 

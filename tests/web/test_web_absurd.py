@@ -103,7 +103,6 @@ def rendering() -> Pages:
     return Pages(state, Assets(log).urls, "0.1.0", ("txs",), log)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(snapshots())
 def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot) -> None:
     pages = rendering()
