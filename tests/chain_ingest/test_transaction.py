@@ -80,7 +80,7 @@ def test_whatever_is_serialised_is_read(made: Made) -> None:
 def test_one_is_found_within_a_buffer(made: Made, before: bytes, after: bytes) -> None:
     walked = walk(before + made.raw + after, len(before), 1)
     assert walked.starts == [len(before), len(before) + len(made.raw)]
-    assert walked.outpoints == made.outpoints
+    assert walked.outpoints() == made.outpoints
     assert walked.txid(0) == made.txid
 
 
@@ -201,7 +201,7 @@ async def compare(node: RegtestNode, txid: str, hashes: set[str]) -> None:
     assert is_coinbase(raw) == ("coinbase" in told.vin[0])
     if "coinbase" not in told.vin[0]:
         coins = [bytes.fromhex(one["txid"])[::-1] + one["vout"].to_bytes(4, "little") for one in told.vin]
-        assert walked.outpoints == coins
+        assert walked.outpoints() == coins
 
 
 @pytest.mark.asyncio(loop_scope="module")

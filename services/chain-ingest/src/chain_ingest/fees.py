@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import operator
+import struct
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
 from chain_ingest.answers import BlockStats
@@ -35,7 +38,7 @@ def fees_paid(block: Block, spent_outputs: bytes) -> Fees | None:
     txs = block.txs
     try:
         spent = spent_values(spent_outputs, txs)
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, struct.error):
         return None
     fees = list(map(operator.sub, spent[1:], txs.sums[1:]))  # the coinbase pays nothing
     if not fees:
@@ -44,8 +47,10 @@ def fees_paid(block: Block, spent_outputs: bytes) -> Fees | None:
         return None
     weights = txs.weights()[1:]
     total, total_weight = sum(fees), sum(weights)
-    rates = [(fee * WITNESS_SCALE_FACTOR // weight, weight) for fee, weight in zip(fees, weights, strict=True)]
-    return Fees(total, _percentiles(rates, total_weight), total * WITNESS_SCALE_FACTOR // total_weight)
+    by_rate: defaultdict[int, int] = defaultdict(int)
+    for fee, weight in zip(fees, weights, strict=True):
+        by_rate[fee * WITNESS_SCALE_FACTOR // weight] += weight
+    return Fees(total, _percentiles(by_rate, total_weight), total * WITNESS_SCALE_FACTOR // total_weight)
 
 
 def spent_values(raw: bytes, txs: Walked) -> list[int]:
@@ -76,16 +81,18 @@ def spent_values(raw: bytes, txs: Walked) -> list[int]:
     return sums
 
 
-def _percentiles(rates: list[tuple[int, int]], total_weight: int) -> list[int]:
-    """As `getblockstats`: the feerates at which so much of the weight is reached (CalculatePercentilesByWeight)."""
-    rates.sort()
+def _percentiles(by_rate: Mapping[int, int], total_weight: int) -> list[int]:
+    """As `getblockstats`: the feerates at which so much of the weight is reached (CalculatePercentilesByWeight).
+
+    That walks single transactions, those of one feerate one after the other: the same as all of their weight at once.
+    """
     bounds = [
         total_weight / 10.0, total_weight / 4.0, total_weight / 2.0, total_weight * 3.0 / 4.0, total_weight * 9.0 / 10.0
     ]  # fmt: skip
     found: list[int] = []
     reached = 0
-    for rate, weight in rates:
-        reached += weight
+    for rate in sorted(by_rate):
+        reached += by_rate[rate]
         while len(found) < len(bounds) and reached >= bounds[len(found)]:
             found.append(rate)
-    return found + [rates[-1][0]] * (len(bounds) - len(found))
+    return found + [max(by_rate)] * (len(bounds) - len(found))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import repeat
 from typing import Final, NamedTuple
 
 FINGERPRINT: Final = 4
@@ -14,6 +15,10 @@ one chance in four billion; that is enough to tell what replaced what."""
 COINBASE: Final = bytes(32)
 """The txid in the outpoint of a coinbase's one input."""
 
+OUTPOINT: Final = 36
+"""Bytes of a txid and the number of an output."""
+
+_COLUMNS: Final = 6
 _output_at: Final = struct.Struct("<QB").unpack_from
 """Value of an output and the first byte of its script's length."""
 
@@ -27,20 +32,20 @@ class Transaction(NamedTuple):
     inputs: bytes  # fingerprints, one after the other
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Walked:
     """Consecutive transactions of a buffer, by column: a full block has thousands, and an object for each costs more
     than reading it."""
 
     buffer: bytes
-    starts: list[int] = field(default_factory=list)  # one more than there are transactions: the last is the end
-    body_starts: list[int] = field(default_factory=list)  # of the inputs' count
-    body_ends: list[int] = field(default_factory=list)  # behind the last output
-    inputs: list[int] = field(default_factory=list)  # how many
-    outputs: list[int] = field(default_factory=list)  # how many
-    sums: list[int] = field(default_factory=list)  # of the outputs, satoshi
-    values: list[int] = field(default_factory=list)  # of every output, satoshi
-    outpoints: list[bytes] = field(default_factory=list)  # of every input, 36 bytes as serialised
+    starts: list[int]  # one more than there are transactions: the last is the end
+    body_starts: list[int]  # of the inputs' count
+    body_ends: list[int]  # behind the last output
+    inputs: list[int]  # how many
+    outputs: list[int]  # how many
+    sums: list[int]  # of the outputs, satoshi
+    values: list[int]  # of every output, satoshi
+    inputs_at: list[int]  # where every input begins, with its outpoint
 
     def __len__(self) -> int:
         return len(self.sums)
@@ -57,6 +62,10 @@ class Walked:
         """Weight units of each transaction (BIP 141)."""
         columns = zip(self.starts, self.starts[1:], self.body_starts, self.body_ends, strict=False)  # and the end
         return [end - start + 3 * (body_end - body_start + 8) for start, end, body_start, body_end in columns]
+
+    def outpoints(self, first: int = 0) -> list[bytes]:
+        """What the inputs from this one on spend, 36 bytes each as serialised."""
+        return [self.buffer[at : at + OUTPOINT] for at in self.inputs_at[first:]]
 
     def txid(self, place: int) -> str:
         """Hash of a transaction without its witness, in RPC order."""
@@ -83,71 +92,75 @@ def compact(buffer: bytes, at: int) -> tuple[int, int]:
 def walk(buffer: bytes, at: int, count: int) -> Walked:
     """Walk `count` transactions from `at` on. Raises IndexError or ValueError where the bytes are none.
 
-    Here and below sizes of one byte, nearly all of them, are read in place: calls would be half of the time.
+    Here and below sizes of one byte, nearly all of them, are read in place, and what is found of a transaction goes
+    into one list as a row: calls and appends would be half of the time.
     """
-    walked = Walked(buffer)
-    outpoints, values = walked.outpoints, walked.values
-    for _ in range(count):
-        walked.starts.append(at)
-        at += 4
-        segwit = buffer[at] == 0 and buffer[at + 1] == 1
-        if segwit:
-            at += 2
-        walked.body_starts.append(at)
-        inputs = buffer[at]
-        at += 1
-        if inputs >= 0xFD:
-            inputs, at = compact(buffer, at - 1)
-        walked.inputs.append(inputs)
-        for _ in range(inputs):
-            outpoints.append(buffer[at : at + 36])
-            length = buffer[at + 36]
-            if length < 0xFD:
-                at += 41 + length
-            else:
-                length, at = compact(buffer, at + 36)
-                at += length + 4
-        before = len(values)
-        at = read_outputs(buffer, at, values)
-        walked.outputs.append(len(values) - before)
-        walked.sums.append(sum(values[before:]))
-        walked.body_ends.append(at)
-        if segwit:
-            at = _skip_witnesses(buffer, at, inputs)
-        at += 4
+    rows: list[int] = []
+    values: list[int] = []
+    inputs_at: list[int] = []
+    add_row, add_input = rows.extend, inputs_at.append
+    try:
+        for _ in repeat(None, count):
+            start, body = at, at + 4
+            inputs = buffer[body]
+            if segwit := inputs == 0 and buffer[body + 1] == 1:
+                body += 2
+                inputs = buffer[body]
+            at = body + 1
+            if inputs >= 0xFD:
+                inputs, at = compact(buffer, body)
+            for _ in repeat(None, inputs):
+                add_input(at)
+                length = buffer[at + OUTPOINT]
+                if length < 0xFD:
+                    at += OUTPOINT + 5 + length
+                else:
+                    length, at = compact(buffer, at + OUTPOINT)
+                    at += length + 4
+            before = len(values)
+            at = read_outputs(buffer, at, values)
+            outputs = len(values) - before
+            total = values[-1] if outputs == 1 else sum(values[before:])
+            end = at
+            if segwit:
+                at = _skip_witnesses(buffer, at, inputs)
+            at += 4
+            add_row((start, body, end, inputs, outputs, total))
+    except struct.error as error:
+        raise ValueError(f"the bytes end within an output ({error})") from error
     if at > len(buffer):
         raise ValueError(f"transactions that end at byte {at} in a buffer of {len(buffer)}")
-    walked.starts.append(at)
-    return walked
+    starts, body_starts, body_ends, inputs_of, outputs_of, sums = (rows[place::_COLUMNS] for place in range(_COLUMNS))
+    return Walked(buffer, [*starts, at], body_starts, body_ends, inputs_of, outputs_of, sums, values, inputs_at)
 
 
 def read_outputs(buffer: bytes, at: int, values: list[int]) -> int:
-    """Append the values of the outputs whose count stands at `at`; returns the position behind the last one."""
+    """Append the values of the outputs whose count stands at `at`; returns the position behind the last one.
+
+    Raises IndexError, ValueError or struct.error where the bytes end before.
+    """
     count = buffer[at]
     at += 1
     if count >= 0xFD:
         count, at = compact(buffer, at - 1)
-    try:
-        for _ in range(count):
-            value, length = _output_at(buffer, at)
-            values.append(value)
-            if length < 0xFD:
-                at += 9 + length
-            else:
-                length, at = compact(buffer, at + 8)
-                at += length
-    except struct.error as error:
-        raise ValueError(f"the bytes end within an output ({error})") from error
+    for _ in repeat(None, count):
+        value, length = _output_at(buffer, at)
+        values.append(value)
+        if length < 0xFD:
+            at += 9 + length
+        else:
+            length, at = compact(buffer, at + 8)
+            at += length
     return at
 
 
 def _skip_witnesses(buffer: bytes, at: int, inputs: int) -> int:
-    for _ in range(inputs):
+    for _ in repeat(None, inputs):
         items = buffer[at]
         at += 1
         if items >= 0xFD:
             items, at = compact(buffer, at - 1)
-        for _ in range(items):
+        for _ in repeat(None, items):
             length = buffer[at]
             if length < 0xFD:
                 at += 1 + length
@@ -165,7 +178,7 @@ def fingerprint(outpoint: bytes) -> bytes:
 def parse(raw: bytes) -> Transaction:
     """Read a whole transaction, as `rawtx` and `getrawtransaction` give it."""
     walked = walk(raw, 0, 1)
-    inputs = b"".join(map(fingerprint, walked.outpoints))
+    inputs = b"".join(map(fingerprint, walked.outpoints()))
     return Transaction(walked.txid(0), walked.size(0), walked.sums[0], inputs)
 
 
