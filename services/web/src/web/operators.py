@@ -14,6 +14,7 @@ from web.api.status import readiness
 from web.endpoints import Endpoint
 from web.http.answers import Answer, private
 from web.http.document import Document
+from web.http.languages import Spoken
 from web.pages.found import PAGES
 from web.pages.page import Handler, Means, Page
 from web.push.events import Events
@@ -40,7 +41,7 @@ class Desk:
         """Every address and who answers it."""
         for page in PAGES.values():
             if page.routes is None:
-                yield page.path, self._document(self._page(page), page.domains).handle
+                yield page.path, self._page(page).handle
             else:
                 yield from page.routes(self._means)
         for endpoint in self._endpoints:
@@ -51,8 +52,10 @@ class Desk:
         yield "/readyz", self._readiness
         yield "/metrics", self._metrics
 
-    def _page(self, page: Page) -> Callable[[], Answer]:
-        return lambda: self._means.pages.page(page)
+    def _page(self, page: Page) -> Spoken:
+        made = Spoken(lambda: self._means.pages.page(page), age=lambda: self._state.age(page.domains))
+        self._state.subscribe(PARTS, made.invalidate)
+        return made
 
     async def _readiness(self, request: web.Request) -> web.StreamResponse:
         state = self._state
@@ -61,7 +64,7 @@ class Desk:
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         return private(self._telemetry.answer()).response(request)
 
-    def _document(self, build: Callable[[], Answer], domains: tuple[str, ...] = ()) -> Document:
-        made = Document(build, age=(lambda: self._state.age(domains)) if domains else None)
+    def _document(self, build: Callable[[], Answer]) -> Document:
+        made = Document(build)
         self._state.subscribe(PARTS, made.invalidate)
         return made

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from web.http.answers import Answer
 from web.http.document import Document
+from web.http.languages import Spoken
 from web.push.audience import Audience
 from web.state.backfill import backfill
 from web.state.reading import State
@@ -27,7 +28,7 @@ class Counted(Protocol):
 class _Web(Collector):
     def __init__(
         self,
-        documents: Mapping[str, Document],
+        documents: Mapping[str, Document | Spoken],
         series: Iterable[Counted],
         audiences: Callable[[], Iterable[tuple[str, Audience]]],
         state: State,
@@ -74,7 +75,7 @@ class Telemetry:
 
     def __init__(
         self,
-        documents: Mapping[str, Document],
+        documents: Mapping[str, Document | Spoken],
         series: Iterable[Counted],
         audiences: Callable[[], Iterable[tuple[str, Audience]]],
         state: State,

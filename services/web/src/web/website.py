@@ -24,8 +24,9 @@ from web.endpoints import Endpoint, Endpoints
 from web.finding import declared
 from web.http.answers import JSON, PRIVATE, Answer, document, error, private
 from web.http.assets import Assets
-from web.http.document import MAX_AGE, Document
+from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
+from web.http.languages import CHOOSE, Spoken, choose, language_of
 from web.http.reach import LOOPBACK, Reach
 from web.operators import Desk
 from web.pages.found import PAGES
@@ -40,6 +41,8 @@ from web.state.disclosure import PublicState, masked
 from web.state.reading import TELLING, State
 from web.state.snapshot import Part, Snapshot
 from web.telemetry import Telemetry
+from web.words.language import speaking
+from web.words.sentence import say
 
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""
@@ -97,15 +100,19 @@ class Site:
 
     # --- addresses -----------------------------------------------------------------------------------
 
-    def _documents(self) -> dict[str, Document]:
-        documents = {page.path: self._page(page) for page in PAGES.values() if page.routes is None}
+    def _documents(self) -> dict[str, Document | Spoken]:
+        documents: dict[str, Document | Spoken] = {
+            page.path: self._page(page) for page in PAGES.values() if page.routes is None
+        }
         for endpoint in self._endpoints:
             build = partial(endpoint.build, self.visitor)
             documents[endpoint.path] = self._document(endpoint.parts, build, endpoint.domains, endpoint.max_age)
         return documents
 
-    def _page(self, page: Page) -> Document:
-        return self._document(page.parts, lambda: self._pages.page(page), page.domains)
+    def _page(self, page: Page) -> Spoken:
+        made = Spoken(lambda: self._pages.page(page), age=self._age(page.domains))
+        self.state.subscribe(page.parts, made.invalidate)
+        return made
 
     def _document(
         self,
@@ -114,9 +121,12 @@ class Site:
         domains: tuple[str, ...],
         max_age: float = MAX_AGE,
     ) -> Document:
-        made = Document(build, max_age, age=(lambda: self.state.age(domains)) if domains else None)
+        made = Document(build, max_age, age=self._age(domains))
         self.state.subscribe(parts, made.invalidate)
         return made
+
+    def _age(self, domains: tuple[str, ...]) -> Aging | None:
+        return (lambda: self.state.age(domains)) if domains else None
 
     def operators(self) -> web.Application:
         """The application of the operator's listener: the public addresses, and what only the operator is told.
@@ -145,6 +155,7 @@ class Site:
         means = Means(self._pages, self.charts)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
+        yield CHOOSE, choose
         yield "/live", self._live.handle
         yield "/static/{name}", self._assets.handle
         yield "/api/v1/events", self._events.handle
@@ -179,25 +190,27 @@ class Site:
         allowed = {"GET", "HEAD"}
         known = request.path in self.routes or request.path.startswith(self._below)
         if known and request.method not in allowed:
-            answer = self._refusal(request, 405, "method_not_allowed", "Not that way", "This address only answers GET.")
+            text = say("This address only answers GET.")
+            answer = self._refusal(request, 405, "method_not_allowed", say("Not that way"), text)
             response = answer.response(request)
             response.headers[hdrs.ALLOW] = "GET, HEAD"
             return response
         return self._missing(request)
 
     def _missing(self, request: web.Request) -> web.StreamResponse:
-        text = f"There is nothing at {request.path[:120]}."
-        return self._refusal(request, 404, "not_found", "Not found", text).response(request)
+        text = say("There is nothing at %(path)s.", path=request.path[:120])
+        return self._refusal(request, 404, "not_found", say("Not found"), text).response(request)
 
     def _broken(self, request: web.Request) -> web.StreamResponse:
-        text = "This is a fault of ours, and it is in the log. The other pages may still work."
-        return self._refusal(request, 500, "internal_error", "Something went wrong", text).response(request)
+        text = say("This is a fault of ours, and it is in the log. The other pages may still work.")
+        return self._refusal(request, 500, "internal_error", say("Something went wrong"), text).response(request)
 
     def _refusal(self, request: web.Request, status: int, code: str, title: str, text: str) -> Answer:
         if request.path.startswith("/api/") or JSON in request.headers.get("Accept", ""):
             return error(status, code, text)
         try:
-            return self._pages.error(status, title, text)
+            with speaking(language_of(request)):
+                return self._pages.error(status, title, text)
         except Exception:  # the error page itself is broken: words will do
             self._log.exception("error_page_failed", status=status)
             return Answer(f"{title}. {text}\n".encode(), "text/plain; charset=utf-8", status)

@@ -1,9 +1,14 @@
-"""What a chart is, before it becomes a page, JSON or CSV: lines of points, with everything that names them."""
+"""What a chart is, before it becomes a page, JSON or CSV: lines of points, with everything that names them.
+
+Its words are sentences (web.words.sentence): English in JSON, and on a page what its reader speaks.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from web.words.sentence import say
 
 MOST_POINTS: Final = 2_000
 """Points of one line at most."""
@@ -100,14 +105,14 @@ RANGES: Final = {
 is what waits now."""
 
 RANGE_LABELS: Final = {
-    "mempool": "Mempool",
-    "1h": "1 hour",
-    "1d": "1 day",
-    "1w": "1 week",
-    "1m": "1 month",
-    "1y": "1 year",
-    "5y": "5 years",
-    "10y": "10 years",
-    "halving": "Since the halving",
-    "all": "All",
+    "mempool": say("Mempool"),
+    "1h": say("1 hour"),
+    "1d": say("1 day"),
+    "1w": say("1 week"),
+    "1m": say("1 month"),
+    "1y": say("1 year"),
+    "5y": say("5 years"),
+    "10y": say("10 years"),
+    "halving": say("Since the halving"),
+    "all": say("All"),
 }

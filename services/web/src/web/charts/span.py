@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from shared.keys import CONGESTION_MINUTE_KEEP, FLOW_10S_KEEP, FLOW_MINUTE_KEEP, HOURS_KEEP
 from shared.series import DAY, HOUR, MINUTE, WEEK
 from web.charts.chart import MOST_POINTS, RANGES
+from web.words.sentence import say
 
 if TYPE_CHECKING:
     from web.charts.metric import Metric  # which is built over a span itself
@@ -27,8 +28,6 @@ FOLDED_BLOCKS: Final = 4_500
 
 _OPEN: Final = 60
 """Seconds that the end of an open span is rounded up to."""
-
-_EXPECTED: Final = "expected Unix seconds or a date such as 2024-04-20 or 2024-04-20T00:09:27Z"
 
 
 class BadSpan(ValueError):
@@ -55,23 +54,33 @@ def parse(metric: Metric, query: Mapping[str, str], *, genesis: int, now: int) -
     if not first and not last:
         return named(metric, name or metric.default, genesis=genesis, now=now)
     if name:
-        raise BadSpan("range goes without from and to: give either the one or the other")
+        raise BadSpan(say("range goes without from and to: give either the one or the other"))
     start = _moment("from", first) if first else genesis
     until = -(-now // _OPEN) * _OPEN  # so that requests without an end share what was built for one of them
     end = _moment("to", last) if last else until
     if start >= end and (first and last):
-        raise BadSpan(f"from={_shown(first)} is not before to={_shown(last)}: expected from < to")
+        raise BadSpan(
+            say("from=%(first)s is not before to=%(last)s: expected from < to", first=_shown(first), last=_shown(last))
+        )
     if start >= now:
-        raise BadSpan(f"from={_shown(first)} lies in the future: expected a time before {_utc(now)}")
+        raise BadSpan(
+            say("from=%(first)s lies in the future: expected a time before %(now)s", first=_shown(first), now=_utc(now))
+        )
     if end <= genesis:
-        raise BadSpan(f"to={_shown(last)} lies before the chain's first block: expected a time after {_utc(genesis)}")
+        raise BadSpan(
+            say("to=%(last)s lies before the chain's first block: expected a time after %(genesis)s",
+                last=_shown(last), genesis=_utc(genesis))
+        )  # fmt: skip
     return Span("", max(start, genesis), min(end, until))
 
 
 def named(metric: Metric, name: str, *, genesis: int, now: int) -> Span:
     """One of the metric's ranges. `halving` has no beginning of its own yet: whoever reads the headers sets it."""
     if name not in metric.ranges:
-        raise BadSpan(f"range={_shown(name)} is no range of {metric.name}: expected one of {', '.join(metric.ranges)}")
+        raise BadSpan(
+            say("range=%(name)s is no range of %(metric)s: expected one of %(known)s",
+                name=_shown(name), metric=metric.name, known=", ".join(metric.ranges))
+        )  # fmt: skip
     length = RANGES.get("1d" if name == "mempool" else name)
     return Span(name, genesis if length is None else max(genesis, now - length), now)
 
@@ -83,7 +92,10 @@ def _moment(name: str, text: str) -> int:
         moment = datetime.fromisoformat(text)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError) as error:
-        raise BadSpan(f"{name}={_shown(text)} is no time: {_EXPECTED}") from error
+        raise BadSpan(
+            say("%(name)s=%(text)s is no time: expected Unix seconds or a date such as 2024-04-20 or "
+                "2024-04-20T00:09:27Z", name=name, text=_shown(text))
+        ) from error  # fmt: skip
 
 
 def _shown(text: str) -> str:

@@ -21,9 +21,10 @@ PAGE_HEADERS: Final = {
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding, Accept-Language, Cookie",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of every page: nothing from elsewhere, no inline script or style."""
+"""Of every page: nothing from elsewhere, no inline script or style; and that it is another in each language."""
 
 PRIVATE: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 """Of what no other origin may read."""

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from shared.views import FeeBand
 from web.words import formats
+from web.words.sentence import gettext
 
 WIDTH: Final = 240
 HEIGHT: Final = 48
@@ -52,7 +53,9 @@ def occupied(bands: Sequence[FeeBand]) -> Sequence[FeeBand]:
 def band_label(band: FeeBand) -> str:
     """A band's feerates: "4-5", "1,000 and more"."""
     low = formats.feerate(band.from_rate).number
-    return f"{low}-{formats.feerate(band.to_rate).number}" if band.to_rate is not None else f"{low} and more"
+    if band.to_rate is None:
+        return gettext("%(feerate)s and more") % {"feerate": low}
+    return f"{low}-{formats.feerate(band.to_rate).number}"
 
 
 def histogram(bands: Sequence[FeeBand]) -> Markup:
@@ -73,15 +76,17 @@ def histogram(bands: Sequence[FeeBand]) -> Markup:
                 100 - height,
                 step - gap,
                 height,
-                f"{band_label(band)} sat/vB: {formats.vsize(band.vsize)}, {formats.counted(band.count, 'transaction')}",
+                f"{band_label(band)} sat/vB: {formats.vsize(band.vsize)}, {formats.transactions(band.count)}",
             )
         )
     return Markup(
-        '<svg class="bars" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
-        'aria-label="Virtual size waiting at each feerate, from {} to {} sat/vB; the largest band holds {}">{}</svg>'
-    ).format(
-        formats.feerate(shown[0].from_rate).number,
-        formats.feerate(shown[-1].from_rate).number,
-        formats.vsize(most),
-        Markup("").join(bars),
+        '<svg class="bars" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(_told(shown, most), Markup("").join(bars))
+
+
+def _told(shown: Sequence[FeeBand], most: int) -> str:
+    message = gettext(
+        "Virtual size waiting at each feerate, from %(low)s to %(high)s sat/vB; the largest band holds %(most)s"
     )
+    ends = (formats.feerate(band.from_rate).number for band in (shown[0], shown[-1]))
+    return message % {**dict(zip(("low", "high"), ends, strict=True)), "most": formats.vsize(most)}

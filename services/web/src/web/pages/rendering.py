@@ -1,6 +1,7 @@
 """Renders pages and their cards.
 
-A card is rendered once for each change of what it shows, for the page and for all live clients alike.
+A card is rendered once for each change of what it shows and each language in which somebody reads it, for the page and
+for all live clients alike.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from shared.logging import Trouble
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.pages import pictures
+from web.pages.embedding import embedded
 from web.pages.found import CARDS, PAGES
 from web.pages.page import COMMON, Card, Page
 from web.state import conditions
@@ -27,6 +29,8 @@ from web.state.backfill import backfill
 from web.state.reading import State
 from web.state.snapshot import Snapshot, is_down
 from web.words import formats
+from web.words.language import LANGUAGES, spoken
+from web.words.sentence import gettext, ngettext, pgettext
 
 _HERE: Final = Path(__file__).parent
 _MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
@@ -100,14 +104,17 @@ class Pages:
         self._log = log
         self._environment = Environment(
             loader=FileSystemLoader([_HERE / "frame", _HERE]),
-            extensions=["jinja2.ext.loopcontrols"],
+            extensions=["jinja2.ext.loopcontrols", "jinja2.ext.i18n"],
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.filters.update(formats.FILTERS)
+        self._environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+            gettext, ngettext, newstyle=True, pgettext=pgettext
+        )
+        self._environment.filters.update(formats.FILTERS, embedded=embedded)
         self._environment.globals.update(
             assets=assets,
             version=version,
@@ -120,16 +127,26 @@ class Pages:
             band_label=pictures.band_label,
             price_absence=conditions.PRICE_UNSET,
             is_down=is_down,
+            language=spoken,
+            languages=tuple(LANGUAGES.values()),
+            state_words=conditions.STATES,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)
         self._error = self._environment.get_template("error.html")
-        self._cards = {name: self._rendered(card) for name, card in CARDS.items()}
+        self._cards: dict[str, dict[str, Rendered]] = {}  # by the language's tag, of those that somebody reads
+
+    def _spoken(self) -> Mapping[str, Rendered]:
+        """Every card in the language that is spoken."""
+        tag = spoken().tag
+        if tag not in self._cards:
+            self._cards[tag] = {name: self._rendered(card) for name, card in CARDS.items()}
+        return self._cards[tag]
 
     def _rendered(self, declared: Card) -> Rendered:
         name, template = declared.name, self._environment.get_template(declared.template)
         domains = [slot for slot in SLOTS if slot in declared.parts]
-        instead = self._environment.get_template("broken.html").render(name=name, title=formats.label(name))
+        instead = self._environment.get_template("broken.html").render(name=name, title=name)
         card = Rendered(
             lambda: template.render(self._context(domains), domains=domains),
             instead,
@@ -161,7 +178,8 @@ class Pages:
     def cards(self, names: Iterable[str]) -> dict[str, Rendered]:
         """These cards, up to date."""
         now = time.monotonic()
-        cards = {name: self._cards[name] for name in names}
+        every = self._spoken()
+        cards = {name: every[name] for name in names}
         for card in cards.values():
             card.current(now)
         return cards
@@ -173,9 +191,9 @@ class Pages:
     def broken(self) -> list[str]:
         """What cannot be shown now, and why: one line for each such card."""
         now = time.monotonic()
-        for card in self._cards.values():
+        for card in self._spoken().values():
             card.current(now)
-        broken = {name: card.broken for name, card in self._cards.items() if card.broken}
+        broken = {name: card.broken for cards in self._cards.values() for name, card in cards.items() if card.broken}
         return [f"page: card {name} cannot be shown: {why}" for name, why in broken.items()]
 
     def page(self, page: Page) -> Answer:
@@ -186,11 +204,16 @@ class Pages:
         """A template with the page's cards and whatever else it shows."""
         cards = {name: card.html for name, card in self.cards(page.cards).items()}
         context = self._context() | {"page": page, "cards": cards} | more
-        return Answer(self._environment.get_template(template).render(context).encode(), HTML, headers=PAGE_HEADERS)
+        return _answer(self._environment.get_template(template).render(context))
 
     def error(self, status: int, title: str, text: str) -> Answer:
         """A page that says what went wrong."""
         now = time.monotonic()
-        cards = {card.name: self._cards[card.name].current(now) for card in COMMON}
+        every = self._spoken()
+        cards = {card.name: every[card.name].current(now) for card in COMMON}
         context = self._context() | {"page": None, "cards": cards, "status": status, "title": title, "text": text}
-        return Answer(self._error.render(context).encode(), HTML, status, PAGE_HEADERS)
+        return _answer(self._error.render(context), status)
+
+
+def _answer(html: str, status: int = 200) -> Answer:
+    return Answer(html.encode(), HTML, status, {"Content-Language": spoken().html, **PAGE_HEADERS})

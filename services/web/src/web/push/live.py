@@ -1,7 +1,8 @@
 """`/live?pages=`: the cards of pages that changed, pushed to everyone who has them open, and a pulse.
 
 A browser has one connection for all its tabs, so a client names the pages that it shows; clients that name the same
-ones are sent the very same bytes. A card is rendered once for each change of state, whatever it is sent to.
+ones in the same language are sent the very same bytes. A card is rendered once for each change of state and each
+language that somebody reads, whatever it is sent to.
 
 On the wire each message is a name and one JSON object, and no message answers another, so that they can travel over
 anything that keeps their order: `cards`, from a card's name to its HTML, all of them first and then those that
@@ -20,8 +21,10 @@ from aiohttp import web
 from markupsafe import Markup
 
 from web.http import answers
+from web.http.languages import language_of
 from web.push.audience import Audience, Batch, Client
 from web.push.sse import EventStream, message
+from web.words.language import Language, chosen, speaking
 
 PULSE: Final = 5.0
 """Seconds between two pulses; a page that hears nothing for 20 s calls itself stale."""
@@ -55,10 +58,11 @@ class Known(Protocol):
 
 
 class LivePages(Audience):
-    """Everyone who has the same pages open."""
+    """Everyone who has the same pages open in the same language."""
 
-    def __init__(self, names: Iterable[str], cards: Cards) -> None:
+    def __init__(self, names: Iterable[str], cards: Cards, language: Language) -> None:
         super().__init__()
+        self.language = language
         self._cards = cards
         self._names = tuple(dict.fromkeys(names))
         self._marks: dict[str, str] = {}
@@ -70,7 +74,7 @@ class LivePages(Audience):
         if not self.clients:
             self._all, self._all_marks = _NOTHING, {}
             return
-        cards = self._cards.cards(self._names)
+        cards = self._rendered()
         html = {name: card.html for name, card in cards.items() if self._marks.get(name) != card.mark}
         self._marks = {name: card.mark for name, card in cards.items()}
         if html:
@@ -78,7 +82,7 @@ class LivePages(Audience):
 
     def first(self) -> Batch:
         """Every card, as one piece of bytes that all share who come before the next change."""
-        cards = self._cards.cards(self._names)
+        cards = self._rendered()
         marks = {name: card.mark for name, card in cards.items()}
         if not self.clients:
             self._marks = marks
@@ -86,6 +90,10 @@ class LivePages(Audience):
             self._all_marks = marks
             self._all = _batch({name: card.html for name, card in cards.items()}).keep()
         return self._all
+
+    def _rendered(self) -> Mapping[str, Card]:
+        with speaking(self.language):
+            return self._cards.cards(self._names)
 
 
 class Live:
@@ -97,7 +105,7 @@ class Live:
         self._known = pages
         self._pulse = state.pulse
         self._words = ""
-        self._audiences: dict[tuple[str, ...], LivePages] = {}
+        self._audiences: dict[tuple[str, tuple[str, ...]], LivePages] = {}
         self._closed = False
         state.after_change(self._changed)
 
@@ -111,11 +119,11 @@ class Live:
             return answers.error(503, "stopping", "The server is stopping; try again", retry_after=2).response(request)
         stream = EventStream(request)
         client = Client(stream)
-        audience = self._audience(names)
+        audience = self._audience(names, chosen(request.query.get("language")) or language_of(request))
         try:
             await stream.open({})
             client.push(audience.first())
-            client.push(self._beat())
+            client.push(self._beat(audience.language))
             audience.clients.add(client)
             await client.run(lambda: _GONE)
         except (ConnectionError, TimeoutError):
@@ -125,14 +133,14 @@ class Live:
         return stream.response
 
     def audiences(self) -> Iterable[LivePages]:
-        """Every audience so far; there are fewer than 2^pages of them."""
+        """Every audience so far; there are fewer than 2^pages of them in each language."""
         return self._audiences.values()
 
     async def beat(self) -> None:
         """Send a pulse to everybody now and then, for ever."""
         while True:
             await asyncio.sleep(PULSE)
-            self._broadcast(self._beat())
+            self._beat_all()
 
     def dismiss(self) -> None:
         """End every connection and accept no more."""
@@ -148,27 +156,34 @@ class Live:
             raise ValueError(f"pages is {wrong}: expected one or more of {', '.join(self._known)}, separated by commas")
         return tuple(name for name in self._known if name in asked)
 
-    def _audience(self, names: tuple[str, ...]) -> LivePages:
-        audience = self._audiences.get(names)
+    def _audience(self, names: tuple[str, ...], language: Language) -> LivePages:
+        key = (language.tag, names)
+        audience = self._audiences.get(key)
         if audience is None:
             shown = [card for name in names for card in self._known[name]]
-            audience = self._audiences[names] = LivePages(shown, self._cards)
+            audience = self._audiences[key] = LivePages(shown, self._cards, language)
         return audience
 
     def _changed(self) -> None:
         for audience in self._audiences.values():
             audience.changed()
         if self._pulse()["node"] != self._words:
-            self._broadcast(self._beat())
+            self._beat_all()
 
-    def _beat(self) -> Batch:
+    def _beat(self, language: Language) -> Batch:
         pulse = self._pulse()
-        self._words = pulse["node"]
-        return Batch(message("pulse", orjson.dumps(pulse)))
+        self._words = pulse["node"]  # in English, whatever it is told in
+        with speaking(language):
+            told = {**pulse, "node": str(pulse["node"])}
+        return Batch(message("pulse", orjson.dumps(told)))
 
-    def _broadcast(self, batch: Batch) -> None:
+    def _beat_all(self) -> None:
+        beats: dict[str, Batch] = {}
         for audience in self._audiences.values():
-            audience.broadcast(batch)
+            tag = audience.language.tag
+            if tag not in beats:
+                beats[tag] = self._beat(audience.language)
+            audience.broadcast(beats[tag])
 
 
 def _batch(html: Mapping[str, str]) -> Batch:

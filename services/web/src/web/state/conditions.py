@@ -8,6 +8,7 @@ from shared.domains import CHAIN, DOMAINS, FOLDS, INGEST, MEMPOOL, SERVICES, SLO
 from shared.views import Health, TipView
 from web.state.snapshot import Absence, Notice, Snapshot, is_down
 from web.state.truth import FORSAKEN, STALE
+from web.words.sentence import Sentence, altered, count, gettext, joined, note, say
 
 PRODUCERS: Final = tuple(service for service in SERVICES if service.essential and service is not WEB)
 """The services without which there is nothing to show, in the order in which trouble spreads."""
@@ -20,48 +21,68 @@ _BY_NAME: Final = {domain.name: domain for domain in DOMAINS}
 TOLD: Final = 5
 """Things that cannot be read that are told one by one at most."""
 
-_SELF_HEALING: Final = "It is tried again by itself; this page fills in as soon as it works."
+_SELF_HEALING: Final = say("It is tried again by itself; this page fills in as soon as it works.")
+
+STATES: Final = {
+    name: say(name) for name in (note("ok"), note("starting"), note("degraded"), note("standby"), note("down"))
+}
+"""How a service is, in a word."""
 
 
 def notices(snapshot: Snapshot, now: float) -> tuple[Notice, ...]:
     """What goes on top of every page. Nothing in it changes with the clock alone, so that it can be compared."""
     if snapshot.redis_error:
-        text = snapshot.redis_error + ". "
-        text += "The figures below are the last ones known." if not snapshot.empty else "There is nothing to show yet."
-        return (Notice("failed", "Trouble with Redis", text, snapshot.redis_lost_at),)
+        then = (
+            say("There is nothing to show yet.")
+            if snapshot.empty
+            else say("The figures below are the last ones known.")
+        )
+        text = joined(f"{snapshot.redis_error}.", then)
+        return (Notice("failed", say("Trouble with Redis"), text, snapshot.redis_lost_at),)
     if not snapshot.read_at:
         return ()
     found = []
     for service in (*PRODUCERS, *_CHOSEN):
-        health = snapshot.active(service.name)
+        health, name, work = snapshot.active(service.name), service.name, say(service.work)
         if health is None and service in _CHOSEN:
             continue
         if health is None:
-            text = f"The service that {service.work} has not reported."
-            found.append(Notice("failed", f"{service.name} is not running", text))
+            text = say("The service that %(work)s has not reported.", work=work)
+            found.append(Notice("failed", say("%(service)s is not running", service=name), text))
         elif is_down(health, now):
-            text = f"The service that {service.work} has stopped reporting. Its figures are the last ones known."
-            found.append(Notice("failed", f"{service.name} is down", text, health.time_ms / 1000))
+            text = say(
+                "The service that %(work)s has stopped reporting. Its figures are the last ones known.", work=work
+            )
+            found.append(Notice("failed", say("%(service)s is down", service=name), text, health.time_ms / 1000))
         elif health.state == "degraded":
-            found.append(Notice("warning", f"{service.name} is degraded", _sentence(health.reason)))
+            found.append(Notice("warning", say("%(service)s is degraded", service=name), _sentence(health.reason)))
     found.extend(_aged(snapshot, now))
     for domain in DOMAINS:
         incomplete = snapshot.truth[domain.name].incomplete
         if incomplete and domain.owner.essential:
-            found.append(Notice("warning", f"{_capital(domain.title)} is not known", _sentence(incomplete)))
+            title = _capital(say("%(domain)s is not known", domain=say(domain.title)))
+            found.append(Notice("warning", title, _sentence(incomplete)))
     policy = snapshot.redis.eviction if snapshot.redis else ""
     if policy not in ("", "noeviction"):
-        text = f"Its eviction policy is {policy}: when memory runs short it drops keys that nobody can make again. "
-        found.append(Notice("warning", "Redis may lose what it holds", text + "Set maxmemory-policy to noeviction."))
+        text = say(
+            "Its eviction policy is %(policy)s: when memory runs short it drops keys that nobody can make again. "
+            "Set maxmemory-policy to noeviction.",
+            policy=policy,
+        )
+        found.append(Notice("warning", say("Redis may lose what it holds"), text))
     unreadable = snapshot.unreadable
     many = len(unreadable) > TOLD + 1
     found.extend(
-        Notice("failed", "Something in Redis cannot be read", _sentence(error))
+        Notice("failed", say("Something in Redis cannot be read"), _sentence(error))
         for error in unreadable[: TOLD if many else None]
     )
     if many:
-        text = f"{len(unreadable) - TOLD} more keys or fields. The log names them all."
-        found.append(Notice("failed", "More in Redis cannot be read", text))
+        text = count(
+            "%(number)s more key or field. The log names them all.",
+            "%(number)s more keys or fields. The log names them all.",
+            len(unreadable) - TOLD,
+        )
+        found.append(Notice("failed", say("More in Redis cannot be read"), text))
     return tuple(found)
 
 
@@ -76,13 +97,15 @@ def _aged(snapshot: Snapshot, now: float) -> list[Notice]:
         return []
     moments = [snapshot.truth[domain].true_ms for domain in late]
     known = [moment for moment in moments if moment is not None]
-    titles = " and ".join(_BY_NAME[domain].title for domain in late)
-    title = f"{_capital(titles)} may be out of date"
+    titles = Sentence(lambda: gettext(" and ").join(str(say(_BY_NAME[domain].title)) for domain in late))
+    title = _capital(
+        count("%(domains)s may be out of date", "%(domains)s may be out of date", len(late), domains=titles)
+    )
+    trouble = _sentence(trouble_of_node(snapshot, now))
     if len(known) < len(moments):
-        text = "It is not known when the figures below were last what the node has: "
-        return [Notice("failed", title, text + _sentence(trouble_of_node(snapshot, now)), of_age=True)]
-    text = "The figures below are the last ones that the node confirmed: "
-    text += _sentence(trouble_of_node(snapshot, now))
+        text = say("It is not known when the figures below were last what the node has: %(trouble)s", trouble=trouble)
+        return [Notice("failed", title, text, of_age=True)]
+    text = say("The figures below are the last ones that the node confirmed: %(trouble)s", trouble=trouble)
     return [Notice("failed", title, text, min(known) / 1000, of_age=True)]
 
 
@@ -92,14 +115,16 @@ def trouble_of_node(snapshot: Snapshot, now: float) -> str:
     if snapshot.redis_error:
         return snapshot.redis_error
     if health is None:
-        return f"{INGEST.name}, which {INGEST.work}, is not running"
+        return say("%(service)s, which %(work)s, is not running", service=INGEST.name, work=say(INGEST.work))
     if is_down(health, now):
-        return f"{INGEST.name}, which {INGEST.work}, has stopped reporting"
+        return say("%(service)s, which %(work)s, has stopped reporting", service=INGEST.name, work=say(INGEST.work))
     if health.reason:
         return health.reason
     if health.state == "starting":
-        return f"{INGEST.name} is starting{_progress(health)}"
-    return f"the node has confirmed nothing for more than {STALE:g} s, or a service is behind"
+        return say("%(service)s is starting%(progress)s", service=INGEST.name, progress=_progress(health))
+    return say(
+        "the node has confirmed nothing for more than %(seconds)s s, or a service is behind", seconds=f"{STALE:g}"
+    )
 
 
 def pulse(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
@@ -122,12 +147,14 @@ def forsaken(snapshot: Snapshot, now: float) -> bool:
 def absence(snapshot: Snapshot, now: float, domain: Domain) -> Absence:
     """Why there are no figures of a domain."""
     if snapshot.redis_error:
-        return Absence("failed", "Trouble with Redis", _sentence(snapshot.redis_error), _SELF_HEALING)
+        return Absence("failed", say("Trouble with Redis"), _sentence(snapshot.redis_error), _SELF_HEALING)
     if not snapshot.read_at:
-        return Absence("empty", "Starting", "The state has not been read from Redis yet.", "This takes a second.")
+        why = say("The state has not been read from Redis yet.")
+        return Absence("empty", say("Starting"), why, say("This takes a second."))
     incomplete = snapshot.truth[domain.name].incomplete
     if incomplete:
-        return Absence("unset", "Not known", _sentence(incomplete), "The figures appear once the node has them.")
+        then = say("The figures appear once the node has them.")
+        return Absence("unset", say("Not known"), _sentence(incomplete), then)
     return _idle(snapshot, now, domain) or _awaited(snapshot, domain)
 
 
@@ -136,10 +163,12 @@ def _idle(snapshot: Snapshot, now: float, domain: Domain) -> Absence | None:
     for service in domain.rests_on:
         health = snapshot.active(service.name)
         if health is None or is_down(health, now):
-            why = f"{service.name}, which {service.work}, is not running."
-            return Absence("failed", "Not available", why, "The figures appear as soon as it is started.")
+            why = _sentence(
+                say("%(service)s, which %(work)s, is not running", service=service.name, work=say(service.work))
+            )
+            return Absence("failed", say("Not available"), why, say("The figures appear as soon as it is started."))
         if health.state == "degraded":
-            return Absence("failed", "Not available", _sentence(health.reason), _SELF_HEALING)
+            return Absence("failed", say("Not available"), _sentence(health.reason), _SELF_HEALING)
     return None
 
 
@@ -148,13 +177,15 @@ def _awaited(snapshot: Snapshot, domain: Domain) -> Absence:
     for service in domain.rests_on:
         health = snapshot.active(service.name)
         if health is not None and health.state == "starting":
-            why = f"{service.name} is starting{_progress(health)}."
-            return Absence("empty", "Not yet available", why, "The figures appear as soon as it is done.")
+            why = _sentence(
+                say("%(service)s is starting%(progress)s", service=service.name, progress=_progress(health))
+            )
+            return Absence("empty", say("Not yet available"), why, say("The figures appear as soon as it is done."))
     first = snapshot.active(domain.rests_on[0].name)
-    why = f"{domain.waiting}{_progress(first) if first else ''}."
+    why = joined(say(domain.waiting), f"{_progress(first) if first else ''}.", by="")
     if INGEST in domain.rests_on:
-        why += " While the node catches up with the network, its mempool stays out."
-    return Absence("empty", "Not yet available", why, "The figures appear with the first event.")
+        why = joined(why, say("While the node catches up with the network, its mempool stays out."))
+    return Absence("empty", say("Not yet available"), why, say("The figures appear with the first event."))
 
 
 def _progress(health: Health) -> str:
@@ -162,20 +193,24 @@ def _progress(health: Health) -> str:
     return f" ({progress})" if progress not in (None, "") else ""
 
 
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
+def _capital(text: str) -> Sentence:
+    return altered(text, lambda said: f"{said[:1].upper()}{said[1:]}")
 
 
-def _sentence(text: str) -> str:
-    text = text.strip() or "It gives no reason"
+def _sentence(text: str) -> Sentence:
+    return altered((text.strip() and text) or say("It gives no reason"), _ended)
+
+
+def _ended(text: str) -> str:
+    text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 PRICE_UNSET: Final = Absence(
     "unset",
-    "Not available",
-    "No price source is configured yet.",
-    "It appears here once the market service runs.",
+    say("Not available"),
+    say("No price source is configured yet."),
+    say("It appears here once the market service runs."),
 )
 """The price card until the market service exists."""
 

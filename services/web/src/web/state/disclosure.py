@@ -18,6 +18,7 @@ from shared.domains import FOLDS
 from shared.views import Health
 from web.state.reading import State
 from web.state.snapshot import Notice, Snapshot, StreamReport
+from web.words.sentence import altered
 
 _PROGRESS: Final = ("progress", "paused", "node")
 """Words among a heartbeat's details that help a visitor; figures do anyway."""
@@ -133,4 +134,4 @@ class PublicState(State):
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What is wrong now, in words for a visitor."""
-        return tuple(replace(notice, text=masked(notice.text)) for notice in self._state.notices)
+        return tuple(replace(notice, text=altered(notice.text, masked)) for notice in self._state.notices)

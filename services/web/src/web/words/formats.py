@@ -15,27 +15,59 @@ from jinja2 import pass_context
 from markupsafe import Markup
 
 from shared.networks import COIN
+from web.words.language import spoken
 from web.words.quantity import Quantity, marked, measured, plainly
+from web.words.sentence import count, gettext, ngettext, pgettext, pnote
 
 MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
 YEAR: Final = 31_556_952  # of the Gregorian calendar, 365.2425 days
 
+_UNITS: Final = (
+    (YEAR, pnote("unit of time", "y")),
+    (DAY, pnote("unit of time", "d")),
+    (HOUR, pnote("unit of time", "h")),
+    (MINUTE, pnote("unit of time", "min")),
+    (1, pnote("unit of time", "s")),
+)
 _SI: Final = ("", "k", "M", "G", "T", "P", "E")
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """With thousands marked and so many decimals, by the language that is spoken: 1,234.50."""
+    return spoken().number(f"{value:,.{decimals}f}")
 
 
 @measured
 def whole(value: float) -> Quantity:
     """A count: 953,568."""
-    return Quantity(f"{value:,.0f}", "")
+    return Quantity(number(value), "")
 
 
 @measured
-def counted(value: float, noun: str, plural: str = "") -> Quantity:
-    """A count of something: 1 block, 2,016 blocks."""
-    return Quantity(f"{value:,.0f}", noun if value == 1 else plural or f"{noun}s")
+def blocks(value: float) -> Quantity:
+    """A count: 1 block, 2,016 blocks."""
+    return Quantity(number(value), ngettext("block", "blocks", value))
+
+
+@measured
+def transactions(value: float) -> Quantity:
+    """A count: 1 transaction, 2,016 transactions."""
+    return Quantity(number(value), ngettext("transaction", "transactions", value))
+
+
+@measured
+def txs(value: float) -> Quantity:
+    """A count where there is little room: 2,016 tx."""
+    return Quantity(number(value), ngettext("tx", "tx", value))
+
+
+def trimmed(text: str) -> str:
+    """A number without the zeros that end its decimals."""
+    decimal = spoken().decimal
+    return text.rstrip("0").rstrip(decimal) if decimal in text else text
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -46,15 +78,15 @@ def significant(value: float, digits: int = 3) -> str:
         if size < limit:
             break
         decimals -= 1
-    return f"{value:,.{max(decimals, 0)}f}"
+    return number(value, max(decimals, 0))
 
 
 def tiny(value: float) -> str:
     """A number below one with three significant digits: 0.0035, 4.66×10⁻¹⁰."""  # noqa: RUF002
     if abs(value) >= 0.0001:
-        return f"{value:.3g}"
+        return spoken().number(f"{value:.3g}")
     mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa}×10{raised(int(exponent))}"  # noqa: RUF001
+    return f"{spoken().number(mantissa)}×10{raised(int(exponent))}"  # noqa: RUF001
 
 
 def raised(exponent: int) -> str:
@@ -71,13 +103,13 @@ def scaled(value: float, unit: str, *, digits: int = 3, highest: str = "E", lowe
     while size >= 1000 and power < top:
         size /= 1000
         power += 1
-    number = value / 1000.0**power
-    if power == 0 and number == int(number):
-        text = f"{number:,.0f}"
-    elif 0 < abs(number) < 1:
-        text = tiny(number)
+    short = value / 1000.0**power
+    if power == 0 and short == int(short):
+        text = number(short)
+    elif 0 < abs(short) < 1:
+        text = tiny(short)
     else:
-        text = significant(number, digits)
+        text = significant(short, digits)
     return Quantity(text, f"{_SI[power]}{unit}")
 
 
@@ -103,7 +135,7 @@ def vsize(value: float) -> Quantity:
 @measured
 def vsize_rate(value: float) -> Quantity:
     """Virtual bytes a second, whole below a thousand."""
-    return Quantity(f"{value:,.0f}", "vB/s") if value < 1000 else scaled(value, "vB/s", highest="M")
+    return Quantity(number(value), "vB/s") if value < 1000 else scaled(value, "vB/s", highest="M")
 
 
 @measured
@@ -115,8 +147,7 @@ def size(value: float) -> Quantity:
 @measured
 def btc(satoshi: int, digits: int = 8) -> Quantity:
     """BTC with at most `digits` decimals, trailing zeros left out: 3.125, 20,044,409.38."""
-    text = f"{satoshi / COIN:,.{digits}f}"
-    return Quantity(text.rstrip("0").rstrip(".") if "." in text else text, "BTC")
+    return Quantity(trimmed(number(satoshi / COIN, digits)), "BTC")
 
 
 @measured
@@ -124,9 +155,9 @@ def amount(satoshi: int) -> Quantity:
     """Satoshi below 0.01 BTC, else BTC with the decimals that its size deserves."""
     size = abs(satoshi)
     if size < COIN // 100:
-        return Quantity(f"{satoshi:,}", "sat")
+        return Quantity(spoken().number(f"{satoshi:,}"), "sat")
     digits = 4 if size < 10 * COIN else 3 if size < 1000 * COIN else 2
-    return Quantity(f"{satoshi / COIN:,.{digits}f}", "BTC")
+    return Quantity(number(satoshi / COIN, digits), "BTC")
 
 
 @measured
@@ -134,16 +165,19 @@ def feerate(value: float) -> Quantity:
     """sat/vB: two decimals below ten, one below a hundred, three digits below 0.1; trailing zeros left out."""
     if 0 < value < 0.1:
         return Quantity(tiny(value), "sat/vB")
-    text = f"{value:,.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return Quantity(text, "sat/vB")
+    return Quantity(trimmed(number(value, 2 if value < 10 else 1 if value < 100 else 0)), "sat/vB")
 
 
 @measured
 def percent(value: float, digits: int = 1) -> Quantity:
     """A share: 43.1 %."""
-    return Quantity(f"{value:.{digits}f}", "%")
+    return Quantity(spoken().number(f"{value:.{digits}f}"), "%")
+
+
+@plainly
+def plain(value: float, digits: int = 1) -> str:
+    """A number with so many decimals, where its unit is in the words around it: 4.2."""
+    return spoken().number(f"{value:.{digits}f}")
 
 
 @marked
@@ -153,7 +187,7 @@ def change(value: float, digits: int = 2) -> Markup:
     kind, arrow = ("up", "▲") if rounded > 0 else ("down", "▼") if rounded < 0 else ("flat", "")
     sign = "+" if rounded > 0 else "−" if rounded < 0 else "±"  # noqa: RUF001 - the minus sign of print
     mark = f'<span aria-hidden="true">{arrow}</span> ' if arrow else ""
-    number = f'<span class="n">{sign}{abs(rounded):.{digits}f}</span>&nbsp;<span class="u">%</span>'
+    number = f'<span class="n">{sign}{plain(abs(rounded), digits)}</span>&nbsp;<span class="u">%</span>'
     return Markup(f'<span class="change {kind}">{mark}{number}</span>')  # noqa: S704 - words of ours and digits
 
 
@@ -161,24 +195,24 @@ def change(value: float, digits: int = 2) -> Markup:
 def duration(seconds: float, parts: int = 2) -> str:
     """A span of time in its largest units: "3 y 45 d", "2 h 5 min", "40 s"."""
     rest = max(0, int(seconds))
-    words: list[str] = []
-    for length, name in ((YEAR, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s")):
-        count, rest = divmod(rest, length)
-        if count or words:
-            words.append(f"{count} {name}")
-        if len(words) == parts:
+    found: list[tuple[int, str]] = []
+    for length, unit in _UNITS:
+        units, rest = divmod(rest, length)
+        if units or found:
+            found.append((units, unit))
+        if len(found) == parts:
             break
-    while len(words) > 1 and words[-1].startswith("0 "):
-        words.pop()
-    return " ".join(words) or "0 s"
+    while len(found) > 1 and not found[-1][0]:
+        found.pop()
+    return " ".join(f"{units} {pgettext('unit of time', unit)}" for units, unit in found or [(0, "s")])
 
 
 @plainly
 def age(seconds: float) -> str:
     """How long ago ("just now", "40 s ago", "1 h 5 min ago"). The script on the page ticks it on by the same rule."""
     if seconds < 1:
-        return "just now"
-    return f"{duration(seconds, 1 if seconds < HOUR else 2)} ago"
+        return gettext("just now")
+    return gettext("%(duration)s ago") % {"duration": duration(seconds, 1 if seconds < HOUR else 2)}
 
 
 @plainly
@@ -186,7 +220,8 @@ def long_duration(seconds: float) -> str:
     """A long span in years, days and hours: "17 years 323 days 4 h". The script on the page has the same rule."""
     years, rest = divmod(max(0, int(seconds)), YEAR)
     days, rest = divmod(rest, DAY)
-    return f"{years} year{'' if years == 1 else 's'} {days} day{'' if days == 1 else 's'} {rest // HOUR} h"
+    told = (count("%(number)s year", "%(number)s years", years), count("%(number)s day", "%(number)s days", days))
+    return " ".join([*map(str, told), f"{rest // HOUR} {pgettext('unit of time', 'h')}"])
 
 
 @plainly
@@ -199,6 +234,18 @@ def milliseconds(value: float) -> str:
 def utc(seconds: float) -> str:
     """The exact time, to the second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+@plainly
+def date(seconds: float) -> str:
+    """A date as plain words: 3 June 2026."""
+    return spoken().date("day", datetime.fromtimestamp(seconds, UTC))
+
+
+@plainly
+def minute(seconds: float) -> str:
+    """A moment in plain words: 3 June 2026, 14:20 UTC."""
+    return f"{date(seconds)}, {datetime.fromtimestamp(seconds, UTC):%H:%M} UTC"
 
 
 def _time_tag(seconds: float, text: str, ticks: Literal["", "ago", "since", "until"] = "") -> Markup:
@@ -225,32 +272,36 @@ def clock(seconds: float, now: float) -> Markup:
     """The time of the day, with the date where that is another."""
     moment = datetime.fromtimestamp(seconds, UTC)
     today = moment.date() == datetime.fromtimestamp(now, UTC).date()
-    return _time_tag(seconds, moment.strftime("%H:%M:%S UTC" if today else "%-d %B, %H:%M UTC"))
+    if today:
+        return _time_tag(seconds, f"{moment:%H:%M:%S} UTC")
+    return _time_tag(seconds, f"{spoken().date('date', moment)}, {moment:%H:%M} UTC")
 
 
 @marked
 def day(seconds: float) -> Markup:
     """A date, with the exact time in its title."""
-    return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%-d %B %Y"))
+    return _time_tag(seconds, date(seconds))
 
 
 @marked
 def moment(seconds: float) -> Markup:
     """A moment in UTC, to the minute, for columns and captions that name the zone: 3 Jun 2026, 14:20."""
-    return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%-d %b %Y, %H:%M"))
+    when = datetime.fromtimestamp(seconds, UTC)
+    return _time_tag(seconds, f"{spoken().date('short_day', when)}, {when:%H:%M}")
 
 
 @marked
 def month(seconds: float) -> Markup:
     """Month and year: as exact as a far estimate deserves."""
-    return _time_tag(seconds, datetime.fromtimestamp(seconds, UTC).strftime("%B %Y"))
+    return _time_tag(seconds, spoken().date("month", datetime.fromtimestamp(seconds, UTC)))
 
 
 @marked
 def until(seconds: float, now: float) -> Markup:
     """A moment to come as the time left, or "due"."""
     left = seconds - now
-    return _time_tag(seconds, f"in {duration(left)}" if left > 0 else "due now", "until")
+    text = gettext("in %(duration)s") % {"duration": duration(left)} if left > 0 else gettext("due now")
+    return _time_tag(seconds, text, "until")
 
 
 def short(value: str, keep: int = 8) -> str:
@@ -261,24 +312,32 @@ def short(value: str, keep: int = 8) -> str:
 @plainly
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 11th."""
-    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
+    return _ORDINALS.get(spoken().ordinal(number), _ORDINALS["other"])(number)
+
+
+_ORDINALS: Final[Mapping[str, Callable[[int], str]]] = {
+    "one": lambda n: pgettext("1st, 21st", "%(number)sst") % {"number": n},
+    "two": lambda n: pgettext("2nd, 22nd", "%(number)snd") % {"number": n},
+    "few": lambda n: pgettext("3rd, 23rd", "%(number)srd") % {"number": n},
+    "other": lambda n: pgettext("4th, 11th", "%(number)sth") % {"number": n},
+}
+"""By CLDR's names of the forms."""
 
 
 @plainly
 def detail(value: str | float | None) -> str:
     """A heartbeat's detail: whole numbers with their thousands marked, "none" for nothing."""
     if value is None:
-        return "none"
+        return gettext("none")
     if isinstance(value, str):
         return value
-    return f"{value:,}" if isinstance(value, int) else significant(value)
+    return spoken().number(f"{value:,}") if isinstance(value, int) else significant(value)
 
 
 def label(name: str) -> str:
     """A machine's name as a label: `headers_behind` becomes "Headers behind"."""
     words = name.replace("_", " ").replace(".", " ").strip()
-    return words[:1].upper() + words[1:]
+    return gettext(words[:1].upper() + words[1:])
 
 
 def _by_the_page(function: Callable[[float, float], Markup]) -> Callable[[Mapping[str, Any], float], Markup]:
@@ -295,8 +354,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     **{
         function.__name__: function
         for function in (
-            whole, counted, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent, change,
-            duration, milliseconds, utc, day, moment, month, short, ordinal, detail, label,
+            whole, blocks, transactions, txs, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate,
+            percent, plain, change, duration, milliseconds, utc, day, moment, month, short, ordinal, detail, label,
         )
     },
     **{function.__name__: _by_the_page(function) for function in (ago, since, clock, until)},

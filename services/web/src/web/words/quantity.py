@@ -13,7 +13,9 @@ from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from markupsafe import Markup, escape
 
-ABSURD: Final = "out of range"
+from web.words.sentence import gettext, note
+
+ABSURD: Final = note("out of range")
 """What stands for a number that cannot be."""
 
 
@@ -45,11 +47,11 @@ def _total(make: Callable[[str], T]) -> Callable[[Callable[P, T]], Callable[P, T
         def safe(*args: P.args, **kwargs: P.kwargs) -> T:
             value = args[0] if args else None
             if isinstance(value, float) and not math.isfinite(value):
-                return make(ABSURD)
+                return make(gettext(ABSURD))
             try:
                 return function(*args, **kwargs)
             except (ValueError, OverflowError, OSError):  # of the C library's calendar, or of a huge whole number
-                return make(ABSURD)
+                return make(gettext(ABSURD))
 
         return safe
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from shared.pow import change_percent, difficulty
 from shared.records import Header
+from web.words.sentence import say
 
-SOURCE: Final = "Your node's block headers"
+SOURCE: Final = say("Your node's block headers")
 """Where difficulty and hashrate come from, in words."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from shared.networks import Network
@@ -14,23 +13,31 @@ from shared.views import HistoryView
 from web.charts import span as spans
 from web.charts.data.reading import HEADER_TIMES, SeriesReader
 from web.charts.span import Grain, Span
+from web.words import formats
+from web.words.sentence import count, say, shown
 
 _SERIES: Final[dict[Grain, Series[Bucket]]] = {"hour": HOURS, "day": DAYS, "week": WEEKS}
 
 WINDOWS: Final[dict[Grain, tuple[int, str]]] = {
-    "block": (144, "144 blocks"),
-    "hour": (24, "24 hours"),
-    "day": (7, "7 days"),
-    "week": (4, "4 weeks"),
+    "block": (144, say("Moving average of 144 blocks")),
+    "hour": (24, say("Moving average of 24 hours")),
+    "day": (7, say("Moving average of 7 days")),
+    "week": (4, say("Moving average of 4 weeks")),
 }
-"""Points that a moving average is over, and what a label calls them."""
+"""Points that a moving average is over, and what a legend calls it."""
 
-_EACH: Final[dict[Grain, str]] = {"block": "each block", "hour": "each hour", "day": "each day", "week": "each week"}
+_EACH: Final[dict[Grain, str]] = {
+    "block": say("each block"),
+    "hour": say("each hour"),
+    "day": say("each day"),
+    "week": say("each week"),
+}
 
 LONGEST_DETAIL: Final = 90 * DAY
 """Spans up to this may be shown by block or by hour, so their heights are looked up."""
 
-SOURCE: Final = "Statistics of your node's blocks"
+SOURCE: Final = say("Statistics of your node's blocks")
+SOURCE_OF_BOTH: Final = say("Statistics of your node's blocks and its mempool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,8 @@ class Samples:
         return WINDOWS[self.grain][0]
 
     @property
-    def window_words(self) -> str:
-        """What the moving average is over."""
+    def average(self) -> str:
+        """What the moving average is called."""
         return WINDOWS[self.grain][1]
 
     @property
@@ -176,38 +183,51 @@ def notice(history: HistoryView, start: int) -> str:
         return ""
     wanted = max(1, history.height + 1 - history.unavailable)
     lacking = history.height + 1 - history.measured
-    done = f"{min(99, history.measured * 100 // wanted)} % done"
+    done = min(99, history.measured * 100 // wanted)
     if history.measured and (history.measured_from is None or lacking < history.measured_from):  # more below the gap
         if not history.complete:
-            return f"Statistics of {lacking:,} blocks are not there yet: they are left out, and being fetched: {done}."
-        blocks = "1 block" if lacking == 1 else f"{lacking:,} blocks"
-        return f"Your nodes have not given {blocks}, pruned or not readable: there is a gap until one does."
-    known = (
-        f"Block statistics are known from {day(history.measured_from_time)} on"
-        if history.measured_from_time is not None
-        else "Block statistics are not known yet"
-    )
+            return count(
+                "Statistics of %(number)s block are not there yet: they are left out, and being fetched: "
+                "%(done)s %% done.",
+                "Statistics of %(number)s blocks are not there yet: they are left out, and being fetched: "
+                "%(done)s %% done.",
+                lacking,
+                done=done,
+            )
+        return count(
+            "Your nodes have not given %(number)s block, pruned or not readable: there is a gap until one does.",
+            "Your nodes have not given %(number)s blocks, pruned or not readable: there is a gap until one does.",
+            lacking,
+        )
+    known = say("Block statistics are not known yet")
+    if history.measured_from_time is not None:
+        known = say("Block statistics are known from %(day)s on", day=day(history.measured_from_time))
     if not history.complete:
-        return f"{known}; older ones are being fetched: {done}."
-    return f"{known}: your nodes have not given older ones, pruned or not readable." if history.unavailable else ""
+        return say("%(known)s; older ones are being fetched: %(done)s %% done.", known=known, done=done)
+    if not history.unavailable:
+        return ""
+    return say("%(known)s: your nodes have not given older ones, pruned or not readable.", known=known)
 
 
 def header_notice(history: HistoryView, start: int, first_time: int | None) -> str:
     """What is missing of headers since `start`, with the time of an early one that is known; empty where nothing is."""
     if history.first_header == 0 or (first_time is not None and first_time <= start):
         return ""
-    return f"Headers are known from block {history.first_header:,} on; older ones are being fetched."
+    height = shown(formats.whole, history.first_header)
+    return say("Headers are known from block %(height)s on; older ones are being fetched.", height=height)
 
 
 def day(seconds: int) -> str:
     """A date in words."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%-d %B %Y")
+    return shown(formats.date, seconds)
 
 
 def nothing(history: HistoryView, span: Span) -> str:
     """Why a figure of blocks has no point, and what happens next."""
     if history.time < span.start:
-        since = day(history.time)
-        return f"There is no block in this time: the newest one known is of {since}. New blocks appear by themselves."
+        return say(
+            "There is no block in this time: the newest one known is of %(day)s. New blocks appear by themselves.",
+            day=day(history.time),
+        )
     missing = notice(history, span.start)
-    return missing or "There is no block in this time."
+    return missing or say("There is no block in this time.")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from web.charts.drawing import units
+from web.words.language import spoken
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _LENGTHS: Final = (
@@ -51,12 +52,12 @@ def time_ticks(start: int, end: int, most: int) -> list[Tick]:
         offset = _MONDAY if step % (7 * _DAY) == 0 else 0
         first = -(-(start - offset) // step) * step + offset
         moments = (datetime.fromtimestamp(moment, UTC) for moment in range(first, end + 1, step))
-        forms = ("%H:%M", "%-d %b %Y") if step < _DAY else ("%-d %b", "%Y")
+        forms = ("clock", "short_day") if step < _DAY else ("short_date", "year")
     else:
         months = next((months for months in _MONTHS if length / (months * _MONTH) <= most), _MONTHS[-1])
         moments = _months(start, end, months)
-        forms = ("%b", "%Y") if months < 12 else ("%Y", "")
-    named = [(moment.timestamp(), moment.strftime(forms[0]), moment.strftime(forms[1])) for moment in moments]
+        forms = ("short_month", "year") if months < 12 else ("year", "")
+    named = [(moment.timestamp(), _named(moment, forms[0]), _named(moment, forms[1])) for moment in moments]
     ticks = []
     for index, (moment, label, context) in enumerate(named):
         follows = named[index + 1][2] if index + 1 < len(named) else context
@@ -64,6 +65,12 @@ def time_ticks(start: int, end: int, most: int) -> list[Tick]:
         news = context != named[index - 1][2] if index else follows == context
         ticks.append(Tick((moment - start) / length, label, context if news else ""))
     return ticks
+
+
+def _named(moment: datetime, form: str) -> str:
+    if form == "clock":
+        return f"{moment:%H:%M}"
+    return spoken().date(form, moment) if form else ""
 
 
 def _months(start: int, end: int, step: int) -> Iterator[datetime]:

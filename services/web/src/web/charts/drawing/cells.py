@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from web.charts.chart import Cell, Column, Kind
 from web.words import formats
+from web.words.language import spoken
 
 
 def _amount(satoshi: int) -> Markup:
@@ -49,12 +50,13 @@ def rows(columns: Sequence[Column], found: Iterable[Sequence[Cell]], hashed: Cal
     """The body of a table; `hashed` writes a transaction id in so many digits at either end, with its button."""
     held = tuple(columns)
     if all(column.kind != "txid" for column in held):
-        return Markup("").join(_kept_row(held, tuple(row)) for row in found)
+        return Markup("").join(_kept_row(spoken().tag, held, tuple(row)) for row in found)
     return Markup("").join(_row(held, row, hashed) for row in found)
 
 
 @lru_cache(maxsize=KEPT)
-def _kept_row(columns: tuple[Column, ...], row: tuple[Cell, ...]) -> Markup:
+def _kept_row(language: str, columns: tuple[Column, ...], row: tuple[Cell, ...]) -> Markup:
+    del language  # which it is written in, so that the others have their own
     return _row(columns, row, lambda value, keep: Markup(""))
 
 

@@ -14,6 +14,7 @@ from web.charts.drawing.figure import Picture
 from web.charts.drawing.units import quantity
 from web.words import formats
 from web.words.quantity import Quantity
+from web.words.sentence import gettext
 
 ROWS: Final = 30
 """Newest points in a figure's table."""
@@ -66,7 +67,7 @@ def panel(figure: Figure, chart: Chart, *, log: bool) -> Panel:
         picture,
         [_key(figure, line) for line in _legend(figure.lines)],
         len(figure.lines) > 4,
-        ", ".join(dict.fromkeys(line.unit or "a pure number" for line in figure.lines)),
+        ", ".join(dict.fromkeys(line.unit or gettext("a pure number") for line in figure.lines)),
         max((moment for moment, _ in ends), default=None),
         _rows(_legend(figure.lines)),
     )
@@ -98,21 +99,27 @@ def _rows(lines: Sequence[Line]) -> list[tuple[Markup, list[Quantity | None]]]:
 
 def words(figure: Figure, chart: Chart) -> str:
     """What the picture shows, for who does not see it."""
-    told = [f"{figure.title}, {_day(chart.start)} to {_day(chart.end)}."]
+    told = [
+        gettext("%(figure)s, %(start)s to %(end)s.")
+        % {"figure": figure.title, "start": formats.date(chart.start), "end": formats.date(chart.end)}
+    ]
     for line in figure.lines:
         first, last = oldest(line), newest(line)
         if first is None or last is None:
-            told.append(f"{line.label}: nothing.")
+            told.append(gettext("%(line)s: nothing.") % {"line": line.label})
             continue
         values = [value for _, value in line.points if value is not None]
-        ends = f"from {quantity(first[1], line.unit)} to {quantity(last[1], line.unit)}"
-        span = f"lowest {quantity(min(values), line.unit)}, highest {quantity(max(values), line.unit)}"
-        told.append(f"{line.label}: {ends}, {span}.")
+        told.append(
+            gettext("%(line)s: from %(first)s to %(last)s, lowest %(lowest)s, highest %(highest)s.")
+            % {
+                "line": line.label,
+                "first": quantity(first[1], line.unit),
+                "last": quantity(last[1], line.unit),
+                "lowest": quantity(min(values), line.unit),
+                "highest": quantity(max(values), line.unit),
+            }
+        )
     return " ".join(told)
-
-
-def _day(moment: int) -> str:
-    return str(formats.day(moment).striptags())
 
 
 def description(chart: Chart, panels: Sequence[Panel], query: str, back: str, *, log: bool) -> Mapping[str, Any]:

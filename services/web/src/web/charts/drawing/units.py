@@ -9,7 +9,9 @@ from typing import Final, NamedTuple
 
 from shared.networks import COIN
 from web.words import formats
+from web.words.language import spoken
 from web.words.quantity import Quantity
+from web.words.sentence import say
 
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 _HIGHEST: Final = {"H/s": 6, "vB": 2, "vB/s": 2, "B": 3, "": 4}
@@ -18,7 +20,7 @@ _HIGHEST: Final = {"H/s": 6, "vB": 2, "vB/s": 2, "B": 3, "": 4}
 _TINY: Final = 0.01
 """An axis that ends below this (regtest's difficulty) is in powers of a thousandth."""
 
-_WORDS: Final = ("", "thousand", "million")
+_WORDS: Final = ("", say("thousand"), say("million"))
 """For units that take no prefix: "million BTC"."""
 
 
@@ -30,31 +32,27 @@ def quantity(value: float, unit: str) -> Quantity:
     elif unit in _HIGHEST:
         shown = formats.scaled(value, unit, highest=_SI[_HIGHEST[unit]])
     else:
-        shown = Quantity(_trimmed(formats.significant(value)), unit)
+        shown = Quantity(formats.trimmed(formats.significant(value)), unit)
     return shown._replace(number=_signed(shown.number))
 
 
 def _btc(value: float) -> Quantity:
     if value and abs(value) < 0.01:
-        return Quantity(f"{value * COIN:,.0f}", "sat")
-    return Quantity(_trimmed(formats.significant(value, 4)), "BTC")
+        return Quantity(formats.number(value * COIN), "sat")
+    return Quantity(formats.trimmed(formats.significant(value, 4)), "BTC")
 
 
 def _signed(number: str) -> str:
     """With the minus sign of print, and none before nothing."""
     bare = number.removeprefix("-")
-    return bare if bare == number or not bare.strip("0.") else f"−{bare}"  # noqa: RUF001 - the minus sign of print
-
-
-def _trimmed(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return bare if bare == number or not bare.strip("0.,") else f"−{bare}"  # noqa: RUF001 - the minus sign of print
 
 
 _FORMS: Final[dict[str, Callable[[float], Quantity]]] = {
     "": formats.difficulty,
     "BTC": _btc,
     "sat/vB": formats.feerate,
-    "%": lambda value: Quantity(f"{value:,.2f}", "%"),
+    "%": lambda value: Quantity(formats.number(value, 2), "%"),
 }
 
 
@@ -95,13 +93,13 @@ def even(values: Sequence[float], by: float) -> list[str]:
     shown = [value / by for value in values]
     step = min((b - a for a, b in pairwise(shown)), default=1.0)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
-    return [_signed(f"{value:,.{decimals}f}") if value else "0" for value in shown]
+    return [_signed(formats.number(value, decimals)) if value else "0" for value in shown]
 
 
 def compact(value: float, unit: str) -> str:
     """A number along a logarithmic axis: 1, 20 k, 5 M, 0.01. Its unit stands above the axis."""
     if value < 1:
-        return f"{value:.10f}".rstrip("0")
+        return spoken().number(f"{value:.10f}".rstrip("0"))
     power = _power(value)
     prefix = _SI[power].upper() if unit == "" else _SI[power]
-    return f"{value / 1000.0**power:,.0f} {prefix}".rstrip()
+    return f"{formats.number(value / 1000.0**power)} {prefix}".rstrip()

@@ -13,9 +13,10 @@ from web.charts.data.measured import header_notice
 from web.charts.data.reduction import reduced
 from web.charts.metric import Material, Metric
 from web.charts.span import Span
+from web.words.sentence import say
 
-_NEVER: Final = "This network never adjusts its difficulty."
-_MINIMUM: Final = (
+_NEVER: Final = say("This network never adjusts its difficulty.")
+_MINIMUM: Final = say(
     "Blocks that come more than 20 minutes after the one before may be of minimum difficulty here; they are left out."
 )
 
@@ -28,8 +29,8 @@ async def chart(material: Material) -> Chart:
 
 METRIC: Final = Metric(
     "difficulty",
-    "Difficulty",
-    "How hard it is to find a block, set anew every 2,016 blocks so that blocks come ten minutes apart.",
+    say("Difficulty"),
+    say("How hard it is to find a block, set anew every 2,016 blocks so that blocks come ten minutes apart."),
     chart,
     place=10,
     default="all",
@@ -41,12 +42,12 @@ def drawn(retargets: list[tuple[int, Header]], history: HistoryView, span: Span,
     levels = Levels.of(retargets)
     figure = Figure(
         "difficulty",
-        "Difficulty",
-        [Line("difficulty", "Difficulty", "", _points(levels, history, span), "step")],
-        "each adjustment",
+        say("Difficulty"),
+        [Line("difficulty", say("Difficulty"), "", _points(levels, history, span), "step")],
+        say("each adjustment"),
         log=True,
         note=_MINIMUM if network.retargets and network.allows_min_difficulty else "" if network.retargets else _NEVER,
-        empty="" if retargets else "No header of an adjustment is known yet; they come with the backfill.",
+        empty="" if retargets else say("No header of an adjustment is known yet; they come with the backfill."),
     )
     return Chart(
         "difficulty", span.range, span.start, span.end, "", [figure],
@@ -86,11 +87,11 @@ def _table(levels: Levels, span: Span) -> Table:
             )
         )
     columns = [
-        Column("Height", "height"),
-        Column("Time", "time"),
-        Column("Difficulty", "difficulty"),
-        Column("Change", "change"),
-        Column("Period before", "duration"),
-        Column("Its average block time", "duration"),
+        Column(say("Height"), "height"),
+        Column(say("Time"), "time"),
+        Column(say("Difficulty"), "difficulty"),
+        Column(say("Change"), "change"),
+        Column(say("Period before"), "duration"),
+        Column(say("Its average block time"), "duration"),
     ]
-    return Table("Adjustments", columns, list(rows), "" if rows else "There was no adjustment in this time.")
+    return Table(say("Adjustments"), columns, list(rows), "" if rows else say("There was no adjustment in this time."))

@@ -17,11 +17,12 @@ from web.charts.data.reading import DAY_HASHRATES, HOUR_HASHRATES
 from web.charts.data.reduction import reduced
 from web.charts.metric import Material, Metric
 from web.charts.span import Span
+from web.words.sentence import joined, say
 
 FINE: Final = 83 * DAY
 """Seconds up to which a span is shown by the hour."""
 
-_NOTE: Final = "An estimate: how fast blocks come is partly luck, which the shorter time shows more of."
+_NOTE: Final = say("An estimate: how fast blocks come is partly luck, which the shorter time shows more of.")
 
 
 async def chart(material: Material) -> Chart:
@@ -36,8 +37,8 @@ async def chart(material: Material) -> Chart:
 
 METRIC: Final = Metric(
     "hashrate",
-    "Hashrate",
-    "How many hashes a second the network must have tried, estimated from its blocks' work and time.",
+    say("Hashrate"),
+    say("How many hashes a second the network must have tried, estimated from its blocks' work and time."),
     chart,
     place=20,
 )
@@ -65,17 +66,22 @@ def drawn(
     )
     figure = Figure(
         "hashrate",
-        "Hashrate",
+        say("Hashrate"),
         [
             Line(
-                "hashrate_1d", "Hashrate over 1 day (work of the blocks of 24 hours)", "H/s", one, colour=1, quiet=True
+                "hashrate_1d",
+                say("Hashrate over 1 day (work of the blocks of 24 hours)"),
+                "H/s",
+                one,
+                colour=1,
+                quiet=True,
             ),
-            Line("hashrate_7d", "Hashrate over 7 days (work of the blocks of 7 days)", "H/s", seven),
-            Line("difficulty", "Difficulty", "", level, "step", colour=2, axis="right"),
+            Line("hashrate_7d", say("Hashrate over 7 days (work of the blocks of 7 days)"), "H/s", seven),
+            Line("difficulty", say("Difficulty"), "", level, "step", colour=2, axis="right"),
         ],
         _resolution(step, len(known), len(one)),
         log=True,
-        note=_NOTE if network.retargets else f"{_NOTE} This network never adjusts its difficulty.",
+        note=_NOTE if network.retargets else joined(_NOTE, say("This network never adjusts its difficulty.")),
         empty="" if known else nothing(history, span),
     )
     first = levels.times[0] if levels.times else None
@@ -86,5 +92,5 @@ def drawn(
 
 
 def _resolution(step: int, there: int, shown: int) -> str:
-    each = "each hour" if step == HOUR else "each day"
-    return each if there == shown else f"{each}, reduced to the lowest and highest of every few"
+    each = say("each hour") if step == HOUR else say("each day")
+    return each if there == shown else say("%(each)s, reduced to the lowest and highest of every few", each=each)

@@ -9,15 +9,16 @@ from shared.records import Bucket
 from web.charts import span as spans
 from web.charts.chart import Chart, Figure, Line
 from web.charts.data.averages import moving
-from web.charts.data.measured import SOURCE, Samples, measured, nothing, notice, whole
+from web.charts.data.measured import SOURCE_OF_BOTH, Samples, measured, nothing, notice, whole
 from web.charts.data.reading import CONGESTIONS
 from web.charts.metric import Material, Metric
 from web.charts.metrics.congestion import congestion_figure
 from web.charts.metrics.tx_volume import recorded
+from web.words.sentence import say
 
 PERCENTILES: Final = (10, 25, 50, 75, 90)
 
-_FEERATES_NOTE: Final = (
+_FEERATES_NOTE: Final = say(
     "Percentiles are by weight: half of a block's weight pays less than its 50th percentile. The average is all fees "
     "over all virtual bytes."
 )
@@ -38,15 +39,15 @@ async def chart(material: Material) -> Chart:
     newest = min((waiting[-1][0] + 1) * step.step, span.end) if waiting else None
     times = [time for time in (samples and samples.as_of, newest) if time]
     return Chart(
-        "tx-fees", span.range, span.start, span.end, "sat/vB", figures, [], f"{SOURCE} and its mempool",
+        "tx-fees", span.range, span.start, span.end, "sat/vB", figures, [], SOURCE_OF_BOTH,
         max(times, default=None), notice(history, span.start) if history else "",
     )  # fmt: skip
 
 
 METRIC: Final = Metric(
     "tx-fees",
-    "Transaction fees",
-    "What transactions pay for a place in a block, what that adds to the subsidy, and what waits.",
+    say("Transaction fees"),
+    say("What transactions pay for a place in a block, what that adds to the subsidy, and what waits."),
     chart,
     place=50,
     default="1m",
@@ -59,24 +60,29 @@ def feerates_figure(samples: Samples | None, empty: str) -> Figure:
     lines: list[Line] = []
     if samples:
         times, buckets = samples.times[samples.lead :], samples.buckets[samples.lead :]
-        over = "" if samples.grain == "block" else ", mean over blocks"
         for place, percentile in enumerate(PERCENTILES):
             points = [(time, _percentile(bucket, place)) for time, bucket in zip(times, buckets, strict=True)]
-            label, quiet = f"{percentile}th percentile{over}", percentile != 50
+            label = say("%(percentile)sth percentile", percentile=percentile)
+            if samples.grain != "block":
+                label = say("%(percentile)sth percentile, mean over blocks", percentile=percentile)
+            quiet = percentile != 50
             lines.append(Line(f"p{percentile}", label, "sat/vB", points, colour=1, quiet=quiet))
         averages = [(time, _average(bucket)) for time, bucket in zip(times, buckets, strict=True)]
-        lines.append(Line("average", f"Average of {samples.resolution}", "sat/vB", averages, colour=2, quiet=True))
+        lines.append(
+            Line(
+                "average", say("Average of %(each)s", each=samples.resolution), "sat/vB", averages, colour=2, quiet=True
+            )
+        )
         fees = [None if bucket is None else bucket.fees for bucket in samples.buckets]
         weights = [0 if bucket is None else bucket.weight for bucket in samples.buckets]
         means = moving([None if fee is None else 4 * fee for fee in fees], weights, samples.window)[samples.lead :]
-        label = f"Moving average of {samples.window_words}"
-        lines.append(Line("average_moving", label, "sat/vB", list(zip(times, means, strict=True))))
+        lines.append(Line("average_moving", samples.average, "sat/vB", list(zip(times, means, strict=True))))
     there = any(value is not None for line in lines for _, value in line.points)
     return Figure(
         "feerates",
-        "Feerates in blocks",
+        say("Feerates in blocks"),
         lines if there else [],
-        samples.resolution if samples else "each block",
+        samples.resolution if samples else say("each block"),
         fills=[("p10", "p90"), ("p25", "p75")] if there else [],
         log=True,
         note=_FEERATES_NOTE,
@@ -103,19 +109,19 @@ def fees_figure(samples: Samples | None, empty: str) -> Figure:
         fees = [(time, bucket.fees / COIN if bucket else None) for time, bucket in sums]
         each = samples.resolution
         lines = [
-            Line("subsidy", f"Subsidy of {each}", "BTC", subsidy, "stack", colour=1),
-            Line("fees", f"Fees of {each}", "BTC", fees, "stack", colour=0),
-            Line("fees_share", "Share of the fees", "%", [(time, _share(bucket)) for time, bucket in pairs],
+            Line("subsidy", say("Subsidy of %(each)s", each=each), "BTC", subsidy, "stack", colour=1),
+            Line("fees", say("Fees of %(each)s", each=each), "BTC", fees, "stack", colour=0),
+            Line("fees_share", say("Share of the fees"), "%", [(time, _share(bucket)) for time, bucket in pairs],
                  colour=2, axis="right"),
         ]  # fmt: skip
     there = any(value is not None for line in lines for _, value in line.points)
     return Figure(
         "fees",
-        "Fees and subsidy",
+        say("Fees and subsidy"),
         lines if there else [],
-        samples.resolution if samples else "each block",
+        samples.resolution if samples else say("each block"),
         from_zero=True,
-        note="What miners earn: the fees stand on top of the subsidy.",
+        note=say("What miners earn: the fees stand on top of the subsidy."),
         empty="" if there else empty,
     )
 

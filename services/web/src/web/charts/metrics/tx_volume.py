@@ -12,19 +12,20 @@ from shared.views import HistoryView
 from web.charts import span as spans
 from web.charts.chart import Chart, Figure, Line
 from web.charts.data.averages import added, moving
-from web.charts.data.measured import SOURCE, Samples, measured, nothing, notice, whole
+from web.charts.data.measured import SOURCE_OF_BOTH, Samples, measured, nothing, notice, whole
 from web.charts.data.reading import FLOWS
 from web.charts.metric import USUAL, Material, Metric
 from web.charts.span import MempoolStep, Span
 from web.words import formats
+from web.words.sentence import joined, say
 
 EACH: Final = {
-    10: "each 10 seconds", 60: "each minute", 3_600: "each hour", 6 * 3_600: "each 6 hours", 86_400: "each day",
-    7 * 86_400: "each week",
+    10: say("each 10 seconds"), 60: say("each minute"), 3_600: say("each hour"), 86_400: say("each day"),
+    7 * 86_400: say("each week"),
 }  # fmt: skip
 """What a point of the mempool's series stands for, by its seconds."""
 
-_NOTE: Final = "The sum of all outputs: change that goes back to its owner counts too."
+_NOTE: Final = say("The sum of all outputs: change that goes back to its owner counts too.")
 
 
 async def chart(material: Material) -> Chart:
@@ -36,15 +37,15 @@ async def chart(material: Material) -> Chart:
     figures = [blocks_figure(samples, history, span, material.why), recorded(flow_figure(flows, step), span)]
     times = [time for time in (samples and samples.as_of, _newest(flows, step, span)) if time]
     return Chart(
-        "tx-volume", span.range, span.start, span.end, "BTC", figures, [], f"{SOURCE} and its mempool",
+        "tx-volume", span.range, span.start, span.end, "BTC", figures, [], SOURCE_OF_BOTH,
         max(times, default=None), notice(history, span.start) if history else "",
     )  # fmt: skip
 
 
 METRIC: Final = Metric(
     "tx-volume",
-    "Transaction volume",
-    "Bitcoin moved by transactions: as they enter the mempool, and as blocks confirm them. Change counts too.",
+    say("Transaction volume"),
+    say("Bitcoin moved by transactions: as they enter the mempool, and as blocks confirm them. Change counts too."),
     chart,
     place=30,
     ranges=("1h", *USUAL),
@@ -62,17 +63,17 @@ def blocks_figure(samples: Samples | None, history: HistoryView | None, span: Sp
             (time, None if value is None else value / COIN)
             for time, value in zip(samples.times[samples.lead :], sums[samples.lead :], strict=True)
         ]
-        lines.append(Line("block_volume", f"Moved in {samples.resolution}", "BTC", bars, "bars"))
+        lines.append(Line("block_volume", say("Moved in %(each)s", each=samples.resolution), "BTC", bars, "bars"))
         if samples.grain != "block":
             means = moving(sums, [COIN] * len(sums), samples.window)[samples.lead :]
             points = list(zip(samples.times[samples.lead :], means, strict=True))
-            lines.append(Line("mean_volume", f"Moving average of {samples.window_words}", "BTC", points, colour=1))
+            lines.append(Line("mean_volume", samples.average, "BTC", points, colour=1))
     there = any(value is not None for line in lines for _, value in line.points)
     return Figure(
         "blocks",
-        "Moved in blocks",
+        say("Moved in blocks"),
         lines,
-        samples.resolution if samples else "each block",
+        samples.resolution if samples else say("each block"),
         from_zero=True,
         note=_NOTE,
         empty="" if there else nothing(history, span) if history else why,
@@ -88,11 +89,11 @@ def flow_figure(flows: Sequence[tuple[int, int]], step: MempoolStep) -> Figure:
     each = EACH[seconds]
     return Figure(
         "mempool",
-        "Entering the mempool",
-        [Line("mempool_volume", f"Entered in {each}", "BTC", points, "bars", colour=2)],
+        say("Entering the mempool"),
+        [Line("mempool_volume", say("Entered in %(each)s", each=each), "BTC", points, "bars", colour=2)],
         each,
         from_zero=True,
-        note="What replaces another transaction counts again.",
+        note=say("What replaces another transaction counts again."),
         empty="" if points else NOTHING_RECORDED,
         domain="mempool",
     )
@@ -103,14 +104,14 @@ def recorded(figure: Figure, span: Span) -> Figure:
     first = min((line.points[0][0] for line in figure.lines if line.points), default=span.start)
     if (span.end - first) * LITTLE > span.seconds:
         return figure
-    note = f"{figure.note} Recorded since {formats.utc(first)}: a shorter range shows more of it."
-    return replace(figure, note=note)
+    since = say("Recorded since %(moment)s: a shorter range shows more of it.", moment=formats.utc(first))
+    return replace(figure, note=joined(figure.note, since))
 
 
 LITTLE: Final = 20
 """One part in so many of a span is little."""
 
-NOTHING_RECORDED: Final = (
+NOTHING_RECORDED: Final = say(
     "Nothing was recorded in this time. The mempool's history begins when the mempool service first ran: no node can "
     "tell what waited before. New points appear as they are recorded."
 )

@@ -20,6 +20,8 @@ from web.http.flights import SingleFlight
 from web.state import conditions
 from web.state.reading import State
 from web.state.snapshot import Absence, Part
+from web.words.language import ENGLISH, speaking
+from web.words.sentence import joined
 
 KEPT: Final = 128
 """Charts kept at most; the one that was asked for longest ago goes first."""
@@ -90,7 +92,8 @@ class Charts:
 
     async def _build(self, key: Key, metric: str, span: Span) -> Chart:
         changes = dict(self._state.changes)
-        chart = await self._drawn(metric, await self._settled(span))
+        with speaking(ENGLISH):  # for all: pages say it in other languages
+            chart = await self._drawn(metric, await self._settled(span))
         self.builds += 1
         self._kept[key] = _Kept(_around(chart), changes, time.monotonic())
         self._kept.move_to_end(key)
@@ -126,7 +129,7 @@ class Charts:
 
 
 def _words(absence: Absence) -> str:
-    return f"{absence.why} {absence.then}"
+    return joined(absence.why, absence.then)
 
 
 def _around(chart: Chart) -> Chart:

@@ -5,5 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.page import Page
+from web.words.sentence import say
 
-PAGE: Final = Page("api", "/api", "API", place=60)
+PAGE: Final = Page("api", "/api", say("API"), place=60)

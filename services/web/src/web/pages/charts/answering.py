@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from aiohttp import web
-from markupsafe import Markup
 
 from web.charts.chart import RANGE_LABELS, Chart
 from web.charts.drawing import cells, panel
@@ -19,10 +17,12 @@ from web.charts.metric import Metric
 from web.charts.metrics import METRICS
 from web.charts.span import BadSpan
 from web.http.answers import Answer, Unavailable
-from web.http.document import Aging, Document
+from web.http.document import Aging
+from web.http.languages import Spoken
 from web.pages.charts.glance import Glance, glance
 from web.pages.page import Page
 from web.words import formats
+from web.words.sentence import gettext, say
 
 if TYPE_CHECKING:
     from web.pages.rendering import Pages
@@ -40,8 +40,8 @@ _MOMENTS: Final = re.compile(r"[0-9TZ:-]{0,60}")
 """What may stand in from and to, and so in the links of the page; whether it means anything, `Ask` tells."""
 
 _SHORT_LABELS: Final = {
-    "mempool": "Mempool", "1h": "1h", "1d": "1d", "1w": "1w", "1m": "1m", "1y": "1y", "5y": "5y", "10y": "10y",
-    "halving": "Halving", "all": "All",
+    "mempool": say("Mempool"), "1h": say("1h"), "1d": say("1d"), "1w": say("1w"), "1m": say("1m"), "1y": say("1y"),
+    "5y": say("5y"), "10y": say("10y"), "halving": say("Halving"), "all": say("All"),
 }  # fmt: skip
 """Ranges on a narrow screen."""
 
@@ -73,9 +73,9 @@ class _Page:
 
     def __init__(self, render: Callable[[Any], Answer], age: Aging) -> None:
         self._shown: tuple[Chart | str, ...] = ()
-        self.document = Document(lambda: render(self._shown), age=age)
+        self.document = Spoken(lambda: render(self._shown), age=age)
 
-    def show(self, *parts: Chart | str) -> Document:
+    def show(self, *parts: Chart | str) -> Spoken:
         """Made anew only if a part is another object than before, or the page is old."""
         if len(parts) != len(self._shown) or any(a is not b for a, b in zip(parts, self._shown, strict=True)):
             self._shown = parts
@@ -110,7 +110,7 @@ class ChartPages:
             asked = _asked(metric, request.query)
             chart = await self._chart(metric.name, asked.query)
         except BadSpan as error:
-            return self._pages.error(400, "No such span of time", str(error)).response(request)
+            return self._pages.error(400, gettext("No such span of time"), str(error)).response(request)
         page = self._kept.get(asked)
         if page is None:
             page = self._kept[asked] = _Page(partial(self._render, asked), partial(self._pages.age, asked.domains))
@@ -126,7 +126,8 @@ class ChartPages:
         except Unavailable as error:
             if len(self._reasons) > KEPT:
                 self._reasons.clear()
-            return self._reasons.setdefault(str(error), str(error))
+            reason: str = error.args[0]
+            return self._reasons.setdefault(reason, reason)
 
     # --- rendering -----------------------------------------------------------------------------------
 
@@ -164,7 +165,8 @@ class ChartPages:
             body=cells.rows,
             word_kinds=cells.WORDS,
             first_rows=FIRST_ROWS,
-            description=_embedded(description),
+            here=_address(asked, "" if asked.span else asked.range, asked.log),
+            description=description,
         )
 
 
@@ -173,11 +175,14 @@ def _asked(metric: Metric, query: Mapping[str, str]) -> Asked:
     name = query.get("range", metric.default)
     if name not in metric.ranges:
         known = ", ".join(metric.ranges)
-        raise BadSpan(f"{metric.title} has no range {name[:20]!r}; there are {known}.")
+        raise BadSpan(
+            say("%(metric)s has no range %(name)s; there are %(known)s.",
+                metric=metric.title, name=repr(name[:20]), known=known)
+        )  # fmt: skip
     start, end = query.get("from", ""), query.get("to", "")
     span = (start, end) if start or end else None
     if not _MOMENTS.fullmatch(start + end):
-        raise BadSpan("The ends of a span are Unix seconds or dates such as 2024-04-20.")
+        raise BadSpan(say("The ends of a span are Unix seconds or dates such as 2024-04-20."))
     return Asked(metric, name, span, query.get("scale") == "log")
 
 
@@ -193,11 +198,3 @@ def _address(asked: Asked, name: str, log: bool) -> str:
 
 def _csv(asked: Asked, figure: str) -> str:
     return f"/api/v1/charts/{asked.metric.name}?{_query(asked.query | {'format': 'csv', 'figure': figure})}"
-
-
-def _embedded(description: Mapping[str, Any]) -> Markup:
-    """JSON that cannot end the element that it stands in."""
-    text = orjson.dumps(description).decode()
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)  # noqa: S704 - nothing is left in it that HTML could take for markup

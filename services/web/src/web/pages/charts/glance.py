@@ -13,12 +13,18 @@ from web.charts.metric import Metric
 from web.charts.metrics import METRICS
 from web.pages import pictures
 from web.words.quantity import Quantity
+from web.words.sentence import gettext, say
 
 _POINTS: Final = 120
 _TELLING: Final = 1_000.0
 """Percent above which a change says nothing: it only tells how long ago the beginning was."""
 
-_OVER: Final = {"all": "since the beginning", "halving": "since the halving"}
+_OVER: Final = {"all": say("since the beginning"), "halving": say("since the halving")}
+
+_WITHIN: Final = {
+    "1h": say("in 1 hour"), "1d": say("in 1 day"), "1w": say("in 1 week"), "1m": say("in 1 month"),
+    "1y": say("in 1 year"), "5y": say("in 5 years"), "10y": say("in 10 years"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +47,31 @@ def glance(chart: Chart) -> Glance:
     line = next((line for line in sorted(lines, key=lambda line: line.quiet) if newest(line)), None)
     if line is None:
         reasons = [figure.empty for figure in chart.figures if figure.empty]
-        return Glance(metric, why=reasons[0] if reasons else "There is no point in this span of time.")
+        return Glance(metric, why=reasons[0] if reasons else say("There is no point in this span of time."))
     last, first = newest(line), oldest(line)
     assert last is not None and first is not None  # noqa: S101, PT018 - the line was chosen for it
     shown = quantity(last[1], line.unit)
     points = [(moment, value) for moment, value in thinned(line.points, _POINTS) if value is not None]
     name = RANGE_LABELS.get(chart.range, "")
-    picture = pictures.sparkline(points, f"{line.label}, {name}: from {quantity(first[1], line.unit)} to {shown}")
+    picture = pictures.sparkline(points, _what(line, name, first[1], last[1]))
     change, over = _change(line, chart.range)
     return Glance(metric, shown, line.label, change, over, picture)
+
+
+def _what(line: Line, name: str, first: float, last: float) -> str:
+    return gettext("%(line)s, %(range)s: from %(first)s to %(last)s") % {
+        "line": line.label, "range": name, "first": quantity(first, line.unit), "last": quantity(last, line.unit),
+    }  # fmt: skip
 
 
 def _change(line: Line, span: str) -> tuple[float | None, str]:
     """From the first point, or, where the line goes in steps, from the step before the last."""
     there = [value for _, value in line.points if value is not None]
     before = there[0]
-    over = _OVER.get(span, f"in {RANGE_LABELS.get(span, 'this time')}")
+    over = _OVER.get(span) or _WITHIN.get(span, say("in this time"))
     if line.style == "step":
         before = next((value for value in reversed(there) if value != there[-1]), there[-1])
-        over = "at the last step"
+        over = say("at the last step")
     if len(there) < 2 or not before or line.unit == "%":
         return None, ""
     change = (there[-1] / before - 1) * 100

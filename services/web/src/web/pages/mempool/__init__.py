@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.page import MEMPOOL, Page, cards
+from web.words.sentence import say
 
 _card = cards(__name__)
 
@@ -15,7 +16,7 @@ INCOMING: Final = _card("incoming", MEMPOOL)
 PAGE: Final = Page(
     "mempool",
     "/mempool",
-    "Mempool",
+    say("Mempool"),
     place=20,
     shows=(
         _card("mempool_totals", MEMPOOL),

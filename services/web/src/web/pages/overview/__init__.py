@@ -6,13 +6,14 @@ from typing import Final
 
 from web.pages.mempool import FEES, HISTOGRAM, INCOMING
 from web.pages.page import BOTH, CHAIN, MEMPOOL, Page, cards
+from web.words.sentence import say
 
 _card = cards(__name__)
 
 PAGE: Final = Page(
     "overview",
     "/",
-    "Overview",
+    say("Overview"),
     place=10,
     shows=(
         _card("price", ()),

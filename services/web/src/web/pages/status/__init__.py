@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from web.pages.page import STATUS, Page, cards
+from web.words.sentence import say
 
 _card = cards(__name__)
 
 PAGE: Final = Page(
     "status",
     "/status",
-    "Status",
+    say("Status"),
     place=50,
     shows=(
         _card("services", STATUS),
