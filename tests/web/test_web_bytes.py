@@ -132,17 +132,32 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey, "take", taken)
 
 
+def spoken() -> Iterator[str]:
+    """The pages, which are another in each language."""
+    yield from (path for path in addresses() if path in ("/", "/api") or not path.startswith(("/api", *_NO_PAGES)))
+
+
+_NO_PAGES: Final = ("/readyz", "/healthz", "/live")
+
+
 async def answers(site: Running) -> dict[str, tuple[str, bytes]]:
     """By address: status and headers that carry meaning, and the body."""
     found: dict[str, tuple[str, bytes]] = {}
     async with aiohttp.ClientSession() as session:
-        for base, paths in ((site.url, [*addresses()]), (site.admin, ["/status", "/api/v1/status", "/readyz"])):
+        asked = (
+            (site.url, "", [*addresses()]),
+            (site.url, "de", [*spoken()]),
+            (site.admin, "", ["/status", "/api/v1/status", "/readyz"]),
+        )
+        for base, language, paths in asked:
             for path in paths:
-                async with session.get(base + path) as response:
+                async with session.get(
+                    base + path, headers={"Accept-Language": language} if language else {}
+                ) as response:
                     body = await response.read()
                     kept = ("Content-Type", "Retry-After", "Age", "Access-Control-Allow-Origin", "Cache-Control")
                     headers = [response.headers.get(name, "") for name in kept]
-                name = path if base == site.url else f"operator {path}"
+                name = f"{language} {path}".strip() if base == site.url else f"operator {path}"
                 found[name] = (f"{response.status} {'|'.join(headers)}", _ASSET.sub("/static/", body.decode()).encode())
         pages = "overview,mempool,blocks,charts,status,api"
         async with session.get(f"{site.url}/live?pages={pages}") as response:

@@ -123,7 +123,7 @@ def trouble_of_node(snapshot: Snapshot, now: float) -> str:
     if health.state == "starting":
         return say("%(service)s is starting%(progress)s", service=INGEST.name, progress=_progress(health))
     return say(
-        "the node has confirmed nothing for more than %(seconds)s s, or a service is behind", seconds=f"{STALE:g}"
+        "the node has confirmed nothing for more than %(seconds)s s, or a service is behind", seconds=format(STALE, "g")
     )
 
 

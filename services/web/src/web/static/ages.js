@@ -1,8 +1,15 @@
 // How long ago something was: the only text that is made here and not by the server, in the server's words.
 
 import { now } from "./clock.js";
+import { t, tn, tp } from "./words.js";
 
-const UNITS = [[31556952, "y"], [86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+const UNITS = [
+  [31556952, tp("unit of time", "y")],
+  [86400, tp("unit of time", "d")],
+  [3600, tp("unit of time", "h")],
+  [60, tp("unit of time", "min")],
+  [1, tp("unit of time", "s")],
+];
 
 function duration(seconds, parts) {
   let rest = Math.max(0, Math.floor(seconds));
@@ -14,22 +21,28 @@ function duration(seconds, parts) {
     if (words.length === parts) break;
   }
   while (words.length > 1 && words.at(-1).startsWith("0 ")) words.pop();
-  return words.join(" ") || "0 s";
+  return words.join(" ") || `0 ${UNITS.at(-1)[1]}`;
 }
 
 function longDuration(seconds) {
   const years = Math.floor(seconds / 31556952);
   const days = Math.floor((seconds % 31556952) / 86400);
   const hours = Math.floor(((seconds % 31556952) % 86400) / 3600);
-  return `${years} year${years === 1 ? "" : "s"} ${days} day${days === 1 ? "" : "s"} ${hours} h`;
+  const told = [
+    tn("%(number)s year", "%(number)s years", years),
+    tn("%(number)s day", "%(number)s days", days),
+    `${hours} ${tp("unit of time", "h")}`,
+  ];
+  return told.join(" ");
 }
 
 function words(element, at) {
   const seconds = at - Date.parse(element.dateTime) / 1000;
-  if ("ago" in element.dataset) return seconds < 1 ? "just now" : `${duration(seconds, seconds < 3600 ? 1 : 2)} ago`;
-  if ("for" in element.dataset) return duration(seconds, seconds < 3600 ? 1 : 2);
+  const rough = () => duration(seconds, seconds < 3600 ? 1 : 2);
+  if ("ago" in element.dataset) return seconds < 1 ? t("just now") : t("%(duration)s ago", { duration: rough() });
+  if ("for" in element.dataset) return rough();
   if ("since" in element.dataset) return longDuration(seconds);
-  return seconds < 0 ? `in ${duration(-seconds, 2)}` : "due now";
+  return seconds < 0 ? t("in %(duration)s", { duration: duration(-seconds, 2) }) : t("due now");
 }
 
 // Brings every age below `root` up to now.

@@ -1,9 +1,11 @@
 // How values and axes read: the same rules as web.charts.drawing.units and .axis, so that a picture which the
 // script draws is the one that the server drew, and a value under the cursor reads like the newest one in the legend.
 
+import { dates, localized, months, signs, t } from "./words.js";
+
 const SI = ["", "k", "M", "G", "T", "P", "E", "Z"];
 const HIGHEST = { "H/s": 6, vB: 2, "vB/s": 2, B: 3, "": 4 };
-const WORDS = ["", "thousand", "million"];
+const WORDS = ["", t("thousand"), t("million")];
 const COIN = 100000000;
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
@@ -11,11 +13,15 @@ const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 export function fixed(value, decimals) {
   const [whole, rest] = Math.abs(value).toFixed(decimals).split(".");
-  const text = whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest ? `.${rest}` : "");
+  const text = localized(whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest ? `.${rest}` : ""));
   return value < 0 && /[1-9]/.test(text) ? `-${text}` : text;
 }
 
-const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+function trimmed(text) {
+  if (!text.includes(signs["."])) return text;
+  const bare = text.replace(/0+$/, "");
+  return bare.endsWith(signs["."]) ? bare.slice(0, -1) : bare;
+}
 
 function significant(value, digits = 3) {
   let decimals = digits - 1;
@@ -27,9 +33,9 @@ function significant(value, digits = 3) {
 }
 
 function tiny(value) {
-  if (Math.abs(value) >= 0.0001) return String(Number(value.toPrecision(3)));
+  if (Math.abs(value) >= 0.0001) return localized(String(Number(value.toPrecision(3))));
   const [mantissa, exponent] = value.toExponential(2).split("e");
-  return `${mantissa}×10${raised(Number(exponent))}`;
+  return `${localized(mantissa)}×10${raised(Number(exponent))}`;
 }
 
 const raised = (exponent) => String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => RAISED[digit]);
@@ -96,7 +102,7 @@ function even(values, by) {
 }
 
 function compact(value, unit) {
-  if (value < 1) return value.toFixed(10).replace(/0+$/, "");
+  if (value < 1) return localized(value.toFixed(10).replace(/0+$/, ""));
   const step = power(value);
   const prefix = unit === "" ? SI[step].toUpperCase() : SI[step];
   return `${fixed(value / 1000 ** step, 0)} ${prefix}`.trim();
@@ -167,19 +173,27 @@ const MONTH = 30.436875 * DAY;
 const MONDAY = 4 * DAY;
 const NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+const FIELD = /'([^']*)'|d+|M+|L+|y+/g; // of a CLDR pattern
+
 const two = (number) => String(number).padStart(2, "0");
 
 function parts(moment) {
   const date = new Date(moment * 1000);
   const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
   const clock = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}`;
-  return { year: String(year), month: NAMES[month], date: `${day} ${NAMES[month]}`, clock };
+  const named = (form) =>
+    dates[form].replace(FIELD, (field, quoted) => {
+      if (quoted !== undefined) return quoted;
+      if (field.length > 2) return (months?.[field] ?? NAMES)[month];
+      return String({ d: day, M: month + 1, L: month + 1, y: year }[field[0]]).padStart(field.length, "0");
+    });
+  return { year: named("year"), month: named("short_month"), date: named("short_date"), day: named("short_day"), clock };
 }
 
 // As the server writes it: 3 Jun 2026, 14:20.
 export function moment(seconds) {
-  const { date, year, clock } = parts(seconds);
-  return `${date} ${year}, ${clock}`;
+  const { day, clock } = parts(seconds);
+  return `${day}, ${clock}`;
 }
 
 // [moment, label] of round moments, some `most` of them; the label has a second line where its day or year changes.
@@ -191,7 +205,7 @@ export function times(start, end, most) {
   if (step) {
     const offset = step % (7 * DAY) === 0 ? MONDAY : 0;
     for (let at = Math.ceil((start - offset) / step) * step + offset; at <= end; at += step) found.push(at);
-    words = step < DAY ? (p) => [p.clock, `${p.date} ${p.year}`] : (p) => [p.date, p.year];
+    words = step < DAY ? (p) => [p.clock, p.day] : (p) => [p.date, p.year];
   } else {
     const months = MONTHS.find((count) => span / (count * MONTH) <= most) ?? MONTHS.at(-1);
     const begin = new Date(start * 1000);

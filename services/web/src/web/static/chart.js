@@ -3,6 +3,7 @@
 // server's: the page is fetched anew with the points, and what is marked as a part of it swapped in.
 
 import { Plot } from "./plot.js";
+import { t } from "./words.js";
 
 const PATIENCE = { usual: 10000, hour: 1000 }; // ms between two looks for new points
 const narrow = matchMedia("(max-width: 600px)");
@@ -43,6 +44,13 @@ async function fetched(url) {
   return response;
 }
 
+// Another language was chosen meanwhile, in another tab: parts of both would stand side by side.
+async function fetchPage(url) {
+  const page = new DOMParser().parseFromString(await (await fetched(url)).text(), "text/html");
+  if (page.documentElement.lang !== document.documentElement.lang) location.assign(url);
+  return page;
+}
+
 async function fetchPoints(query) {
   const response = await fetched(`/api/v1/charts/${description.metric}?${query}`);
   const tag = response.headers.get("ETag") ?? "";
@@ -60,16 +68,18 @@ async function go(query, log = description.log) {
   const url = address(log ? { ...query, scale: "log" } : query);
   document.body.classList.add("asking");
   try {
-    const page = new DOMParser().parseFromString(await (await fetched(url)).text(), "text/html");
+    const page = await fetchPage(url);
     const fresh = read(page);
-    if (!fresh) throw new Error("there are no figures");
+    if (!fresh) throw new Error(t("there are no figures"));
     const answer = await fetchPoints(fresh.query);
     if (turn !== asked) return; // somebody was quicker
     history.replaceState(null, "", url);
     show(page, fresh, answer);
     trouble.textContent = "";
   } catch (error) {
-    trouble.textContent = `The server gave no new figures (${error.message}). The picture is as it was.`;
+    trouble.textContent = t("The server gave no new figures (%(error)s). The picture is as it was.", {
+      error: error.message,
+    });
   } finally {
     document.body.classList.remove("asking");
   }
@@ -137,7 +147,7 @@ async function look() {
   try {
     const answer = await fetchPoints(description.query);
     if (answer[0] === etag || turn !== asked) return;
-    const page = new DOMParser().parseFromString(await (await fetched(location.href)).text(), "text/html");
+    const page = await fetchPage(location.href);
     const fresh = read(page);
     if (fresh && turn === asked && !zoomed()) show(page, fresh, answer);
   } catch {
@@ -148,7 +158,7 @@ async function look() {
 // Where nothing is drawn here: the index, a chart that is not there yet, pictures of the server without uPlot.
 async function renew() {
   try {
-    const page = new DOMParser().parseFromString(await (await fetched(location.href)).text(), "text/html");
+    const page = await fetchPage(location.href);
     if (update !== renew) return; // meanwhile it is drawn here
     if (!description && read(page)) location.reload();
     else swap(page, false);

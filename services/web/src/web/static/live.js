@@ -5,6 +5,7 @@ import { tick } from "./ages.js";
 import { show } from "./cards.js";
 import { Line } from "./line.js";
 import * as truth from "./truth.js";
+import { t } from "./words.js";
 
 // --- what comes from the server --------------------------------------------------------------------
 
@@ -44,8 +45,9 @@ function scheme() {
 }
 
 function offer() {
-  theme.textContent = scheme() === "dark" ? "Light" : "Dark";
-  theme.setAttribute("aria-label", `Switch to the ${theme.textContent.toLowerCase()} scheme`);
+  const light = scheme() === "dark"; // what is offered
+  theme.textContent = light ? t("Light") : t("Dark");
+  theme.setAttribute("aria-label", light ? t("Switch to the light scheme") : t("Switch to the dark scheme"));
   theme.hidden = false;
 }
 

@@ -3,6 +3,7 @@
 // `host` is the page: `start` and `end` of the time axis, `points(figure, line)`, `zoom(from, to)` and `reset()`.
 
 import { moment, quantity, scale, times } from "./axis.js";
+import { t } from "./words.js";
 
 const TOP = 10;
 const BOTTOM = 42;
@@ -195,7 +196,7 @@ export class Plot {
     const legend = this.card.querySelector(".legend");
     const newest = Math.max(...this.figure.lines.map((line) => this.newest(line)?.[0] ?? 0));
     const [head, time] = legend.querySelector(".moment").children;
-    head.textContent = when === null ? "Newest" : "Under the cursor";
+    head.textContent = when === null ? t("Newest") : t("Under the cursor");
     let shown = when === null ? newest : 0;
     for (const line of this.figure.lines) {
       const found = this.points(line);
@@ -203,7 +204,7 @@ export class Plot {
       const value = legend.querySelector(`[data-line="${CSS.escape(line.name)}"] .key-value`);
       if (point && when !== null && Math.abs(point[0] - when) < Math.abs(shown - when)) shown = point[0];
       if (!point || point[1] === null) {
-        value.replaceChildren(span("quiet", "nothing"));
+        value.replaceChildren(span("quiet", t("nothing")));
         continue;
       }
       const [number, unit] = quantity(point[1], line.unit);

@@ -5,17 +5,26 @@
 
 import { date } from "./ages.js";
 import * as clock from "./clock.js";
+import { t } from "./words.js";
 
 const STALE = 20000; // ms; a pulse comes every 5 s, and truths are renewed as often
 const GRACE = 2000; // ms that the first pulse may take before a tab that comes in sight marks what it shows
 
 const STATES = {
-  live: ["Live", "Connected; the figures are those of the node"],
-  connecting: ["Connecting", "The server is being asked for what is new"],
-  reconnecting: ["Reconnecting", "The connection broke and is tried again; the figures are the last ones known"],
-  waiting: ["Waiting", "The node has not confirmed any figures yet"],
-  stale: ["Stale", "The figures are the last ones known"],
+  live: [t("Live"), t("Connected; the figures are those of the node")],
+  connecting: [t("Connecting"), t("The server is being asked for what is new")],
+  reconnecting: [
+    t("Reconnecting"),
+    t("The connection broke and is tried again; the figures are the last ones known"),
+  ],
+  waiting: [t("Waiting"), t("The node has not confirmed any figures yet")],
+  stale: [t("Stale"), t("The figures are the last ones known")],
 };
+
+// What stands before and after a moment.
+const FOR = t("for %(duration)s").split("%(duration)s");
+const AS_OF = t("as of %(age)s").split("%(age)s");
+const UNCONFIRMED = { chain: t("chain unconfirmed"), mempool: t("mempool unconfirmed") };
 
 const dot = document.getElementById("dot");
 const moment = (text) => Number(text) || null;
@@ -61,16 +70,16 @@ const earliest = (domains) => Math.min(...domains.map((domain) => truths[domain]
 
 // The state, why, and the moment of the figures.
 function judged() {
-  if (old("server")) return ["stale", lost ? "server not reached" : "server silent", truths.server];
+  if (old("server")) return ["stale", lost ? t("server not reached") : t("server silent"), truths.server];
   if (lost) return ["reconnecting"];
   if (joined) return ["connecting"];
   const aged = ["chain", "mempool"].filter(old);
   const known = aged.filter((domain) => truths[domain]);
-  const who = aged.length > 1 ? "node silent" : `${aged[0]} unconfirmed`;
+  const who = aged.length > 1 ? t("node silent") : UNCONFIRMED[aged[0]];
   if (known.length) return ["stale", who, earliest(known)];
   const trouble = document.querySelector("#card-notices[data-server=stale] .failed:not([data-of-age]) strong");
   if (trouble) return ["stale", trouble.textContent];
-  return aged.length ? ["waiting", "for the node"] : ["live"];
+  return aged.length ? ["waiting", t("for the node")] : ["live"];
 }
 
 function show([state, why = "", ms = null]) {
@@ -79,13 +88,19 @@ function show([state, why = "", ms = null]) {
   dot.title = node && ms !== truths.server ? `${title}. ${node[0].toUpperCase()}${node.slice(1)}` : title;
   write(dot.querySelector(".dot-text"), text);
   write(dot.querySelector(".dot-why"), why);
-  stamp(dot.querySelector(".dot-age"), "<span>for </span><time data-for></time>", ms);
+  stamp(dot.querySelector(".dot-age"), FOR, "for", ms);
 }
 
 // A moment in words that go on: apart from what a screen reader tells when it changes.
-function stamp(element, html, ms) {
+function stamp(element, [before, after], kind, ms) {
   if (ms === null) return element.replaceChildren();
-  if (!element.firstElementChild) element.innerHTML = html;
+  if (!element.firstElementChild) {
+    const time = document.createElement("time");
+    time.dataset[kind] = "";
+    const words = document.createElement("span");
+    words.textContent = before;
+    element.replaceChildren(words, time, after); // on a narrow screen the moment alone is shown
+  }
   date(element.querySelector("time"), ms);
 }
 
@@ -106,6 +121,6 @@ function age(card) {
     card.append(mark);
   }
   const ms = earliest(domains);
-  if (ms) stamp(mark, "as of <time data-ago></time>", ms);
-  else write(mark, "not confirmed by the node");
+  if (ms) stamp(mark, AS_OF, "ago", ms);
+  else write(mark, t("not confirmed by the node"));
 }

@@ -336,8 +336,13 @@ def detail(value: str | float | None) -> str:
 
 def label(name: str) -> str:
     """A machine's name as a label: `headers_behind` becomes "Headers behind"."""
+    return gettext(named(name))
+
+
+def named(name: str) -> str:
+    """The message that stands for a machine's name."""
     words = name.replace("_", " ").replace(".", " ").strip()
-    return gettext(words[:1].upper() + words[1:])
+    return words[:1].upper() + words[1:]
 
 
 def _by_the_page(function: Callable[[float, float], Markup]) -> Callable[[Mapping[str, Any], float], Markup]:

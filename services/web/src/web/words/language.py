@@ -90,8 +90,10 @@ class Language:
         said = {}
         for message in catalogue:
             if message.id and any(place.endswith(".js") for place, _ in message.locations):
-                one, strings = _plain(message.id), message.string
-                said[one] = list(strings) if isinstance(strings, tuple) else strings
+                one, strings = message.id if isinstance(message.id, str) else message.id[0], message.string
+                said[f"{message.context}\4{one}" if message.context else one] = (
+                    list(strings) if isinstance(strings, tuple) else strings
+                )
         order = [form for form in ("zero", "one", "two", "few", "many") if form in locale.plural_form.tags]
         return {
             "words": dict(sorted(said.items())),
@@ -100,10 +102,6 @@ class Language:
             "months": {form: self._months[form] for form in ("MMM", "LLL")},
             "dates": {form: self._patterns[form] for form in ("short_day", "short_date")},
         }
-
-
-def _plain(message_id: Any) -> str:
-    return message_id if isinstance(message_id, str) else str(message_id[0])
 
 
 def _pattern(locale: Locale, skeleton: str) -> str:
