@@ -4,7 +4,7 @@ SHELL := /bin/bash
 python := .venv/bin/python
 ARGS ?=
 
-.PHONY: docs help operations run test test-faults lint format bench lock clean venv
+.PHONY: docs words help operations run test test-faults lint format bench lock clean venv
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: venv ## measure; prints a table and writes bench-*.json
 docs: venv ## write docs/events.md from the event types, and draw the packages into docs/architecture.md
 	PYTHONPATH=tests $(python) tests/docs/events_page.py > docs/events.md
 	PYTHONPATH=tests $(python) tests/docs/packages_page.py
+
+words: venv ## gather what pages say into the catalogues of each language, and name what is not translated
+	@PYTHONPATH=tests $(python) tests/docs/catalogues.py
 
 lock: venv ## write requirements/*.txt anew
 	requirements/lock

@@ -50,9 +50,9 @@ _NOISE: Final = tuple(
 """Lines of a catalogue's head that say nothing, or when it was written."""
 
 FIGURES: Final = (
-    "awaited", "blocks_per_second", "first_header", "headers", "height", "jobs", "lag", "lost", "mempool_count", "mempool_vsize", "node", "node_version",
-    "passed_over", "paused", "progress", "push_clients", "rate", "repairs", "repeats", "resyncs", "seconds_left", "seq", "stream",
-    "total", "transactions", "unavailable", "zmq",
+    "awaited", "blocks_per_second", "first_header", "headers", "height", "jobs", "lag", "lost", "mempool_count",
+    "mempool_vsize", "node", "node_version", "passed_over", "paused", "progress", "push_clients", "rate", "repairs",
+    "repeats", "resyncs", "seconds_left", "seq", "stream", "total", "transactions", "unavailable", "zmq",
 )  # fmt: skip
 """What heartbeats tell by name; one that is missing here stays English."""
 
@@ -76,7 +76,7 @@ def gathered() -> Catalog:
     """Every message, by the files that it stands in."""
     found = Catalog(charset="utf-8")
     for file, message, comment, context in sorted(_gathered(), key=lambda one: (one[0], str(one[1]))):
-        found.add(message, locations=[(file, None)], auto_comments=[comment] if comment else (), context=context)
+        found.add(message, locations=[(file, 0)], auto_comments=[comment] if comment else (), context=context)
     return found
 
 

@@ -28,10 +28,18 @@ IN_BROWSER = [
 """Marks of a module whose tests share one browser."""
 
 
-async def opened(browser: Browser, url: str, *, width: int = 1280, scheme: Any = "light", script: bool = True) -> Page:
+async def opened(
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1280,
+    scheme: Any = "light",
+    script: bool = True,
+    language: str = "en-GB",
+) -> Page:
     """A page in a context of its own; what its console complains about is in `page.complaints`."""
     context = await browser.new_context(
-        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script
+        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script, locale=language
     )
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = await context.new_page()

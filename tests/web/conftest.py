@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ from playwright.async_api import Browser, async_playwright
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.clock import RedisClock
 from shared.views import HistoryView
 from support.browser import CHROMIUM, FLAGS
 from support.series_samples import Chain, fill
 from support.web_harness import Running, serving, until
 from support.web_samples import Writer
+from support.web_states import NOW
+from web.state import survey
+from web.state.snapshot import RedisReport
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -89,3 +94,16 @@ async def api(history: tuple[Running, Chain]) -> AsyncIterator[aiohttp.ClientSes
     """A client of it."""
     async with aiohttp.ClientSession(history[0].url) as session:
         yield session
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands, and Redis tells nothing of itself that differs between two runs."""
+    monkeypatch.setattr(RedisClock, "now_ms", property(lambda clock: NOW * 1000))
+    take = survey.take
+
+    async def taken(*which: Any) -> Any:
+        found = await take(*which)
+        return replace(found, redis=RedisReport("Valkey", "9.1.0", "standalone", 86_400, 5_000_000, 0, "noeviction"))
+
+    monkeypatch.setattr(survey, "take", taken)

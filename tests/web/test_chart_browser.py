@@ -26,6 +26,7 @@ from web.charts.drawing import axis, units
 from web.charts.metrics import METRICS
 from web.charts.serving.store import Charts
 from web.http.answers import Unavailable
+from web.words.language import LANGUAGES, Language, speaking
 
 PATHS = ["/charts", *(f"/charts/{name}" for name in METRICS)]
 DRAWN = "body[data-drawn]"
@@ -201,9 +202,12 @@ async def test_the_script_writes_values_as_the_server_does(
     await page.context.close()
 
 
-async def test_axes_and_values_follow_one_rule(browser: Browser, world: tuple[Any, Any], shelf: Shelf) -> None:
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda language: language.tag)
+async def test_axes_and_values_follow_one_rule(
+    browser: Browser, world: tuple[Any, Any], shelf: Shelf, language: Language
+) -> None:
     _, site = world
-    page = await drawn(browser, f"{site.url}/charts/hashrate")
+    page = await drawn(browser, f"{site.url}/charts/hashrate", language=language.html)
     dice = random.Random(7)
     most = {"": 15, "H/s": 21.5, "BTC": 7.3, "sat/vB": 5, "vB": 9, "%": 4, "tx": 7}  # powers of ten
     kinds = tuple(most)
@@ -233,18 +237,19 @@ async def test_axes_and_values_follow_one_rule(browser: Browser, world: tuple[An
         }""",
         [module, values, spans, scales],
     )
-    different = [
-        (value, unit, text, str(units.quantity(value, unit)))
-        for (value, unit), text in zip(values, shown, strict=True)
-        if text != str(units.quantity(value, unit))
-    ]
-    assert different == []
-    for (start, end, count), ticks in zip(spans, moments, strict=True):
-        expected = [f"{tick.label}\n{tick.context}".rstrip() for tick in axis.time_ticks(start, end, count)]
-        assert [label for _, label in ticks] == expected
-    for (low, high, unit, log, zero), (title, labels) in zip(scales, found, strict=True):
-        scale = axis.scale(low, high, unit, log=log, from_zero=zero and not log)
-        assert (title, labels) == (scale.unit, [tick.label for tick in scale.ticks])
+    with speaking(language):
+        different = [
+            (value, unit, text, str(units.quantity(value, unit)))
+            for (value, unit), text in zip(values, shown, strict=True)
+            if text != str(units.quantity(value, unit))
+        ]
+        assert different == []
+        for (start, end, count), ticks in zip(spans, moments, strict=True):
+            expected = [f"{tick.label}\n{tick.context}".rstrip() for tick in axis.time_ticks(start, end, count)]
+            assert [label for _, label in ticks] == expected
+        for (low, high, unit, log, zero), (title, labels) in zip(scales, found, strict=True):
+            scale = axis.scale(low, high, unit, log=log, from_zero=zero and not log)
+            assert (title, labels) == (scale.unit, [tick.label for tick in scale.ticks])
     await page.context.close()
 
 

@@ -51,8 +51,10 @@ from web.state.reading import State
 from web.state.snapshot import Group, RedisReport, Snapshot, StreamReport
 from web.state.truth import Truth
 from web.website import endpoints
-from web.words import formats
+from web.words import formats, moments
 from web.words.quantity import ABSURD, Quantity
+
+FILTERS = {**formats.FILTERS, **moments.FILTERS}
 
 LARGE = st.integers(-(2**63), 2**64 - 1)
 NUMBERS = st.one_of(st.integers(-5, 5), LARGE, st.sampled_from([10**15, 10**18, -(10**15), 2**63 - 1]))
@@ -109,12 +111,12 @@ def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot)
     state = pages._state
     state.snapshot = snapshot
     state._judge(set())
-    for card in pages._cards.values():
+    for card in pages._spoken().values():
         card.stale = True
     for page in PAGES.values():
         if page.name != "charts":
             Balanced(pages.page(page).body.decode())
-    assert set(pages._cards) == set(CARDS)
+    assert set(pages._spoken()) == set(CARDS)
     declared = endpoints()
     assert len(declared) == 9
     for endpoint in declared:
@@ -127,12 +129,12 @@ def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(sorted(formats.FILTERS)), st.one_of(NUMBERS, FLOATS, st.just(10**400), st.just(-(10**5000))))
+@given(st.sampled_from(sorted(FILTERS)), st.one_of(NUMBERS, FLOATS, st.just(10**400), st.just(-(10**5000))))
 def test_every_format_is_total(name: str, value: float) -> None:
     if name in ("short", "label"):
         return
     arguments = ("block",) if name == "counted" else ()
-    made = formats.FILTERS[name]
+    made = FILTERS[name]
     shown = made({"now": NOW}, value) if hasattr(made, "jinja_pass_arg") else made(value, *arguments)
     assert str(shown).strip()
     assert isinstance(shown, Quantity | str)
@@ -248,9 +250,9 @@ async def test_a_history_of_absurd_height_stalls_nobody(site: Any, writer: Any, 
 def test_a_moment_that_cannot_be_is_said_in_words() -> None:
     year = 31_556_952
     for seconds in (year * 10**15, -year * 10**6, float("nan"), float("inf"), 10**400):
-        assert formats.ago(seconds, NOW) == ABSURD
-        assert formats.day(seconds) == ABSURD
-        assert formats.utc(seconds) == ABSURD
+        assert moments.ago(seconds, NOW) == ABSURD
+        assert moments.day(seconds) == ABSURD
+        assert moments.utc(seconds) == ABSURD
 
 
 async def test_absurd_blocks_leave_the_rest_of_the_overview(
@@ -267,7 +269,7 @@ async def test_absurd_blocks_leave_the_rest_of_the_overview(
     async with http.get("/readyz") as response:
         assert response.status == 200, await response.text()
     # A card that cannot be rendered at all, whatever the reason: it says so, the others stand, and readiness tells.
-    broken = site.site._pages._cards["blocks_short"]
+    broken = site.site._pages._spoken()["blocks_short"]
 
     def fails() -> str:
         raise ZeroDivisionError("no such figure")

@@ -17,7 +17,7 @@ from support.browser import IN_BROWSER, opened
 from support.web_harness import serving, until
 from support.web_samples import Writer, chain, health, mempool
 from web.pages.found import PAGES
-from web.words import formats
+from web.words import moments
 
 PATHS = [page.path for page in PAGES.values()]
 
@@ -88,9 +88,9 @@ async def test_ages_tick_as_the_server_writes_them(browser: Browser, world: tupl
         either = set()
         for at in (seconds, seconds - 1, seconds - 2):
             words = {
-                "ago": formats.age(at),
-                "since": formats.long_duration(at),
-                "until": f"in {formats.duration(-at)}",
+                "ago": moments.age(at),
+                "since": moments.long_duration(at),
+                "until": f"in {moments.duration(-at)}",
             }
             either.add(words[kind])
         assert text in either

@@ -9,24 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import pytest
 
-from shared.clock import RedisClock
-from support.series_samples import announced, fill
 from support.web_harness import Running, serving, until
-from support.web_samples import NODE, Writer, chain, health, mempool
+from support.web_samples import Writer
+from support.web_states import NOW, STATES
 from web.charts.metrics import METRICS
 from web.compat.statistics import INTERVALS
-from web.state import survey
-from web.state.snapshot import RedisReport
 
-NOW: Final = 1_780_500_000  # 3 June 2026
 RECORDED: Final = Path(__file__).parent / "recorded" / "sums.json"
 _ASSET: Final = re.compile(r"/static/[\w.-]+")
 _MINING: Final = ("hashrate", "difficulty-adjustments", "pools", "blocks/fees", "blocks/rewards", "blocks/fee-rates")
@@ -40,8 +35,6 @@ _PLAIN: Final = (
     "/api/v1/mining/difficulty-adjustments", "/api/v1/mining/hashrate/2d", "/api/v1/events", "/live",
     "/api/v1/events?streams=ops",
 )  # fmt: skip
-
-Build = Callable[[Writer], Awaitable[None]]
 
 
 def addresses() -> Iterator[str]:
@@ -59,77 +52,6 @@ def addresses() -> Iterator[str]:
             yield f"/api/v1/mining/{name}/{interval}"
     for interval in INTERVALS:
         yield f"/api/v1/statistics/{interval}"
-
-
-async def full(writer: Writer) -> None:
-    await writer.chain()
-    await writer.mempool()
-    await writer.all_well()
-    await writer.health(health("chain-history", now=NOW, stream="blocks", rate=12.5))
-    made = await fill(writer.redis, writer.keys, blocks=5_000, now=NOW, mempool_days=40, announce=False)
-    await announced(writer.redis, writer.keys, made, f"{NOW * 1000}-0")
-
-
-async def being_fetched(writer: Writer) -> None:
-    """A chain of which the backfill knows half, and a mempool that is not what the node has."""
-    await writer.chain()
-    await writer.mempool()
-    await writer.confirm("mempool", incomplete="the node main relays no transactions (-blocksonly)")
-    await writer.all_well()
-    await writer.health(health("chain-history", now=NOW, stream="blocks", rate=12.5))
-    parts = {"first_header": 1_000, "measured_from": 2_500, "unavailable": 12}
-    made = await fill(writer.redis, writer.keys, blocks=5_000, now=NOW, mempool_days=1, announce=False, **parts)
-    await announced(writer.redis, writer.keys, made, f"{NOW * 1000}-0")
-
-
-async def aged(writer: Writer) -> None:
-    """The node has been silent for ten minutes, and one service is gone."""
-    await writer.chain()
-    await writer.mempool(mempool(now=NOW - 600, exact=False))
-    for domain in ("chain", "mempool"):
-        await writer.confirm(domain, age=600)
-    reason = "node main: no connection to http://127.0.0.1:8332 (connection refused)"
-    await writer.health(
-        health("chain-ingest", "degraded", now=NOW, reason=reason, **NODE),
-        health("chain-metrics", now=NOW, age=90, stream="blocks", lag=0),
-        health("mempool", "standby", now=NOW),
-    )
-
-
-async def young(writer: Writer) -> None:
-    """Regtest with a handful of blocks and an empty mempool."""
-    await writer.chain(chain("regtest", 7, now=NOW))
-    await writer.mempool(mempool(0, 0, now=NOW))
-    await writer.all_well()
-    made = await fill(writer.redis, writer.keys, blocks=8, now=NOW, mempool_days=1, announce=False)
-    await announced(writer.redis, writer.keys, made, f"{NOW * 1000}-0")
-
-
-async def empty(writer: Writer) -> None:
-    """Nothing yet but one service that starts."""
-    await writer.health(health("chain-ingest", "starting", now=NOW, progress="headers 12 of 100"))
-
-
-STATES: Final[dict[str, tuple[str, Build]]] = {
-    "full": ("main", full),
-    "being fetched": ("main", being_fetched),
-    "aged": ("main", aged),
-    "young": ("regtest", young),
-    "empty": ("main", empty),
-}
-
-
-@pytest.fixture
-def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock stands, and Redis tells nothing of itself that differs between two runs."""
-    monkeypatch.setattr(RedisClock, "now_ms", property(lambda clock: NOW * 1000))
-    take = survey.take
-
-    async def taken(*which: Any) -> Any:
-        found = await take(*which)
-        return replace(found, redis=RedisReport("Valkey", "9.1.0", "standalone", 86_400, 5_000_000, 0, "noeviction"))
-
-    monkeypatch.setattr(survey, "take", taken)
 
 
 def spoken() -> Iterator[str]:

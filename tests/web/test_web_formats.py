@@ -7,7 +7,7 @@ import pytest
 from shared.networks import COIN
 from shared.views import FeeBand
 from web.pages import pictures as figures
-from web.words import formats
+from web.words import formats, moments
 from web.words.quantity import Quantity
 
 
@@ -42,16 +42,16 @@ from web.words.quantity import Quantity
         (formats.feerate, 73.61, "73.6 sat/vB"),
         (formats.feerate, 218.18, "218 sat/vB"),
         (formats.percent, 43.14, "43.1 %"),
-        (formats.duration, 0, "0 s"),
-        (formats.duration, 59, "59 s"),
-        (formats.duration, 3_660, "1 h 1 min"),
-        (formats.duration, 86_400, "1 d"),
-        (formats.milliseconds, 572_114, "9 min 32 s"),
-        (formats.age, 0.4, "just now"),
-        (formats.age, 3_599, "59 min ago"),
-        (formats.age, 7_300, "2 h 1 min ago"),
-        (formats.long_duration, 31_556_952 * 2 + 86_400 + 7_200, "2 years 1 day 2 h"),
-        (formats.utc, 1_231_006_505, "2009-01-03 18:15:05 UTC"),
+        (moments.duration, 0, "0 s"),
+        (moments.duration, 59, "59 s"),
+        (moments.duration, 3_660, "1 h 1 min"),
+        (moments.duration, 86_400, "1 d"),
+        (moments.milliseconds, 572_114, "9 min 32 s"),
+        (moments.age, 0.4, "just now"),
+        (moments.age, 3_599, "59 min ago"),
+        (moments.age, 7_300, "2 h 1 min ago"),
+        (moments.long_duration, 31_556_952 * 2 + 86_400 + 7_200, "2 years 1 day 2 h"),
+        (moments.utc, 1_231_006_505, "2009-01-03 18:15:05 UTC"),
         (formats.ordinal, 1, "1st"),
         (formats.ordinal, 12, "12th"),
         (formats.ordinal, 23, "23rd"),
@@ -75,7 +75,7 @@ def test_a_change_has_a_sign_and_an_arrow() -> None:
 
 
 def test_a_time_carries_its_exact_moment() -> None:
-    html = formats.ago(1_800_000_000 - 65, 1_800_000_000)
+    html = moments.ago(1_800_000_000 - 65, 1_800_000_000)
     assert "1 min ago</time>" in html
     assert "data-ago" in html
     assert 'title="20' in html

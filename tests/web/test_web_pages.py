@@ -18,7 +18,7 @@ from support.web_samples import chain, health, mempool
 from web.http.document import _listed, _takes_gzip
 from web.pages.found import PAGES
 from web.state.disclosure import masked
-from web.words import formats
+from web.words import moments
 
 PATHS = [page.path for page in PAGES.values()]
 
@@ -37,7 +37,7 @@ async def test_the_overview_tells_everything_without_a_script(http: aiohttp.Clie
     shown = words(html)
     tip, halving = site.site.state.snapshot[TipView], site.site.state.snapshot[HalvingView]
     then = datetime.fromtimestamp(halving.upcoming[0].estimated_time, UTC)
-    years = int(time.time() - tip.genesis_time) // formats.YEAR
+    years = int(time.time() - tip.genesis_time) // moments.YEAR
     for expected in (
         "954,210", "9 sat/vB", "21.9 MvB", "38,412 transactions", "894 EH/s", "124.93 T", "95,790 blocks to go",
         "54.39 %", "+4.87 %", "1,374 blocks until 955,584", "9 min 32 s", f"{years} years",

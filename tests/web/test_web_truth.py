@@ -20,7 +20,7 @@ from support.markup import Balanced, text, words
 from support.web_harness import serving, until
 from support.web_samples import chain, health, mempool
 from web.state.truth import Witness
-from web.words import formats
+from web.words import moments
 
 # --- told ----------------------------------------------------------------------------------------------
 
@@ -150,13 +150,13 @@ async def test_every_age_and_estimate_counts_by_the_clock_that_the_page_names(
     monkeypatch.setattr("time.time", lambda: wall() + 86_400)
     for path in ("/", "/mempool", "/blocks"):
         site.site.documents[path].invalidate()
-    for card in site.site._pages._cards.values():
+    for card in site.site._pages._spoken().values():
         card.stale = True
     assert "data-ago>4 min ago</time>" in await text(http, "/")
     assert "Found4 min ago" in words(await text(http, "/blocks"))
     assert "25 min ago" in words(await text(http, "/mempool"))
     left, shown = site.site.state.snapshot[RetargetView].estimated_time - wall(), words(await text(http, "/"))
-    assert any(f"in {formats.duration(left + passed)}" in shown for passed in (0, 10))
+    assert any(f"in {moments.duration(left + passed)}" in shown for passed in (0, 10))
     site.site.documents["/api/v1/difficulty-adjustment"].invalidate()
     async with http.get("/api/v1/difficulty-adjustment") as response:
         found = await response.json()

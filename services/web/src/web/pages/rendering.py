@@ -28,7 +28,7 @@ from web.state import conditions
 from web.state.backfill import backfill
 from web.state.reading import State
 from web.state.snapshot import Snapshot, is_down
-from web.words import formats
+from web.words import formats, moments
 from web.words.language import LANGUAGES, spoken
 from web.words.sentence import gettext, ngettext, pgettext
 
@@ -114,7 +114,7 @@ class Pages:
         self._environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
             gettext, ngettext, newstyle=True, pgettext=pgettext
         )
-        self._environment.filters.update(formats.FILTERS, embedded=embedded)
+        self._environment.filters.update({**formats.FILTERS, **moments.FILTERS, "embedded": embedded})
         self._environment.globals.update(
             assets=assets,
             version=version,

@@ -13,7 +13,7 @@ from shared.views import HistoryView
 from web.charts import span as spans
 from web.charts.data.reading import HEADER_TIMES, SeriesReader
 from web.charts.span import Grain, Span
-from web.words import formats
+from web.words import formats, moments
 from web.words.sentence import count, say, shown
 
 _SERIES: Final[dict[Grain, Series[Bucket]]] = {"hour": HOURS, "day": DAYS, "week": WEEKS}
@@ -219,7 +219,7 @@ def header_notice(history: HistoryView, start: int, first_time: int | None) -> s
 
 def day(seconds: int) -> str:
     """A date in words."""
-    return shown(formats.date, seconds)
+    return shown(moments.date, seconds)
 
 
 def nothing(history: HistoryView, span: Span) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup, escape
 
 from web.charts.chart import Cell, Column, Kind
-from web.words import formats
+from web.words import formats, moments
 from web.words.language import spoken
 
 
@@ -20,8 +20,8 @@ def _amount(satoshi: int) -> Markup:
 
 _FORMS: Final[dict[Kind, Callable[[Any], object]]] = {
     "height": formats.whole,
-    "time": formats.moment,
-    "duration": formats.duration,
+    "time": moments.moment,
+    "duration": moments.duration,
     "difficulty": formats.difficulty,
     "hashrate": formats.hashrate,
     "change": formats.change,

@@ -12,7 +12,7 @@ from web.charts.chart import Chart, Figure, Line
 from web.charts.drawing import figure as drawing
 from web.charts.drawing.figure import Picture
 from web.charts.drawing.units import quantity
-from web.words import formats
+from web.words import moments
 from web.words.quantity import Quantity
 from web.words.sentence import gettext
 
@@ -87,11 +87,11 @@ def _legend(lines: Sequence[Line]) -> Sequence[Line]:
 def _rows(lines: Sequence[Line]) -> list[tuple[Markup, list[Quantity | None]]]:
     """The newest points of all lines, newest first."""
     known = [dict(line.points[-ROWS:]) for line in lines]
-    moments = sorted({moment for points in known for moment, value in points.items() if value is not None})[-ROWS:]
-    daily = all(moment % _DAY == 0 for moment in moments)
-    name = formats.day if daily else formats.moment
+    times = sorted({moment for points in known for moment, value in points.items() if value is not None})[-ROWS:]
+    daily = all(moment % _DAY == 0 for moment in times)
+    name = moments.day if daily else moments.moment
     rows = []
-    for moment in reversed(moments):
+    for moment in reversed(times):
         found = [(points.get(moment), line.unit) for points, line in zip(known, lines, strict=True)]
         rows.append((name(moment), [None if value is None else quantity(value, unit) for value, unit in found]))
     return rows
@@ -101,7 +101,7 @@ def words(figure: Figure, chart: Chart) -> str:
     """What the picture shows, for who does not see it."""
     told = [
         gettext("%(figure)s, %(start)s to %(end)s.")
-        % {"figure": figure.title, "start": formats.date(chart.start), "end": formats.date(chart.end)}
+        % {"figure": figure.title, "start": moments.date(chart.start), "end": moments.date(chart.end)}
     ]
     for line in figure.lines:
         first, last = oldest(line), newest(line)

@@ -11,7 +11,7 @@ from web.charts.chart import Cell, Chart, Column, Figure, Line, Table
 from web.charts.data.measured import SOURCE, SOURCE_OF_BOTH, Samples, measured, nothing, notice
 from web.charts.metric import Material, Metric
 from web.charts.span import Span
-from web.words import formats
+from web.words import moments
 from web.words.sentence import joined, say, shown
 
 
@@ -131,7 +131,7 @@ def table(view: ConfirmedLargestView | LargestView) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (rank, tx.txid, tx.value, tx.time, tx.height) for rank, tx in enumerate(view.transactions, 1)
     ]
-    note = say("In blocks since %(moment)s.", moment=shown(formats.minute, view.since))
+    note = say("In blocks since %(moment)s.", moment=shown(moments.minute, view.since))
     if not view.complete:
         note = joined(note, say("Not all of these blocks are known yet: larger ones may still come."))
     return Table(say("Largest transactions"), columns, rows, note)

@@ -16,7 +16,7 @@ from web.charts.data.measured import SOURCE_OF_BOTH, Samples, measured, nothing,
 from web.charts.data.reading import FLOWS
 from web.charts.metric import USUAL, Material, Metric
 from web.charts.span import MempoolStep, Span
-from web.words import formats
+from web.words import moments
 from web.words.sentence import joined, say
 
 EACH: Final = {
@@ -104,7 +104,7 @@ def recorded(figure: Figure, span: Span) -> Figure:
     first = min((line.points[0][0] for line in figure.lines if line.points), default=span.start)
     if (span.end - first) * LITTLE > span.seconds:
         return figure
-    since = say("Recorded since %(moment)s: a shorter range shows more of it.", moment=formats.utc(first))
+    since = say("Recorded since %(moment)s: a shorter range shows more of it.", moment=moments.utc(first))
     return replace(figure, note=joined(figure.note, since))
 
 

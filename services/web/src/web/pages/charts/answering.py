@@ -21,7 +21,7 @@ from web.http.document import Aging
 from web.http.languages import Spoken
 from web.pages.charts.glance import Glance, glance
 from web.pages.page import Page
-from web.words import formats
+from web.words import moments
 from web.words.sentence import gettext, say
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ class ChartPages:
             shown="" if asked.span else asked.range,
             back=asked.range,
             zoomed=asked.span is not None,
-            chart_start=formats.moment(chart.start) if chart else "",
-            chart_end=formats.moment(chart.end) if chart else "",
+            chart_start=moments.moment(chart.start) if chart else "",
+            chart_end=moments.moment(chart.end) if chart else "",
             labels=RANGE_LABELS,
             shorts=_SHORT_LABELS,
             address=partial(_address, asked),
