@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 python := .venv/bin/python
 ARGS ?=
+sources := $(wildcard shared/src services/*/src deploy/local/src tests)
+space := $(subst ,, )
 
 .PHONY: docs help operations run test test-faults lint format bench lock clean venv
 
@@ -27,7 +29,7 @@ operations: venv ## the fault suite in full, and what was answered meanwhile as 
 lint: venv ## ruff and mypy
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
-	$(python) -m mypy $(wildcard shared/src services/*/src deploy/local/src tests)
+	MYPYPATH=$(subst $(space),:,$(sources)) $(python) -m mypy $(sources)
 
 format: venv ## lay out the code and sort its imports
 	$(python) -m ruff check --select I --fix .

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
@@ -180,13 +180,16 @@ class Pages:
 
     def page(self, page: Page) -> Answer:
         """The whole page."""
-        return self.render(page.template, page)
+        return self.render([page.template, "cards.html"], page)
 
-    def render(self, template: str, page: Page, **more: Any) -> Answer:
-        """A template with the page's cards and whatever else it shows."""
+    def render(self, template: str | list[str | Template], page: Page, **more: Any) -> Answer:
+        """A template (the first of several that there is) with the page's cards and whatever else it shows."""
         cards = {name: card.html for name, card in self.cards(page.cards).items()}
         context = self._context() | {"page": page, "cards": cards} | more
-        return Answer(self._environment.get_template(template).render(context).encode(), HTML, headers=PAGE_HEADERS)
+        return Answer(self._template(template).render(context).encode(), HTML, headers=PAGE_HEADERS)
+
+    def _template(self, names: str | list[str | Template]) -> Template:
+        return self._environment.get_or_select_template(names)
 
     def error(self, status: int, title: str, text: str) -> Answer:
         """A page that says what went wrong."""

@@ -17,7 +17,7 @@ _EACH: Final = {1: "each second", MINUTE: "each minute", HOUR: "each hour", DAY:
 def plain(
     domain: Domain, series: Series[Any], title: str, lines: Mapping[str, str], *, unit: str = "", source: str
 ) -> Build:
-    """Builds it. `lines`: labels by the names of fields, which are numbers in `unit`; `source`: whose figures, in words.
+    """Builds it. `lines`: labels by the names of fields, numbers in `unit`; `source`: whose figures, in words.
 
     Where a record is missing the lines have a gap, and they end where the series does.
     """
