@@ -17,7 +17,7 @@ from support.stack import Stack
 async def test_every_view_equals_a_fresh_build(stack: Stack, tmp_path: Path, depth: int, same_height: bool) -> None:
     node = stack.node
     coins = await fan_out(node, await mined_coins(node, 1), 90)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     # transactions in each of the blocks that will be undone, with children that stay in the mempool
     confirmed = []
@@ -55,7 +55,7 @@ async def test_every_view_equals_a_fresh_build(stack: Stack, tmp_path: Path, dep
 async def test_the_node_comes_back_with_another_chain(stack: Stack, tmp_path: Path) -> None:
     """A node whose data was lost: no ancestor in common but the genesis block."""
     await mine(stack.node, 5)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     genesis = await stack.node.rpc("getblockhash", 1)
     await stack.node.rpc("invalidateblock", genesis)
