@@ -22,28 +22,16 @@ from web.http.document import MAX_AGE
 from web.pages import pictures
 from web.pages.found import CARDS, PAGES
 from web.pages.page import COMMON, Card, Page
+from web.pages.seen import Seen
 from web.state import conditions
 from web.state.backfill import backfill
 from web.state.reading import State
-from web.state.snapshot import Snapshot, is_down
+from web.state.snapshot import is_down
 from web.words import formats
 
 _HERE: Final = Path(__file__).parent
 _MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
 """What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
-
-
-class _Seen:
-    """The snapshot with its views by name."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    def __getattr__(self, name: str) -> Any:
-        for domain in DOMAINS:
-            if name in domain.views:
-                return self._snapshot[domain.views[name]]
-        return getattr(self._snapshot, name)
 
 
 class Rendered:
@@ -149,7 +137,7 @@ class Pages:
         as_of = {domain: None if ms is None else ms / 1000 for domain, ms in moments.items()}
         late = conditions.aged(snapshot, now)
         return {
-            "s": _Seen(snapshot),
+            "s": Seen(snapshot),
             "now": now,
             "as_of": as_of,
             "aged": [as_of[domain] for domain in domains if domain in late],
