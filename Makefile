@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 python := .venv/bin/python
 ARGS ?=
+sources := $(wildcard shared/src services/*/src deploy/local/src tests)
+space := $(subst ,, )
 
 .PHONY: docs words help operations run test test-faults lint format bench lock clean venv
 
@@ -16,7 +18,7 @@ run: venv ## the dashboard; with no node configured, a demonstration on a privat
 	@exec $(python) -m local_run
 
 test: venv ## every test (ARGS="tests/local -k node" for some)
-	$(python) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-faults: venv ## the fault suite in full: kill -9, lost messages, bursts
 	$(python) -m pytest tests/faults --full $(ARGS)
@@ -27,7 +29,7 @@ operations: venv ## the fault suite in full, and what was answered meanwhile as 
 lint: venv ## ruff and mypy
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
-	$(python) -m mypy $(wildcard shared/src services/*/src deploy/local/src tests)
+	MYPYPATH=$(subst $(space),:,$(sources)) $(python) -m mypy $(sources)
 
 format: venv ## lay out the code and sort its imports
 	$(python) -m ruff check --select I --fix .

@@ -54,7 +54,7 @@ async def backfill(folder: Path) -> list[Figure]:
             await mine(node)
         bare_headers = await _bare_headers(node)
         bare_blocks = await _bare_blocks(node)
-        await stack.start(*check.FOLDS, "chain-history")
+        await stack.start(*check.LIVE)
         await stack.synced()
         before = await _history(stack)
         await stack.start("backfill", BACKFILL_LOAD="100")

@@ -109,7 +109,7 @@ async def test_the_folds_take_such_a_beginning_well(tmp_path: Path) -> None:
     """chain-history keeps what it has below, chain-metrics shows what a fresh build shows."""
     async with Stack(tmp_path) as stack:
         await mine(stack.node, 200)
-        await stack.start(*check.FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+        await stack.start(*check.LIVE, "backfill", BACKFILL_LOAD="100")
         await check.history_complete(stack)
         await stack.stop("backfill")
         await stack.stop("chain-ingest")

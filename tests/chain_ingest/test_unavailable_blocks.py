@@ -207,7 +207,7 @@ async def test_the_charts_are_whole_but_for_what_cannot_be_had(tmp_path: Path, m
     async with Stack(tmp_path) as stack:
         await mine(stack.node, 40)
         await damage_block(stack.node, await hash_at(stack.node, 30))
-        await stack.start(*check.FOLDS, "chain-history")
+        await stack.start(*check.LIVE)
         await stack.synced()
         async with running(stack.valkey.url, run_backfill, "backfill", **stack.node.env(), BACKFILL_LOAD="100"):
 
@@ -226,16 +226,16 @@ async def test_what_was_pruned_while_we_were_away_holds_nothing_up(tmp_path: Pat
     node = RegtestNode(tmp_path / "node", extra=["-fastprune", "-prune=1"])
     async with Stack(tmp_path, node=node) as stack:
         await mine(node, 20)
-        await stack.start(*check.FOLDS, "chain-history")
+        await stack.start(*check.LIVE)
         await stack.synced()
-        for name in (*check.FOLDS, "chain-history"):
+        for name in check.LIVE:
             await stack.stop(name)
         await mine(node, 980)
         await node.rpc("pruneblockchain", 600)
         lowest = (await node.rpc("getblockchaininfo"))["pruneheight"]
         assert 20 < lowest < 1_000
         began = time.monotonic()
-        await stack.start(*check.FOLDS, "chain-history")
+        await stack.start(*check.LIVE)
         await check.equals_node(stack)
         print(f"equal to the node after {time.monotonic() - began:.1f} s")
         async with running(stack.valkey.url, run_backfill, "backfill", **node.env(), BACKFILL_LOAD="100"):

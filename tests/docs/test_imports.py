@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from shared import domains
 from support.imports import circle, imports, modules
-
-SERVICES = {"chain_history", "chain_ingest", "chain_metrics", "mempool", "web"}
 
 
 def package(name: str) -> str:
     return name.partition(".")[0]
+
+
+SERVICES = {package(service.module) for service in domains.SERVICES}
 
 
 def test_all_is_looked_at() -> None:

@@ -48,7 +48,7 @@ async def far_enough(stack: Stack, count: int) -> None:
 
 @pytest.mark.parametrize("victim", ["backfill", "chain-history", "redis", "node"])
 async def test_a_kill_in_the_middle_leaves_no_trace(stack: Stack, tmp_path: Path, victim: str, full: bool) -> None:
-    await stack.start(*check.FOLDS, "chain-history")
+    await stack.start(*check.LIVE)
     await stack.synced()
     for worker in WORKERS:
         await stack.start(worker, BACKFILL_LOAD="20", INSTANCE=worker)
@@ -56,38 +56,38 @@ async def test_a_kill_in_the_middle_leaves_no_trace(stack: Stack, tmp_path: Path
     for part in (1, 2, 3) if full else (2,):
         await far_enough(stack, 150 + part * (total - 150) // 5)
         await check.kill(stack, victim, BACKFILL_LOAD="20", INSTANCE=victim)
-    await check.history_equals_fresh_build(stack, tmp_path / "fresh")
+    await check.equals_fresh_build(stack, tmp_path / "fresh")
 
 
 @pytest.mark.parametrize("depth", [3, 200])
 async def test_a_reorganisation_in_the_middle_leaves_no_trace(stack: Stack, tmp_path: Path, depth: int) -> None:
     """Deeper than what a first start publishes in full, too: then blocks that the backfill measured are taken back."""
     node = stack.node
-    await stack.start(*check.FOLDS, "chain-history")
+    await stack.start(*check.LIVE)
     await stack.synced()
     await stack.start("backfill", BACKFILL_LOAD="30")
     total = await node.rpc("getblockcount")
     await far_enough(stack, total // 2)
     await node.rpc("invalidateblock", await node.rpc("getblockhash", total - depth + 1))
     await mine(node, depth + 2, script=OTHER_SCRIPT)
-    await check.history_equals_fresh_build(stack, tmp_path / "fresh")
+    await check.equals_fresh_build(stack, tmp_path / "fresh")
 
 
 async def test_a_reorganisation_after_it_leaves_no_trace(stack: Stack, tmp_path: Path) -> None:
     node = stack.node
-    await stack.start(*check.FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+    await stack.start(*check.LIVE, "backfill", BACKFILL_LOAD="100")
     await check.history_complete(stack)
     total = await node.rpc("getblockcount")
     await node.rpc("invalidateblock", await node.rpc("getblockhash", total - 29))
     await mine(node, 30, script=OTHER_SCRIPT)
-    await check.history_equals_fresh_build(stack, tmp_path / "fresh")
+    await check.equals_fresh_build(stack, tmp_path / "fresh")
 
 
 async def test_nothing_is_fetched_twice_after_a_restart_of_all(stack: Stack) -> None:
     """Stopped and started: what was measured stays, and nothing is asked of the node again."""
-    await stack.start(*check.FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+    await stack.start(*check.LIVE, "backfill", BACKFILL_LOAD="100")
     await check.history_complete(stack)
-    names = [*check.FOLDS, "chain-history", "backfill"]
+    names = [*check.LIVE, "backfill"]
     assert await asyncio.gather(*(stack.stop(name) for name in names)) == [0] * len(names)
     before = await stack.redis.xinfo_stream(stack.keys.stream(domains.BACKFILL))
     await mine(stack.node, 2)

@@ -106,7 +106,7 @@ async def test_the_documented_calls_are_enough_and_one_that_lacks_is_named(tmp_p
             [coin] = (await fan_out(node, await mined_coins(node, 1), 1))[:1]
             await send(node, [build([coin], [coin.value - 500])])
             stack.extra_env |= {"MAIN_RPC_COOKIE_FILE": "", "MAIN_RPC_USER": "alice", "MAIN_RPC_PASSWORD": PASSWORD}
-            await stack.start(*check.FOLDS, "chain-history", "backfill", "web", BACKFILL_LOAD="100")
+            await stack.start(*check.LIVE, "backfill", "web", BACKFILL_LOAD="100")
             if missing:
                 await says(stack, f"forbids `{missing}` (403): add it to rpcwhitelist of user alice")
                 assert PASSWORD not in stack.log("chain-ingest")
@@ -168,7 +168,7 @@ async def test_no_redis_at_the_start_and_later(stack: Stack) -> None:
     await stack.start()
 
     async def told() -> bool:
-        return "Redis" in await page(stack.url) and all("redis_failed" in stack.log(name) for name in check.FOLDS)
+        return "Redis" in await page(stack.url) and all("redis_failed" in stack.log(name) for name in check.LIVE)
 
     await until(told, 15, "the page and the logs say that Redis does not answer")
     await stack.valkey.start()
@@ -211,7 +211,7 @@ async def test_a_better_node_is_used_again(tmp_path: Path) -> None:
     async with second, Stack(tmp_path, node=first) as stack:
         await give(await mine(first, 3), first, second)
         stack.extra_env |= {**second.env("SPARE"), "NODES": "main,spare"}
-        await stack.start(*check.FOLDS)
+        await stack.start(*check.LIVE)
         await stack.synced()
         await first.stop()
         await mine(second)
@@ -242,7 +242,7 @@ async def test_a_wrong_value_stops_the_service_at_once(stack: Stack) -> None:
 
 async def test_rebuild_makes_everything_anew(stack: Stack, tmp_path: Path) -> None:
     await mined_coins(stack.node, 1)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     before = await check.every_view(stack)
     for key in (stack.keys.views(domains.CHAIN), stack.keys.views(domains.MEMPOOL)):

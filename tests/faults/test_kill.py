@@ -14,7 +14,7 @@ from support import check
 from support.spending import Built, chain, fan_out, mine, mined_coins
 from support.stack import Stack, until
 
-VICTIMS = ["chain-ingest", "chain-metrics", "mempool", "redis", "node"]
+VICTIMS = [*check.LIVE, "redis", "node"]
 
 
 async def push(stack: Stack, transactions: list[Built], sent: set[str]) -> None:
@@ -55,7 +55,7 @@ async def test_kill_in_the_middle_of_a_burst(stack: Stack, tmp_path: Path, victi
     transactions = [built for coin in coins for built in chain(coin, 10, [3, 20, 1.5, 60])]
     # what a node forgets when it is killed before its first flush is not what is tested here
     await node.rpc("gettxoutsetinfo")
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     sent: set[str] = set()
     sending = asyncio.create_task(burst(stack, transactions, blocks, sent))
@@ -78,15 +78,15 @@ async def test_stopped_services_continue_where_they_were(stack: Stack, tmp_path:
     """SIGTERM to all, blocks and transactions meanwhile, start again: nothing twice, nothing missing."""
     node = stack.node
     coins = await fan_out(node, await mined_coins(node, 1), 60)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     before = len(await stack.entries(stack.keys.stream(domains.BLOCKS)))
     sent: set[str] = set()
     await push(stack, [built for coin in coins[:20] for built in chain(coin, 5, [5])], sent)
-    assert await asyncio.gather(*(stack.stop(name) for name in check.FOLDS)) == [0, 0, 0]
+    assert await asyncio.gather(*(stack.stop(name) for name in check.LIVE)) == [0] * len(check.LIVE)
     await mine(node, 2)
     await push(stack, [built for coin in coins[20:40] for built in chain(coin, 5, [9])], sent)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await check.equals_node(stack)
     events = await stack.entries(stack.keys.stream(domains.BLOCKS))
     assert [kind for _, _, kind, _ in events[before:]] == ["block.connected"] * 2
@@ -96,7 +96,7 @@ async def test_stopped_services_continue_where_they_were(stack: Stack, tmp_path:
 async def test_a_restart_knows_who_spends_from_whom(stack: Stack) -> None:
     node = stack.node
     coins = await fan_out(node, await mined_coins(node, 1), 30)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await push(stack, [built for coin in coins[:20] for built in chain(coin, 6, [2, 5, 60, 1.5, 30, 9])], set())
     await check.equals_node(stack)
     await stack.kill("mempool")
@@ -109,7 +109,7 @@ async def test_redis_loses_everything_while_services_run(stack: Stack, tmp_path:
     """Whatever is lost is made anew from the node, without a restart."""
     node = stack.node
     coins = await fan_out(node, await mined_coins(node, 1), 40)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     sent: set[str] = set()
     await push(stack, [built for coin in coins[:20] for built in chain(coin, 5, [5, 30])], sent)
@@ -124,22 +124,22 @@ async def test_a_standby_takes_over(stack: Stack, tmp_path: Path) -> None:
     """kill -9 of the active replicas while a second of each stands by."""
     node = stack.node
     coins = await fan_out(node, await mined_coins(node, 1), 40)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     spare = Stack(tmp_path / "spare", node=node, valkey=stack.valkey)
     spare.folder.mkdir()
     try:
-        for name in check.FOLDS:
+        for name in check.LIVE:
             await spare.start(name, INSTANCE=f"{name}-spare")
 
         async def standing_by() -> bool:
             states = [health.state for health in await stack.heartbeats() if health.instance.endswith("-spare")]
-            return states == ["standby"] * 3
+            return states == ["standby"] * len(check.LIVE)
 
         await until(standing_by, 10, "all spares stand by")
         sent: set[str] = set()
         await push(stack, [built for coin in coins[:20] for built in chain(coin, 5, [5, 30])], sent)
-        for name in check.FOLDS:
+        for name in check.LIVE:
             await stack.kill(name)
         await push(stack, [built for coin in coins[20:40] for built in chain(coin, 5, [9, 2])], sent)
         await mine(node)

@@ -26,7 +26,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         for coin in coins:
             await send(started.node, chain(coin, 3, [10, 4, 25]))
             await mine(started.node, 9)
-        await started.start(*check.FOLDS, "chain-history", "backfill", BACKFILL_LOAD="100")
+        await started.start(*check.LIVE, "backfill", BACKFILL_LOAD="100")
         await check.history_complete(started)
         yield started
 
@@ -68,7 +68,7 @@ async def makes_again(stack: Stack, lost: str, expected: dict[str, Any]) -> None
 
 
 async def test_any_lost_key_is_made_again(stack: Stack, tmp_path: Path) -> None:
-    await check.history_equals_fresh_build(stack, tmp_path / "fresh")
+    await check.equals_fresh_build(stack, tmp_path / "fresh")
     settled: list[dict[str, Any]] = []
 
     async def stands_still() -> bool:

@@ -22,7 +22,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[tuple[Stack, LossyZmq, list[Coi
     async with Stack(tmp_path) as started, LossyZmq(started.node.zmq_url) as lossy:
         coins = await fan_out(started.node, await mined_coins(started.node, 1), 50)
         started.extra_env["MAIN_ZMQ_URLS"] = lossy.url
-        await started.start(*check.FOLDS)
+        await started.start(*check.LIVE)
         await started.synced()
         yield started, lossy, coins
 

@@ -110,7 +110,7 @@ async def test_redis_refuses_writes(stack: Stack, tmp_path: Path, states: Table,
             if full:
                 await asyncio.sleep(45)  # to be refused for long is what is tested
                 await state.shows(lambda seen: seen.ready == 503 and seen.page == 200, 10, "still not ready, but shown")
-            for name in check.FOLDS:
+            for name in check.LIVE:
                 assert words in stack.log(name), f"{name} does not say that Redis {words}"
         await state.well(60)
     assert pids(stack) == before

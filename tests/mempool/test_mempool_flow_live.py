@@ -63,7 +63,7 @@ async def test_each_transaction_counts_once_whatever_happens(stack: Stack) -> No
     sets = [[built for coin in coins[at : at + 10] for built in chain(coin, 3, [5, 30, 2])] for at in range(0, 50, 10)]
     there_before, first, second, third, fourth = sets
     await send(node, there_before)
-    await stack.start(*check.FOLDS)
+    await stack.start(*check.LIVE)
     await stack.synced()
     assert await flow(stack) == (0, 0, 0)
 

@@ -34,7 +34,7 @@ def all_keys(network: str) -> dict[str, str]:
     found = {name: str(getattr(keys, name)) for name, member in vars(Keys).items() if isinstance(member, property)}
     for stream in STREAMS:
         found[f"stream {stream.name}"] = keys.stream(stream)
-    for read in {domain.slot: domain.reads for domain in DOMAINS}.values():
+    for read in {domain.slot: domain.reads for domain in DOMAINS if domain.reads}.values():
         for name in ("producer", "published", "resync"):
             found[f"{name} {read.slot}"] = getattr(keys, name)(read)
     for slot in SLOTS:

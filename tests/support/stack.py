@@ -126,6 +126,10 @@ class Stack:
                 command = self.command(SERVICES[name.removesuffix("-2")])
                 self._processes[name] = await child.start(command, env=environment, output=log)
 
+    def runs(self, name: str) -> bool:
+        """Whether the service was started, and not stopped since."""
+        return name in self._processes
+
     def pid(self, name: str) -> int:
         """Process id of a service."""
         return self._processes[name].pid

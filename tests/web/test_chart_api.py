@@ -186,11 +186,11 @@ async def test_the_mempools_lines_follow_it_at_most_every_few_seconds(
     await writer.mempool(mempool(count=11))
     await until(lambda: state.changes["mempool"] > changes)
     assert each(a is b for a, b in zip(kept, await every(), strict=True)), "too soon"
-    monkeypatch.setattr("web.charts.serving.store.MEMPOOL_AGE", 0.0)
+    monkeypatch.setattr("web.charts.serving.store.BUSY_AGE", 0.0)
     again = await every()
     assert [a is b for a, b in zip(kept, again, strict=True)] == [False, True, True, False]
     assert len(again[3].tables[0].rows) == 11
-    monkeypatch.setattr("web.charts.serving.store.MEMPOOL_AGE_LONG", 0.0)
+    monkeypatch.setattr("web.charts.serving.store.BUSY_AGE_LONG", 0.0)
     assert [a is b for a, b in zip(kept, await every(), strict=True)] == [False, False, True, False]
 
 

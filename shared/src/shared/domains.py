@@ -1,8 +1,9 @@
 """Every service, stream and domain, declared once: keys, web's state and words, the runner, commands and docs follow.
 
-A domain is what one service works out of one stream: views that web renders, series that charts rest on, and an event
-that says that they changed. Its keys lie in one slot with the stream that it reads, so that one script can commit all
-of it; two domains may share a slot, and then `prefix` keeps their keys apart.
+A domain is what one service works out of one stream, or asks of what is outside: views that web renders, series that
+charts rest on, and an event that says that they changed. Its keys lie in one slot with the stream of that event, and
+with the one that it reads, so that one script can commit all of it; two domains may share a slot, and then `prefix`
+keeps their keys apart.
 """
 
 from __future__ import annotations
@@ -51,29 +52,30 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What one fold makes of one stream."""
+    """What one fold makes of one stream, or one poller of its sources."""
 
     name: str
     title: str  # in a sentence: "the chain"
     owner: Service
-    reads: Stream
-    beginning: type[Event]  # after this event nothing that came before matters
     announces: Stream  # that its views or series changed
-    views: Mapping[str, type[View]]
+    views: Mapping[str, type[View]]  # the first says whether anything is known
     series: tuple[Series[Any], ...]
     waiting: str  # why there is nothing yet where everything works
+    reads: Stream | None = None  # by a fold; a poller asks what is outside
+    beginning: type[Event] | None = None  # in what is read: after this event nothing that came before matters
     prefix: str = ""  # of its keys' names, where another domain lies in the same slot
-    inbox: Stream | None = None  # a second stream, whose entries come in no order
+    inbox: Stream | None = None  # a second stream that is read, whose entries come in no order
 
     @property
     def slot(self) -> str:
-        """Where all its keys lie; what the node has of it is confirmed for the slot as a whole."""
-        return self.reads.slot
+        """Where all its keys lie; that its figures are true is confirmed for the slot as a whole."""
+        return self.announces.slot
 
     @property
     def rests_on(self) -> tuple[Service, ...]:
         """The services without which nothing new comes: who publishes what it reads, and its owner."""
-        return (*(service for service in SERVICES if service.name == self.reads.owner), self.owner)
+        writer = self.reads.owner if self.reads else ""
+        return (*(service for service in SERVICES if service.name == writer), self.owner)
 
 
 # --- services ------------------------------------------------------------------------------------------
@@ -148,9 +150,9 @@ MEMPOOL: Final = Domain(
 DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL)
 
 SLOTS: Final = tuple(dict.fromkeys(domain.slot for domain in DOMAINS))
-"""Where streams are folded: each has dead letters, and a record of what the node confirmed."""
+"""Where domains lie: each has dead letters, and a record of when its figures were confirmed."""
 
-FOLDS: Final = frozenset(domain.owner.name for domain in DOMAINS)
+FOLDS: Final = frozenset(domain.owner.name for domain in DOMAINS if domain.reads)
 """Services that read a stream through a group of their name: what they have not read is kept for them."""
 
 

@@ -86,7 +86,9 @@ class Wiring:
 
     @classmethod
     def of(cls, domain: Domain, keys: Keys) -> Wiring:
-        """As the domain is declared."""
+        """As the domain is declared. Raises ValueError for one that reads no stream."""
+        if domain.reads is None:
+            raise ValueError(f"the domain {domain.name} reads no stream: expected one of a fold")
         return cls(
             domain=domain.slot,
             stream=keys.stream(domain.reads),
@@ -95,7 +97,7 @@ class Wiring:
             derived=keys.stream(domain.announces),
             derived_keep=domain.announces.keep,
             resync=keys.resync(domain.reads),
-            beginning=domain.beginning.TYPE.encode(),
+            beginning=domain.beginning.TYPE.encode() if domain.beginning else b"",
             inbox=None if domain.inbox is None else keys.stream(domain.inbox),
             inbox_family=None if domain.inbox is None else domain.inbox.family,
         )

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from shared import clock, redis
 from shared.backoff import Backoff
 from shared.bus import Producer
+from shared.domains import Domain
 from shared.errors import DashboardError
 from shared.events.ops import GapDetected
 from shared.fold import Changes
@@ -82,6 +83,21 @@ class Poller:
         self._failures = Backoff(every, max(every, LONGEST_SECONDS))
         self._cuts = Backoff(TRIM_SECONDS, LONGEST_SECONDS, quiet=LONGEST_SECONDS)  # of entries that nobody had read
         self._trim_at = 0.0
+
+    @classmethod
+    def of(cls, service: Service, domain: Domain, sources: Sources, *, every: float, limit: float) -> Self:
+        """As the domain is declared: its stream is the one that announces it."""
+        stream, keys = domain.announces, service.keys
+        return cls(
+            service,
+            domain.slot,
+            keys.stream(stream),
+            keys.producer(stream),
+            sources,
+            every=every,
+            limit=limit,
+            keep=stream.keep,
+        )
 
     async def run(self) -> None:
         """Ask and publish until the service is told to stop."""

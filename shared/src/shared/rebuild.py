@@ -34,14 +34,15 @@ async def request(url: str, keys: Keys, wanted: Iterable[Domain]) -> None:
             if domain.inbox is not None:
                 fields = list(entry_fields(HistoryReset(cause=_CAUSE), 0))
                 await client.xadd(keys.stream(domain.inbox), dict(zip(fields[::2], fields[1::2], strict=True)))
-            await client.set(keys.resync(domain.reads), _CAUSE)
+            if domain.reads is not None:
+                await client.set(keys.resync(domain.reads), _CAUSE)
     finally:
         await client.aclose()
 
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code."""
-    known = {domain.name: domain for domain in DOMAINS}
+    known = {domain.name: domain for domain in DOMAINS if domain.reads}  # what was asked of others comes once
     usual = [domain.name for domain in DOMAINS if domain.inbox is None]
     parser = argparse.ArgumentParser(prog="python -m shared.rebuild", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("domains", nargs="*", help=f"{', '.join(known)}; {' and '.join(usual)} if none is named")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from shared.bands import COARSER, FEERATE_BOUNDS, VALUE_BOUNDS
 
 R = TypeVar("R")
+T = TypeVar("T", bound=tuple[Any, ...])
 
 _VALUES: Final = len(VALUE_BOUNDS)
 _FEERATES: Final = len(FEERATE_BOUNDS)
@@ -104,6 +105,17 @@ class Layout(Generic[R]):
     """Goes up by one with every change of what the bytes mean (shared.layouts)."""
     before: Layout[R] | None = None
     """The layout of the version before, whose `unpack` gives today's records; never written any more."""
+
+
+def flat(kind: Callable[..., T], numbers: str) -> Layout[T]:
+    """Of records that are nothing but numbers (`numbers` as struct names them), behind a byte that says that one is."""
+    packed = Struct(f"<?{numbers}")
+
+    def unpack(buffer: bytes | bytearray, at: int) -> T | None:
+        there, *values = packed.unpack_from(buffer, at)
+        return kind(*values) if there else None
+
+    return Layout(packed.size, lambda record: packed.pack(True, *record), unpack)
 
 
 _header = Struct("<II8s")

@@ -55,7 +55,7 @@ class Figure:
     from_zero: bool = False  # whether the scale must begin at zero
     note: str = ""  # what a reader must know to read it right
     empty: str = ""  # why there is nothing to draw, and what happens next; empty where there is something
-    domain: Literal["chain", "mempool"] = "chain"  # whose truth it ages by
+    domain: str = "chain"  # the slot whose truth it ages by
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ USUAL: Final = ("1d", "1w", "1m", "1y", "5y", "10y", "all")
 class Material:
     """What a chart is built of: the series, what is known now, and the span that it shows."""
 
+    metric: str  # its name
     reader: SeriesReader
     snapshot: Snapshot
     span: Span
@@ -55,8 +56,8 @@ class Metric:
     ranges: tuple[str, ...] = USUAL
     default: str = "1y"
     tables_first: bool = False  # whether the tables are what people come for
-    of_both: bool = False  # whether it shows the mempool's figures beside the history's over any range
+    of: tuple[str, ...] = ("history",)  # the domains whose figures it shows over any range
 
     def domains(self, span: str) -> tuple[str, ...]:
         """Whose figures a chart over a span of this name shows; of a span of one's own the name is empty."""
-        return ("history", "mempool") if self.of_both or span == "mempool" else ("history",)
+        return (*self.of, "mempool") if span == "mempool" and "mempool" not in self.of else self.of

@@ -62,7 +62,8 @@ Routes: TypeAlias = Callable[[Means], Iterable[tuple[str, Handler]]]
 class Page:
     """One page. Its folder has its name and holds `page.html`; it is found there, and nothing else names it.
 
-    `shows` are its own cards, in no particular order. `routes` gives every address of a page that is more than one
+    `shows` are its own cards, in no particular order; without a `page.html` they stand below the title, one after the
+    other. `routes` gives every address of a page that is more than one
     document; without, `path` answers `page.html`, made anew when a card is another.
     """
 

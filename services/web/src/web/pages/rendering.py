@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
@@ -24,10 +24,11 @@ from web.pages import pictures
 from web.pages.embedding import embedded
 from web.pages.found import CARDS, PAGES
 from web.pages.page import COMMON, Card, Page
+from web.pages.seen import Seen
 from web.state import conditions
 from web.state.backfill import backfill
 from web.state.reading import State
-from web.state.snapshot import Snapshot, is_down
+from web.state.snapshot import is_down
 from web.words import formats, moments
 from web.words.language import LANGUAGES, spoken
 from web.words.sentence import gettext, ngettext, pgettext
@@ -35,19 +36,6 @@ from web.words.sentence import gettext, ngettext, pgettext
 _HERE: Final = Path(__file__).parent
 _MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
 """What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
-
-
-class _Seen:
-    """The snapshot with its views by name."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    def __getattr__(self, name: str) -> Any:
-        for domain in DOMAINS:
-            if name in domain.views:
-                return self._snapshot[domain.views[name]]
-        return getattr(self._snapshot, name)
 
 
 class Rendered:
@@ -166,7 +154,7 @@ class Pages:
         as_of = {domain: None if ms is None else ms / 1000 for domain, ms in moments.items()}
         late = conditions.aged(snapshot, now)
         return {
-            "s": _Seen(snapshot),
+            "s": Seen(snapshot),
             "now": now,
             "as_of": as_of,
             "aged": [as_of[domain] for domain in domains if domain in late],
@@ -198,13 +186,16 @@ class Pages:
 
     def page(self, page: Page) -> Answer:
         """The whole page."""
-        return self.render(page.template, page)
+        return self.render([page.template, "cards.html"], page)
 
-    def render(self, template: str, page: Page, **more: Any) -> Answer:
-        """A template with the page's cards and whatever else it shows."""
+    def render(self, template: str | list[str | Template], page: Page, **more: Any) -> Answer:
+        """A template (the first of several that there is) with the page's cards and whatever else it shows."""
         cards = {name: card.html for name, card in self.cards(page.cards).items()}
         context = self._context() | {"page": page, "cards": cards} | more
-        return _answer(self._environment.get_template(template).render(context))
+        return _answer(self._template(template).render(context))
+
+    def _template(self, names: str | list[str | Template]) -> Template:
+        return self._environment.get_or_select_template(names)
 
     def error(self, status: int, title: str, text: str) -> Answer:
         """A page that says what went wrong."""

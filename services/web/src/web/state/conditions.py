@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from shared.domains import CHAIN, DOMAINS, FOLDS, INGEST, MEMPOOL, SERVICES, SLOTS, WEB, Domain
+from shared.domains import CHAIN, DOMAINS, INGEST, MEMPOOL, SERVICES, SLOTS, WEB, Domain
 from shared.views import Health, TipView
 from web.state.snapshot import Absence, Notice, Snapshot, is_down
 from web.state.truth import FORSAKEN, STALE
@@ -13,7 +13,7 @@ from web.words.sentence import Sentence, altered, count, gettext, joined, note, 
 PRODUCERS: Final = tuple(service for service in SERVICES if service.essential and service is not WEB)
 """The services without which there is nothing to show, in the order in which trouble spreads."""
 
-_CHOSEN: Final = tuple(service for service in SERVICES if service.name in FOLDS and not service.essential)
+_CHOSEN: Final = tuple(dict.fromkeys(domain.owner for domain in DOMAINS if not domain.owner.essential))
 """An installation may do without these: what rests on them says so itself."""
 
 _BY_NAME: Final = {domain.name: domain for domain in DOMAINS}

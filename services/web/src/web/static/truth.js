@@ -45,7 +45,10 @@ export function lose() {
 
 export function pulse(data) {
   clock.tell(data.now_ms);
-  truths = { chain: data.chain_ms, mempool: data.mempool_ms, server: data.now_ms };
+  truths = { server: data.now_ms };
+  for (const [name, ms] of Object.entries(data)) {
+    if (name.endsWith("_ms") && name !== "now_ms") truths[name.slice(0, -3)] = ms;
+  }
   node = data.node;
   lost = false;
   joined = null;

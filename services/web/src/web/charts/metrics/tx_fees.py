@@ -51,7 +51,7 @@ METRIC: Final = Metric(
     chart,
     place=50,
     default="1m",
-    of_both=True,
+    of=("history", "mempool"),
 )
 
 

@@ -50,7 +50,7 @@ METRIC: Final = Metric(
     place=30,
     ranges=("1h", *USUAL),
     default="1m",
-    of_both=True,
+    of=("history", "mempool"),
 )
 
 

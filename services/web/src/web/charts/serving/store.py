@@ -29,9 +29,9 @@ KEPT: Final = 128
 AGE: Final = 300.0
 """Seconds after which a chart is built anew although nothing changed, since its time axis ends now."""
 
-MEMPOOL_AGE: Final = 5.0
-MEMPOOL_AGE_LONG: Final = 60.0
-"""As AGE, where the mempool changed meanwhile: for spans up to a day, and for longer ones."""
+BUSY_AGE: Final = 5.0
+BUSY_AGE_LONG: Final = 60.0
+"""As AGE, where what changes all the time did so meanwhile: for spans up to a day, and for longer ones."""
 
 _BEGINS_LATE: Final = 30 * 86_400
 """A genesis block so much older than the block on it was not mined by this chain's miners."""
@@ -83,12 +83,13 @@ class Charts:
             raise
 
     def _fresh(self, metric: str, span: Span, held: _Kept) -> bool:
-        changes, age = self._state.changes, time.monotonic() - held.built
-        if held.changes["history"] != changes["history"] or age >= AGE:
+        age = time.monotonic() - held.built
+        changed = {part for part, count in self._state.changes.items() if held.changes[part] != count}
+        if "history" in changed or age >= AGE:
             return False
-        if held.changes["mempool"] == changes["mempool"] or "mempool" not in METRICS[metric].domains(span.range):
+        if changed.isdisjoint(METRICS[metric].domains(span.range)):
             return True
-        return age < (MEMPOOL_AGE if span.seconds <= 86_400 else MEMPOOL_AGE_LONG)
+        return age < (BUSY_AGE if span.seconds <= 86_400 else BUSY_AGE_LONG)
 
     async def _build(self, key: Key, metric: str, span: Span) -> Chart:
         changes = dict(self._state.changes)
@@ -118,7 +119,7 @@ class Charts:
         snapshot, now = self._state.snapshot, self._now()
         history = snapshot[HistoryView]
         why = _words(conditions.absence(snapshot, now, HISTORY)) if history is None else ""
-        chart = await METRICS[metric].build(Material(self._reader, snapshot, span, int(now), why))
+        chart = await METRICS[metric].build(Material(metric, self._reader, snapshot, span, int(now), why))
         if history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
             raise Unavailable(why)
         return chart
