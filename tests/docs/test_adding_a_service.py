@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,6 +97,23 @@ class Watched(Stack):
         except aiohttp.ClientError:  # not up yet
             return False
 
+    async def chart(self) -> dict[str, list[list[int]]]:
+        """The points of each line."""
+        chart = json.loads(await self.get("/api/v1/charts/peers?range=1d"))
+        return {line["name"]: line["points"] for line in chart["series"]}
+
+    async def pushes_when(self, happens: Awaitable[Any], outbound: str) -> None:
+        """An open page is sent the card that says so, once that happens."""
+        timeout = aiohttp.ClientTimeout(total=40)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as http,
+            http.get(f"{self.url}/live?pages=peers") as live,
+        ):
+            assert live.status == 200
+            await happens
+            card = f'<dt>Outbound</dt><dd><span class="n">{outbound}</span></dd>'
+            await live.content.readuntil(json.dumps(card)[1:-1].encode())
+
     async def seqs(self) -> list[int]:
         """Of every entry of the stream, in order."""
         return [int(fields[b"seq"]) for _, fields in await self.redis.xrange(STREAM)]
@@ -124,7 +142,7 @@ async def test_it_runs(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
                     event = await events.next()
                 assert event.event == "peers.counted"
             await shown(it)
-            before = await it.seqs()
+            before, past = await it.seqs(), await it.chart()
             await it.kill("peers")
             await it.start("peers")
 
@@ -134,6 +152,9 @@ async def test_it_runs(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             await until(went_on, 30, "it goes on after a kill")
             seqs = await it.seqs()
             assert seqs == list(range(1, len(seqs) + 1)), "nothing twice, and nothing left out"
+            for name, points in (await it.chart()).items():
+                assert points[: len(past[name]) - 1] == past[name][:-1], "what was recorded stays"
+            await it.pushes_when(it.node.rpc("disconnectnode", f"127.0.0.1:{port}"), "0")
             assert await it.stop("peers") == 0
         finally:
             await other.stop()
@@ -144,9 +165,17 @@ async def shown(it: Watched) -> None:
 
     counted = '<dt>Outbound</dt><dd><span class="n">1</span></dd>'
     await until(lambda: it.says(counted), 10, "the page shows it")
-    chart = json.loads(await it.get("/api/v1/charts/peers?range=1d"))
-    last = {line["name"]: line["points"][-1][1] for line in chart["series"]}
+    last = {name: points[-1][1] for name, points in (await it.chart()).items()}
     assert last == {"outbound": 1, "inbound": 0}
     assert "Outbound" in await it.get("/charts/peers?range=1w")
     assert '<a href="/peers">Peers</a>' in await it.get("/")
-    assert "peers" in await it.get("/status")
+    status = json.loads(await it.get("/api/v1/status"))
+    assert [one["state"] for one in status["services"] if one["service"] == "peers"] == ["ok"]
+    assert {"peers"} == {one["name"] for one in status["streams"]} - {
+        "blocks",
+        "txs",
+        "fees",
+        "metrics",
+        "series",
+        "ops",
+    }
