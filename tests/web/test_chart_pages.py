@@ -266,7 +266,7 @@ async def test_pages_that_nobody_asks_for_any_more_are_let_go(
     monkeypatch.setattr(chart_pages, "KEPT", 3)
     for start in range(8):
         await text(charted, f"/charts/hashrate?from={NOW - 90_000_000 + start}&to={NOW - 80_000_000}")
-    assert len(site.site.routes["/charts/{metric}"].__self__._kept) == 3
+    assert len(site.site.routes["/charts/{metric}"].__wrapped__.__self__._kept) == 3
 
 
 async def test_the_largest_page_is_small_and_quick(charted: aiohttp.ClientSession, shelf: Shelf) -> None:

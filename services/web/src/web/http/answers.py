@@ -60,8 +60,15 @@ def document(value: Any, **headers: str) -> Answer:
     try:
         body = orjson.dumps(value)
     except TypeError:  # a whole number beyond 64 bits: absurd, but JSON has no bound
-        body = msgspec.json.encode(value)
+        body = msgspec.json.encode(value, enc_hook=_text)
     return Answer(body, JSON, headers={**API_HEADERS, **headers})
+
+
+def _text(value: object) -> str:
+    """What is a text of a kind of its own (web.words.sentence): msgspec knows plain ones only."""
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} in a JSON document: expected what JSON has")
 
 
 def error(status: int, code: str, text: str, *, retry_after: int | None = None) -> Answer:

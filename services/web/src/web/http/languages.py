@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ def language_of(request: web.Request) -> Language:
 def by_reader(handle: Handler) -> Handler:
     """The handler, speaking the language of whoever asks."""
 
+    @functools.wraps(handle)
     async def answered(request: web.Request) -> web.StreamResponse:
         with speaking(language_of(request)):
             return await handle(request)
