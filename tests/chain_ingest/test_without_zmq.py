@@ -28,7 +28,7 @@ async def steadily(node: RegtestNode, transactions: list[Built], seconds: float)
         await asyncio.sleep(max(0.0, began + seconds * (place + 1) / len(transactions) - time.monotonic()))
 
 
-@pytest.mark.parametrize("lacking", ["address", "sequence"])
+@pytest.mark.parametrize("lacking", [pytest.param("address", marks=pytest.mark.full), "sequence"])
 async def test_a_mempool_in_flow_is_confirmed_all_the_while(
     tmp_path: Path, valkey: EmbeddedValkey, client: redis.Client, lacking: str
 ) -> None:

@@ -59,7 +59,7 @@ async def test_a_kill_in_the_middle_leaves_no_trace(stack: Stack, tmp_path: Path
     await check.equals_fresh_build(stack, tmp_path / "fresh")
 
 
-@pytest.mark.parametrize("depth", [3, 200])
+@pytest.mark.parametrize("depth", [3, pytest.param(200, marks=pytest.mark.full)])
 async def test_a_reorganisation_in_the_middle_leaves_no_trace(stack: Stack, tmp_path: Path, depth: int) -> None:
     """Deeper than what a first start publishes in full, too: then blocks that the backfill measured are taken back."""
     node = stack.node

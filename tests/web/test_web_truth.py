@@ -46,7 +46,8 @@ async def test_age_moves_on_with_the_bytes_that_stand_ready(
                     assert response.status in (200, 304), path
                     told = int(response.headers["Age"])
                 most = max(state.age((domain,)) or 0 for domain in ("chain", "mempool"))
-                assert int(least) - 1 <= told <= most, (path, method)
+                # of this second; one more where a late answer moved what we take for Redis' clock meanwhile
+                assert int(least) - 2 <= told <= most + 1, (path, method)
                 found.append(told)
         return found
 
