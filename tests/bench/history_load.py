@@ -23,6 +23,7 @@ from support import check, series_samples
 from support.spending import chain, fan_out, mine, mined_coins, send
 from support.stack import Stack, until
 from support.web_harness import serving
+from web.app import keep
 
 HEADERS = 40_000
 """Blocks of the regtest chain."""
@@ -146,6 +147,7 @@ async def million(folder: Path) -> list[Figure]:
             Figure(f"series of {MILLION:,} blocks in Redis", used / 1e6, "MB", MEMORY_TARGET_MB),
         ]
         async with serving(valkey.url) as site, aiohttp.ClientSession(site.url) as session:
+            keep()  # as the service does
             await until_history(site)
             first, again = [], []
             for _ in range(TIMES):
