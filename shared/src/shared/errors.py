@@ -9,6 +9,12 @@ DashboardError
 │   └── TooNew             it is of a version that this build does not know yet
 ├── TooLong                a series is asked for more than any chain has
 ├── UnknownLayout          a series or state is stored in a form that this version does not know
+├── OutsideError           a source outside (an exchange, a central bank) was not asked, or did not answer
+│   ├── OutsideOff         OUTSIDE=off: nobody outside is asked
+│   ├── OutsideNotNow      its budget is spent, it asked to be left alone, or its circuit is open (`wait` seconds)
+│   ├── OutsideUnreachable no connection, or no answer within the limit
+│   ├── OutsideRefused     it answered with an error of its own (`retry_after` seconds where it says so)
+│   └── OutsideMalformed   the answer is not what was asked for
 └── RpcError               a call to the node failed
     ├── RpcUnreachable     no connection, or no answer within the limit
     ├── RpcUnauthorized    401: user, password or cookie are wrong
@@ -56,6 +62,38 @@ class TooLong(DashboardError):
 
 class UnknownLayout(DashboardError):
     """What is stored has another layout than this version of the software reads: it is left as it is."""
+
+
+class OutsideError(DashboardError):
+    """A source outside was not asked, or did not answer."""
+
+
+class OutsideOff(OutsideError):
+    """`OUTSIDE=off`: nobody but node, Redis and Electrum server is asked."""
+
+
+class OutsideNotNow(OutsideError):
+    """The source may not be asked for another `wait` seconds."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class OutsideUnreachable(OutsideError):
+    """No connection to the source, or no answer in time."""
+
+
+class OutsideRefused(OutsideError):
+    """The source answered with an error; `retry_after` in seconds, None where it does not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class OutsideMalformed(OutsideError):
+    """What the source answered is not what was asked for: another shape, or a number that cannot be."""
 
 
 class RpcError(DashboardError):
