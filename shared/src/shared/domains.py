@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from shared import keys as k
 from shared import series
-from shared.events import backfill, blocks, derived, mempool, ops
+from shared.events import backfill, blocks, derived, mempool, ops, prices
 from shared.events.base import Event, Family
 from shared.keys import Keys
 from shared.series import Series
-from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, View
+from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MARKET_VIEWS, MEMPOOL_VIEWS, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,10 @@ CHAIN_METRICS: Final = Service("chain-metrics", "works out the chain's figures")
 CHAIN_HISTORY: Final = Service("chain-history", "keeps the chain's history", essential=False)
 BACKFILL_WORKER: Final = Service("backfill", "fetches the chain's past", essential=False, within="chain_ingest")
 MEMPOOL_FOLD: Final = Service("mempool", "works out the mempool's figures")
+MARKET_SERVICE: Final = Service("market", "asks what a bitcoin costs", essential=False)
 WEB: Final = Service("web", "shows all of it")
 
-SERVICES: Final = (INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, WEB)
+SERVICES: Final = (INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, WEB)
 """In the order in which trouble spreads."""
 
 # --- streams -------------------------------------------------------------------------------------------
@@ -97,6 +98,7 @@ TXS: Final = Stream("txs", "mempool", INGEST.name, mempool.MEMPOOL, k.STREAM_KEE
 FEES: Final = Stream("fees", "mempool", MEMPOOL_FOLD.name, derived.FEES, k.BLOCKS_KEEP, "fees")
 METRICS: Final = Stream("metrics", "chain", CHAIN_METRICS.name, derived.METRICS, k.BLOCKS_KEEP, "metrics")
 SERIES: Final = Stream("series-updates", "chain", CHAIN_HISTORY.name, derived.SERIES, k.SERIES_KEEP, "series")
+PRICES: Final = Stream("prices", "market", MARKET_SERVICE.name, prices.PRICES, k.SERIES_KEEP, "prices")
 OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)
 BACKFILL: Final = Stream(
     "backfill",
@@ -106,7 +108,7 @@ BACKFILL: Final = Stream(
     k.BACKFILL_CAP,
 )
 
-STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, OPS, BACKFILL)
+STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, OPS, BACKFILL)
 """In the order in which they are told."""
 
 # --- domains -------------------------------------------------------------------------------------------
@@ -147,7 +149,17 @@ MEMPOOL: Final = Domain(
     waiting="The mempool has not been read yet",
 )
 
-DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL)
+MARKET: Final = Domain(
+    name="market",
+    title="the price",
+    owner=MARKET_SERVICE,
+    announces=PRICES,
+    views=MARKET_VIEWS,
+    series=series.MARKET_SERIES,
+    waiting="No exchange has said what a bitcoin costs yet",
+)
+
+DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET)
 
 SLOTS: Final = tuple(dict.fromkeys(domain.slot for domain in DOMAINS))
 """Where domains lie: each has dead letters, and a record of when its figures were confirmed."""

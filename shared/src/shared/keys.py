@@ -64,6 +64,15 @@ CONGESTION_MINUTE_SEGMENT, CONGESTION_MINUTE_KEEP = 360, 8 * 1_440
 MEMPOOL_HOUR_SEGMENT = 720
 """Flow and congestion by the hour. All is kept: no node can tell it again."""
 
+PRICE_MINUTE_SEGMENT, PRICE_MINUTES_KEEP = 1_440, 3 * 1_440
+"""Prices by the minute: three days, so that two whole ones are always there."""
+
+PRICE_HOUR_SEGMENT, PRICE_HOURS_KEEP = 720, 91 * 24
+"""By the hour: 91 days."""
+
+QUOTE_MINUTE_SEGMENT, QUOTE_MINUTES_KEEP = 1_440, 90 * 1_440
+"""What each source said, by the minute: 90 days, some 24 MB."""
+
 LEFT_KEEP = 20_000
 """Newest transactions that left the mempool and are known again when they return: those of some three full blocks."""
 
@@ -190,6 +199,16 @@ class Keys:
     def health(self) -> str:
         """Hash, one field a service instance, written by that instance: its heartbeat as JSON (shared.views.Health)."""
         return self._key("ops", "health")
+
+    # --- {net:outside}: every service that asks somebody outside ------------------------------------------
+
+    def outside_record(self, provider: str) -> str:
+        """Hash of whoever asks a source: how often, how it went, until when it is left alone (shared.outside)."""
+        return self._key("outside", f"record:{provider}")
+
+    def outside_asked(self, provider: str) -> str:
+        """List of whoever asks a source: when it was, newest first, as many and as long as its limits need."""
+        return self._key("outside", f"asked:{provider}")
 
     # --- of a slot whose work anybody may do ----------------------------------------------------------
 

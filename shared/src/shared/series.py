@@ -14,6 +14,7 @@ from shared import keys as k
 from shared import layouts, records, redis
 from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
+from shared.prices import DIRECT
 from shared.records import Layout
 
 R = TypeVar("R")
@@ -91,9 +92,38 @@ CONGESTION_MINUTES: Final = Series(
 )
 CONGESTION_HOURS: Final = Series("congestion-hours", "mempool", records.CONGESTION, k.MEMPOOL_HOUR_SEGMENT, HOUR)
 
+PRICE_MINUTES: Final = {
+    currency: Series(
+        f"price-minutes-{currency}", "market", records.BAR, k.PRICE_MINUTE_SEGMENT, MINUTE, k.PRICE_MINUTES_KEEP, True
+    )
+    for currency in DIRECT
+}
+PRICE_HOURS: Final = {
+    currency: Series(
+        f"price-hours-{currency}", "market", records.BAR, k.PRICE_HOUR_SEGMENT, HOUR, k.PRICE_HOURS_KEEP, True
+    )
+    for currency in DIRECT
+}
+PRICE_DAYS: Final = {
+    currency: Series(f"price-days-{currency}", "market", records.BAR, k.DAY_SEGMENT, DAY) for currency in DIRECT
+}
+"""What a bitcoin cost, by currency. A day is one in UTC."""
+
+FX_DAYS: Final = Series("fx-days", "market", records.RATES, k.DAY_SEGMENT, DAY)
+"""The rates of the ECB, on the days on which it set some."""
+
+QUOTE_MINUTES: Final = Series(
+    "quote-minutes", "market", records.QUOTES, k.QUOTE_MINUTE_SEGMENT, MINUTE, k.QUOTE_MINUTES_KEEP, True
+)
+"""What each source said last in a minute, so that the price can be worked out again."""
+
 CHAIN_SERIES: Final[tuple[Series[Any], ...]] = (HEADERS, BLOCKS, RETARGETS, HOURS, DAYS, WEEKS)
 MEMPOOL_SERIES: Final[tuple[Series[Any], ...]] = (
     FLOW_10S, FLOW_MINUTES, FLOW_HOURS, CONGESTION_MINUTES, CONGESTION_HOURS,
+)  # fmt: skip
+
+MARKET_SERIES: Final[tuple[Series[Any], ...]] = (
+    *PRICE_MINUTES.values(), *PRICE_HOURS.values(), *PRICE_DAYS.values(), FX_DAYS, QUOTE_MINUTES,
 )  # fmt: skip
 
 

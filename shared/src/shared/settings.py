@@ -70,6 +70,8 @@ class Settings:
     instance: str
     pools_file: Path | None
     backfill_load: int  # per cent of the time that one backfill worker keeps the node busy; 0: no backfill
+    outside: bool  # whether anybody but node, Redis and Electrum server may be asked
+    outside_url: str  # below which everybody outside is reached; empty: at their own addresses
 
     def require_redis(self) -> str:
         """The address of Redis; raises ConfigError where it is not set."""
@@ -192,6 +194,8 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         instance=reader.text("INSTANCE"),
         pools_file=Path(pools) if (pools := reader.text("POOLS_FILE")) else None,
         backfill_load=reader.whole("BACKFILL_LOAD", 0, 100, 50),
+        outside=reader.choice("OUTSIDE", ("on", "off"), "on") == "on",
+        outside_url=reader.url("OUTSIDE_URL", ("http", "https")),
     )
     known = {*reader.asked, *_READ_ELSEWHERE}
     prefixes = tuple(f"{node.prefix}_" for node in config.nodes)

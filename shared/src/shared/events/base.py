@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from shared.errors import BadEntry, TooNew
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 # --- what a number or a text may be: whatever decodes can be packed into records (shared.records), summed and shown ---
 

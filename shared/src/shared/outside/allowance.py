@@ -1,0 +1,179 @@
+"""Whether a source may be asked now: its budget, its own wish to be left alone, and its circuit, in Redis for all.
+
+All replicas share it. A request is counted before it is sent, so that no replica and no kill exceeds the budget; in any
+span of a limit, and MARGIN beyond it, there are never more requests than the limit says. A source that fails is left
+alone for a pause that doubles; after FAILURES in a row its circuit is open: nobody asks, until one trial may.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shared import redis
+from shared.errors import OutsideNotNow
+from shared.keys import Keys
+from shared.outside.provider import Provider
+
+MARGIN: Final = 1.05
+"""What a span is lengthened by: requests take their time to arrive, one longer than the next."""
+
+FAILURES: Final = 5
+"""Failures in a row that open a circuit."""
+
+PAUSE_MS: Final = 1_000
+LONGEST_PAUSE_MS: Final = 60_000
+"""Left alone after a failure, doubled at each, give or take half."""
+
+OPEN_MS: Final = 60_000
+LONGEST_OPEN_MS: Final = 900_000
+"""How long a circuit stays open, doubled after each trial that fails."""
+
+TRIAL_MS: Final = 60_000
+"""Nobody else tries meanwhile."""
+
+LONGEST_WISH: Final = 86_400.0
+"""Seconds that a source may ask to be left alone for; more is taken for a mistake."""
+
+_NOW: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+_ASK: Final = (
+    _NOW
+    + """
+local held = redis.call('HMGET', KEYS[1], 'left_alone_ms', 'open_ms', 'trial_ms')
+local function until_when(stored) -- a moment further ahead than any is set was told by another clock
+  local moment = tonumber(stored or 0)
+  return moment > now + __LONGEST__ and 1 or moment
+end
+local alone, open, trial = until_when(held[1]), until_when(held[2]), until_when(held[3])
+if open > 0 and math.max(open, trial) > now then return {'open', math.max(open, trial) - now} end
+if alone > now then return {'alone', alone - now} end
+local most, longest = 0, 0
+for at = 1, #ARGV, 2 do
+  most, longest = math.max(most, tonumber(ARGV[at])), math.max(longest, tonumber(ARGV[at + 1]))
+end
+if tonumber(redis.call('LINDEX', KEYS[2], 0) or 0) > now then -- the clock was set back: nobody knows how long ago
+  redis.call('DEL', KEYS[2])
+  redis.call('HSET', KEYS[1], 'left_alone_ms', string.format('%.0f', now + longest))
+  return {'budget', longest}
+end
+for at = 1, #ARGV, 2 do
+  local span = tonumber(ARGV[at + 1])
+  local since = now - tonumber(redis.call('LINDEX', KEYS[2], tonumber(ARGV[at]) - 1) or 0)
+  if since < span then return {'budget', span - since} end
+end
+redis.call('LPUSH', KEYS[2], string.format('%.0f', now))
+redis.call('LTRIM', KEYS[2], 0, most - 1)
+redis.call('PEXPIRE', KEYS[2], longest)
+if open > 0 then redis.call('HSET', KEYS[1], 'trial_ms', string.format('%.0f', now + __TRIAL__)) end
+redis.call('HSET', KEYS[1], 'asked_ms', string.format('%.0f', now))
+redis.call('HINCRBY', KEYS[1], 'asked', 1)
+return {'go', 0}
+""".replace("__TRIAL__", str(TRIAL_MS)).replace("__LONGEST__", str(int(LONGEST_WISH * 1000)))
+)
+"""KEYS: standing, times of requests. ARGV: requests and milliseconds of each limit."""
+
+_ANSWERED: Final = (
+    _NOW
+    + """
+redis.call('HSET', KEYS[1], 'failures', 0, 'left_alone_ms', 0, 'open_ms', 0, 'trial_ms', 0,
+  'well_ms', string.format('%.0f', now))
+redis.call('HINCRBY', KEYS[1], 'answered', 1)
+"""
+)
+
+_FAILED: Final = (
+    _NOW
+    + """
+local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
+local function doubled(first, longest, times) return math.min(first * 2 ^ math.min(times, 30), longest) end
+local pause = doubled(__PAUSE__, __LONGEST_PAUSE__, failures - 1) * tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 'error', ARGV[1], 'error_ms', string.format('%.0f', now), 'trial_ms', 0,
+  'left_alone_ms', string.format('%.0f', now + math.max(pause, tonumber(ARGV[2]))))
+if failures >= __FAILURES__ then
+  local open = doubled(__OPEN__, __LONGEST_OPEN__, failures - __FAILURES__)
+  redis.call('HSET', KEYS[1], 'open_ms', string.format('%.0f', now + open))
+end
+redis.call('HINCRBY', KEYS[1], 'failed', 1)
+""".replace("__PAUSE__", str(PAUSE_MS))
+    .replace("__LONGEST_PAUSE__", str(LONGEST_PAUSE_MS))
+    .replace("__FAILURES__", str(FAILURES))
+    .replace("__OPEN__", str(OPEN_MS))
+    .replace("__LONGEST_OPEN__", str(LONGEST_OPEN_MS))
+)
+"""ARGV: the error in words, milliseconds that the source wants to be left alone, the pause's jitter."""
+
+_WHY: Final = {
+    "open": "it has failed too often and is tried again in",
+    "alone": "it failed, or asked to be left alone, and is asked again in",
+    "budget": "its budget is spent; it is asked again in",
+}
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a source's answers. Times are Unix milliseconds by Redis' clock; 0: never."""
+
+    asked: int = 0
+    answered: int = 0
+    failed: int = 0
+    failures: int = 0  # in a row, up to now
+    asked_ms: int = 0
+    well_ms: int = 0  # when it last answered as it should
+    error: str = ""  # the last one
+    error_ms: int = 0
+    left_alone_ms: int = 0  # until when
+    open_ms: int = 0  # until when its circuit is open; 0: closed
+
+
+class Allowance:
+    """Asks Redis before a source is asked, and tells how it went."""
+
+    def __init__(self, client: redis.Client, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._ask = client.register_script(_ASK)
+        self._answered = client.register_script(_ANSWERED)
+        self._failed = client.register_script(_FAILED)
+
+    async def ask(self, provider: Provider) -> None:
+        """Count one request. Raises OutsideNotNow where it may not be made."""
+        limits = [part for limit in provider.limits for part in (limit.requests, int(limit.seconds * 1000 * MARGIN))]
+        keys = [self._keys.outside_record(provider.name), self._keys.outside_asked(provider.name)]
+        verdict, wait_ms = await self._ask(keys=keys, args=limits)
+        if verdict != b"go":
+            wait = int(wait_ms) / 1000
+            raise OutsideNotNow(f"{provider.title} is not asked: {_WHY[verdict.decode()]} {wait:.1f} s", wait)
+
+    async def answered(self, provider: Provider) -> None:
+        """It answered as it should."""
+        await self._answered(keys=[self._keys.outside_record(provider.name)])
+
+    async def failed(self, provider: Provider, error: str, wish: float | None = None) -> None:
+        """It did not; `wish`: seconds that it wants to be left alone."""
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - spreads requests, no secret
+        wish_ms = int(min(max(wish or 0.0, 0.0), LONGEST_WISH) * 1000)
+        await self._failed(keys=[self._keys.outside_record(provider.name)], args=[error[:300], wish_ms, jitter])
+
+    async def records(self, providers: Sequence[Provider]) -> list[Record]:
+        """What is known of each. One round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for provider in providers:
+            pipeline.hgetall(self._keys.outside_record(provider.name))
+        return [_record(fields) for fields in await pipeline.execute()]
+
+
+def _record(fields: dict[bytes, bytes]) -> Record:
+    found: dict[str, Any] = {}
+    for name in Record.__struct_fields__:
+        value = fields.get(name.encode(), b"")
+        if name == "error":
+            found[name] = value.decode(errors="replace")
+        else:
+            found[name] = int(value) if value.isdigit() else 0
+    return Record(**found)

@@ -1,0 +1,210 @@
+"""The one way to ask a source outside: a request or a conversation within its budget, its answer taken apart at once.
+
+Errors follow shared.errors. Whatever is wrong with an answer counts against the source: a status other than 200, a
+redirect (to whom, nobody here decided), an answer that is too long, too slow, or not what was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email.utils
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace, TracebackType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+
+import aiohttp
+
+from shared import redis
+from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff, OutsideRefused, OutsideUnreachable
+from shared.logging import chain
+from shared.outside.allowance import Allowance
+from shared.outside.provider import Gateway, Provider
+
+if TYPE_CHECKING:
+    from shared.service import Service
+
+T = TypeVar("T")
+
+CONNECT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 20.0
+"""For an answer as a whole: none is longer than MOST_BYTES."""
+
+MOST_BYTES: Final = 8_000_000
+MOST_MESSAGE: Final = 1_000_000
+"""Bytes of an answer, and of one message."""
+
+PING_SECONDS: Final = 20.0
+"""Between two pings on a connection that stays open; the longest of ours wants one within that time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A WebSocket: where, what is said at the beginning, and how long the other side may say nothing."""
+
+    host: str
+    path: str
+    opening: tuple[str, ...] = ()
+    silence: float = 30.0
+
+
+class Outside:
+    """Asks sources for one service."""
+
+    def __init__(self, service: Service) -> None:
+        settings = service.settings
+        self.gateway = Gateway(settings.outside_url, off=not settings.outside)
+        self.allowance = Allowance(service.redis, service.keys)
+        self._log = service.log
+        self._agent = f"bitcoin-dashboard/{service.version}"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(_refuse_redirect)
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            headers={"User-Agent": self._agent, "Accept-Encoding": "gzip, deflate"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing],
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._opened.close()
+
+    @property
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("ask sources within the context of Outside")
+        return self._session
+
+    async def get(
+        self,
+        provider: Provider,
+        path: str,
+        decode: Callable[[bytes], T],
+        *,
+        host: str = "",
+        most: int = MOST_BYTES,
+    ) -> T:
+        """What `decode` makes of the answer to one GET. Raises OutsideError, and what Redis fails with.
+
+        What `decode` raises other than an OutsideError is an answer that is not what was asked for, too.
+        """
+        url = self.gateway.http(host or provider.host, path)
+        await self.allowance.ask(provider)
+        try:
+            made = decode(await self._body(provider, url, most))
+        except OutsideError as error:
+            await self.count(provider, error)
+            raise
+        except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+            said = OutsideMalformed(f"{provider.title}: {type(error).__name__}: {error}")
+            await self.count(provider, said)
+            raise said from error
+        await self.count(provider, None)
+        return made
+
+    async def _body(self, provider: Provider, url: str, most: int) -> bytes:
+        try:
+            async with self._opened.get(url, max_redirects=1) as response:
+                if response.status != 200:
+                    raise OutsideRefused(
+                        f"{provider.title} answered with status {response.status}", _wish(response.headers)
+                    )
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > most:
+                        raise OutsideMalformed(f"{provider.title} answered with more than {most:,} bytes")
+                return bytes(body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreachable(provider, error) from error
+
+    async def converse(self, provider: Provider, talk: Conversation, heard: Callable[[str | bytes], bool]) -> NoReturn:
+        """Say the opening, and hand over each message until the conversation ends, which it always does by an error.
+
+        `heard` says whether the message was a good one: the first that is counts as an answer, and a talk without any
+        for the time of `silence` is given up. It is called once for each message, and may raise OutsideError.
+        """
+        url = self.gateway.socket(talk.host, talk.path)
+        await self.allowance.ask(provider)
+        try:
+            await self._talk(provider, url, talk, heard)
+        except OutsideError as error:
+            await self.count(provider, error)
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            said = _unreachable(provider, error)
+            await self.count(provider, said)
+            raise said from error
+
+    async def _talk(
+        self, provider: Provider, url: str, talk: Conversation, heard: Callable[[str | bytes], bool]
+    ) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        well = False
+        timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
+        async with (
+            asyncio.timeout(CONNECT_SECONDS + talk.silence) as limit,
+            self._opened.ws_connect(
+                url, heartbeat=PING_SECONDS, max_msg_size=MOST_MESSAGE, timeout=timeout, compress=0
+            ) as socket,
+        ):
+            for words in talk.opening:
+                await socket.send_str(words)
+            async for message in socket:
+                if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                    continue
+                if heard(message.data):
+                    limit.reschedule(loop.time() + talk.silence)
+                    if not well:
+                        well = True
+                        await self.count(provider, None)
+            raise OutsideUnreachable(f"{provider.title} ended the conversation (code {socket.close_code})")
+
+    async def count(self, provider: Provider, error: OutsideError | None) -> None:
+        """Tell how it went; what Redis fails with is no fault of the answer's, and the next request meets it too."""
+        with contextlib.suppress(*redis.TROUBLE):
+            if error is None:
+                await self.allowance.answered(provider)
+            elif not isinstance(error, OutsideNotNow | OutsideOff):
+                wish = error.retry_after if isinstance(error, OutsideRefused) else None
+                await self.allowance.failed(provider, chain(error), wish)
+
+
+def _unreachable(provider: Provider, error: BaseException) -> OutsideUnreachable:
+    said = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    return OutsideUnreachable(f"{provider.title}: {said}")
+
+
+async def _refuse_redirect(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+) -> None:
+    del session, context
+    target = params.response.headers.get("Location", "")
+    raise OutsideRefused(f"{params.url.host} sends us on to {target[:100]!r}: expected an answer")
+
+
+def _wish(headers: Any) -> float | None:
+    """Seconds that the source wants to be left alone: a number, or a moment by its own clock; None where it is silent.
+
+    A wish that cannot be read is none.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value[:9])
+    moments = [_moment(value), _moment(headers.get("Date", ""))]
+    until, now = moments
+    return max(0.0, until - now) if until is not None and now is not None else None
+
+
+def _moment(value: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
