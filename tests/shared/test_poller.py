@@ -15,7 +15,7 @@ import pytest
 
 from local_run import child
 from local_run.valkey import EmbeddedValkey
-from shared import domains, poller, redis, trouble
+from shared import domains, outlet, redis, trouble
 from shared import lease as leases
 from shared.keys import FOLDED_SEQ
 from shared.service import Service
@@ -171,7 +171,7 @@ async def test_sources_that_fail_are_named_and_asked_ever_more_rarely(
 async def test_the_stream_is_kept_short(
     valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "TRIM_SECONDS", 0.1)
+    monkeypatch.setattr(outlet, "TRIM_SECONDS", 0.1)
     async with running(valkey.url, poll(Counting(), every=0.001, keep=10), NAME):
 
         async def cut() -> bool:

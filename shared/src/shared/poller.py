@@ -14,23 +14,17 @@ from typing import Final, Protocol, Self
 
 from shared import clock, redis
 from shared.backoff import Backoff
-from shared.bus import Producer
 from shared.domains import Domain
 from shared.errors import DashboardError
-from shared.events.ops import GapDetected
 from shared.fold import Changes
-from shared.keys import FOLDED_SEQ, STREAM_CAP
-from shared.lease import Lease
 from shared.leased import Leased
 from shared.logging import Trouble, chain
+from shared.outlet import Outlet
 from shared.service import Service
 from shared.tasks import pause
 
 LONGEST_SECONDS: Final = 300.0
 """Longest pause after sources that fail, where the interval is not longer itself."""
-
-TRIM_SECONDS: Final = 15.0
-"""Between two times that the stream is cut."""
 
 
 @dataclass(slots=True)
@@ -70,19 +64,14 @@ class Poller:
         limit: float,
         keep: int,
     ) -> None:
-        keys, client = service.keys, service.redis
-        lease = Lease(client, keys.lease(domain, service.name), keys.fence(domain, service.name))
         self._service = service
         self._sources = sources
-        self._producer = Producer(client, lease, stream, cursor, keys.confirmed(domain))
-        self._leased = Leased(service, lease, name="producer")
+        self._outlet = Outlet(service, domain, stream, cursor, keep=keep)
+        self._leased = Leased(service, self._outlet.lease, name="producer")
         self._every = every
         self._limit = limit
-        self._keep = keep
         self._failing = Trouble(service.log, "sources")
         self._failures = Backoff(every, max(every, LONGEST_SECONDS))
-        self._cuts = Backoff(TRIM_SECONDS, LONGEST_SECONDS, quiet=LONGEST_SECONDS)  # of entries that nobody had read
-        self._trim_at = 0.0
 
     @classmethod
     def of(cls, service: Service, domain: Domain, sources: Sources, *, every: float, limit: float) -> Self:
@@ -104,12 +93,12 @@ class Poller:
         await self._leased.run(self._work)
 
     async def _work(self) -> None:
-        await self._producer.load()
+        await self._outlet.producer.load()
         await self._sources.restore(self._service.redis)
         due = time.monotonic()
         while not self._service.stopping.is_set():
             rest = await self._turn()
-            await self._trim()
+            await self._outlet.trim()
             due = max(due + self._every, time.monotonic() + rest)  # what was missed is not made up for
             await pause(self._service.stopping, due - time.monotonic())
 
@@ -125,30 +114,14 @@ class Poller:
             self._service.health.degraded(said)
             self._failures.tried()
             return self._failures.pause
-        await self._publish(polled)
-        await self._producer.confirm(polled.source, ago_ms=clock.now().steady_ms - asked_ms)
+        await self._outlet.publish(polled.changes)
+        producer = self._outlet.producer
+        await producer.confirm(polled.source, ago_ms=clock.now().steady_ms - asked_ms)
         self._leased.well()
         self._failing.ended()
         self._failures.reset()
         if polled.amiss:
-            self._service.health.degraded(polled.amiss, seq=self._producer.seq)
+            self._service.health.degraded(polled.amiss, seq=producer.seq)
         else:
-            self._service.health.ok(seq=self._producer.seq)
+            self._service.health.ok(seq=producer.seq)
         return 0.0
-
-    async def _publish(self, polled: Polled) -> None:
-        changes = polled.changes
-        if not changes.events and not changes.commands:
-            return
-        if changes.views:
-            changes.commands.add("HSET", changes.views, FOLDED_SEQ, self._producer.seq + len(changes.events))
-        await self._producer.publish(changes.events, changes.commands)
-
-    async def _trim(self) -> None:
-        if time.monotonic() < self._trim_at:
-            return
-        self._trim_at = time.monotonic() + TRIM_SECONDS
-        lost = await self._producer.trim(self._keep, STREAM_CAP)
-        if lost and self._cuts.tried():
-            detail = f"{self._producer.stream}: {lost} entries cut that a group had not read"
-            await self._service.say(GapDetected, detail)

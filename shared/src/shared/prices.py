@@ -15,8 +15,8 @@ DIRECT: Final = ("USD", "EUR", "JPY", "GBP", "CHF", "CAD", "AUD")
 """Currencies that exchanges quote, in the order in which they are shown; each has a history of its own."""
 
 FX: Final = (
-    "USD", "JPY", "GBP", "CHF", "CAD", "AUD", "CNY", "INR", "KRW", "BRL", "MXN", "ZAR", "TRY", "SEK", "NOK", "DKK", "PLN",
-    "CZK", "HUF", "RON", "BGN", "HRK", "RUB", "ISK", "ILS", "HKD", "SGD", "NZD", "THB", "IDR", "MYR", "PHP",
+    "USD", "JPY", "GBP", "CHF", "CAD", "AUD", "CNY", "INR", "KRW", "BRL", "MXN", "ZAR", "TRY", "SEK", "NOK", "DKK",
+    "PLN", "CZK", "HUF", "RON", "BGN", "HRK", "RUB", "ISK", "ILS", "HKD", "SGD", "NZD", "THB", "IDR", "MYR", "PHP",
 )  # fmt: skip
 """Currencies of which the rate against the euro is kept, in the order of the record: new ones are added at the end, in
 a new layout. The last rate is kept of every currency that the ECB lists."""
@@ -47,7 +47,7 @@ PAIRS: Final = (
 )
 """Who quotes what, in the order of the record: new ones are added at the end, in a new layout."""
 
-VERDICTS: Final = ("silent", "used", "unused", "outlier", "late", "its clock is wrong", "frozen", "refused", "no cross")
+VERDICTS: Final = ("silent", "used", "outlier", "late", "its clock is wrong", "frozen", "no cross")
 """What became of a quote, by the number in its record: each that is used weighs the same."""
 
 WORTH: Final = {

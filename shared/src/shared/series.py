@@ -92,21 +92,17 @@ CONGESTION_MINUTES: Final = Series(
 )
 CONGESTION_HOURS: Final = Series("congestion-hours", "mempool", records.CONGESTION, k.MEMPOOL_HOUR_SEGMENT, HOUR)
 
-PRICE_MINUTES: Final = {
-    currency: Series(
-        f"price-minutes-{currency}", "market", records.BAR, k.PRICE_MINUTE_SEGMENT, MINUTE, k.PRICE_MINUTES_KEEP, True
-    )
-    for currency in DIRECT
-}
-PRICE_HOURS: Final = {
-    currency: Series(
-        f"price-hours-{currency}", "market", records.BAR, k.PRICE_HOUR_SEGMENT, HOUR, k.PRICE_HOURS_KEEP, True
-    )
-    for currency in DIRECT
-}
-PRICE_DAYS: Final = {
-    currency: Series(f"price-days-{currency}", "market", records.BAR, k.DAY_SEGMENT, DAY) for currency in DIRECT
-}
+
+def _prices(name: str, segment: int, step: int, keep: int = 0) -> dict[str, Series[records.Bar]]:
+    return {
+        currency: Series(f"price-{name}-{currency}", "market", records.BAR, segment, step, keep, bool(keep))
+        for currency in DIRECT
+    }
+
+
+PRICE_MINUTES: Final = _prices("minutes", k.PRICE_MINUTE_SEGMENT, MINUTE, k.PRICE_MINUTES_KEEP)
+PRICE_HOURS: Final = _prices("hours", k.PRICE_HOUR_SEGMENT, HOUR, k.PRICE_HOURS_KEEP)
+PRICE_DAYS: Final = _prices("days", k.DAY_SEGMENT, DAY)
 """What a bitcoin cost, by currency. A day is one in UTC."""
 
 FX_DAYS: Final = Series("fx-days", "market", records.RATES, k.DAY_SEGMENT, DAY)

@@ -70,6 +70,11 @@ class SeriesWriter(Generic[R]):
         held = self._segments.get(segment)
         return None if held is None else self.series.layout.unpack(held, at * self.series.layout.width)
 
+    @property
+    def held(self) -> frozenset[int]:
+        """The segments that are in memory."""
+        return frozenset(self._segments)
+
     def _last(self) -> int:
         """The highest index with a record, -1 without one."""
         width, size = self.series.layout.width, self.series.segment

@@ -256,7 +256,7 @@ class OutsideSource(View, frozen=True, kw_only=True):
 # --- of market -----------------------------------------------------------------------------------------
 
 
-class Past(View, frozen=True, kw_only=True):
+class PastPrice(View, frozen=True, kw_only=True):
     """A price of a while ago, and how the price has changed since."""
 
     time: UnixSeconds  # of that price
@@ -274,7 +274,7 @@ class PriceNow(View, frozen=True, kw_only=True):
     agreed: bool  # False: the sources disagree
     sources: list[str]
     rejected: list[Rejected]
-    changes: dict[str, Past]  # by `1h`, `24h`, `7d`, `30d`, `1y`; without those that are not known
+    changes: dict[str, PastPrice]  # by `1h`, `24h`, `7d`, `30d`, `1y`; without those that are not known
     sample: bool = False
 
 
@@ -284,7 +284,14 @@ class PricesView(View, frozen=True, kw_only=True):
     prices: dict[str, PriceNow]  # by currency
     fx_day: str  # of the ECB's rates, as ISO 8601 writes it; empty: there are none
     sample: bool  # whether the prices are made up, for a demonstration
-    recent: list[tuple[int, float]]  # (time, USD) of the last day for a sparkline, oldest first, at most 100
+
+
+class RecentPrices(View, frozen=True, kw_only=True):
+    """The course over the last day, for sparklines."""
+
+    since: UnixSeconds  # of the first point
+    every: int  # seconds from one to the next
+    courses: dict[str, list[float | None]]  # by currency, oldest first; None: not known
 
 
 class QuoteNow(View, frozen=True, kw_only=True):
@@ -305,7 +312,11 @@ class MarketSourcesView(View, frozen=True, kw_only=True):
     quotes: list[QuoteNow]
 
 
-MARKET_VIEWS: Final[dict[str, type[View]]] = {"prices": PricesView, "market_sources": MarketSourcesView}
+MARKET_VIEWS: Final[dict[str, type[View]]] = {
+    "prices": PricesView,
+    "price_recent": RecentPrices,
+    "market_sources": MarketSourcesView,
+}
 """Of market."""
 
 CHAIN_VIEWS: Final[dict[str, type[View]]] = {

@@ -1,0 +1,203 @@
+"""market: asks exchanges what a bitcoin costs, publishes the median, and keeps what it has cost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from market import fx, sample
+from market.exchanges import EXCHANGES
+from market.history import AGGREGATES, History
+from market.sample import Sample
+from market.state import AGAIN_MS, Market
+from market.tally import Tally, standings
+from market.telling import Listener
+from market.watch import Kept
+from shared import redis
+from shared.domains import MARKET
+from shared.errors import OutsideError, OutsideNotNow, OutsideOff
+from shared.keys import Keys
+from shared.leased import Leased
+from shared.logging import Trouble
+from shared.outlet import Outlet
+from shared.outside.client import Outside
+from shared.service import Service
+from shared.tasks import accompanied, pause
+from shared.views import MarketSourcesView, PricesView
+from shared.watch import Watch
+
+PROVIDERS: Final = (
+    *(exchange.provider for exchange in EXCHANGES),
+    fx.PROVIDER,
+    *(aggregate.provider for aggregate in AGGREGATES),
+)
+"""Everybody who is asked."""
+
+RATES_SECONDS: Final = 3 * 3_600.0
+RATES_AGAIN_SECONDS: Final = 60.0
+"""Between two times that the ECB is asked, and after one that failed."""
+
+SOURCES_MS: Final = 2_000
+"""Between two times that it is written down who is asked, and what each said."""
+
+CONFIRM_MS: Final = 2_000
+"""Between two confirmations that prices are those of now."""
+
+SILENT_MS: Final = 30_000
+"""Without a quote for so long the service is degraded."""
+
+SILENT: Final = "no exchange has said for half a minute or more what a bitcoin costs"
+NOTHING_YET: Final = "no exchange has said yet what a bitcoin costs"
+OFF: Final = "OUTSIDE=off: no exchange is asked what a bitcoin costs"
+
+
+class Desk:
+    """The active replica: what is heard, published and kept."""
+
+    def __init__(self, service: Service, outside: Outside) -> None:
+        self._service = service
+        self._outside = outside
+        stream, keys = MARKET.announces, service.keys
+        self._outlet = Outlet(service, MARKET.slot, keys.stream(stream), keys.producer(stream), keep=stream.keep)
+        self._market = Market(keys)
+        self._tallies = {provider.name: Tally() for provider in PROVIDERS}
+        self._history = History(service, outside, EXCHANGES, self._market.past, self._tallies)
+        self._watch = Watch(service, Kept(service.redis, keys, self._market))
+        self._wake = asyncio.Event()
+        self._leased = Leased(service, self._outlet.lease, name="producer")
+        self._sources_ms = self._confirmed_ms = 0
+        self._off = not service.settings.outside
+        self._demonstration = sample.possible(service, os.environ.get("DASHBOARD_DEMO") == "1")
+
+    async def run(self) -> None:
+        """Work while this replica is the active one, until the service is told to stop."""
+        await self._leased.run(self._work)
+
+    async def _work(self) -> None:
+        await self._restore()
+        listeners = [] if self._off else [
+            Listener(
+                self._service, self._outside, exchange, self._market, self._tallies[exchange.provider.name],
+                self._wake.set,
+            ).run()
+            for exchange in EXCHANGES
+        ]  # fmt: skip
+        others = [self._rates(), *([] if self._off else [self._history.run()])]
+        if self._demonstration:
+            others.append(Sample(self._service, self._market, self._wake.set).run())
+        await accompanied(self._publish(), *(_until_stopped(self._service, one) for one in (*listeners, *others)))
+
+    async def _restore(self) -> None:
+        client, keys = self._service.redis, self._service.keys
+        await self._outlet.producer.load()
+        self._market.reset()
+        await self._market.past.load(client, keys)
+        await self._market.log.load(client, keys)
+        kept = await client.hget(keys.state(MARKET), "asked")
+        self._history.restored(kept)
+        self._market.restored(await _view(client, keys))
+
+    # --- publishing ----------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        service, market = self._service, self._market
+        while not service.stopping.is_set():
+            self._wake.clear()
+            now_ms = service.clock.now_ms
+            await self._watch.look()
+            changes = market.flush(now_ms)
+            if self._history.changed:
+                self._history.changed = False
+                changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
+            if now_ms - self._sources_ms >= SOURCES_MS or now_ms < self._sources_ms:
+                self._sources_ms = now_ms
+                changes.views = service.keys.views(MARKET)
+                view = await self._sources(now_ms)
+                changes.commands.add("HSET", changes.views, "market_sources", msgspec.json.encode(view))
+            await self._outlet.publish(changes)
+            await self._outlet.trim()
+            await self._confirm(now_ms)
+            self._leased.well()
+            wait = max(market.due_ms(now_ms) - service.clock.now_ms, 0) / 1000
+            if wait:
+                await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until it is time again, or something is heard, or the service is to stop."""
+        stopping = asyncio.ensure_future(self._service.stopping.wait())
+        woken = asyncio.ensure_future(self._wake.wait())
+        try:
+            limit = min(seconds, AGAIN_MS / 1000, SOURCES_MS / 1000)
+            await asyncio.wait({stopping, woken}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            woken.cancel()
+
+    async def _sources(self, now_ms: int) -> MarketSourcesView:
+        sources = await standings(self._outside.allowance, PROVIDERS, self._tallies, now_ms, off=self._off)
+        return MarketSourcesView(sources=sources, quotes=self._market.quotes_now)
+
+    async def _confirm(self, now_ms: int) -> None:
+        """Prices are those of the moment at which the newest quote was heard."""
+        health, producer, fresh_ms = self._service.health, self._outlet.producer, self._market.fresh_ms
+        if self._off and not self._market.sample:
+            if now_ms - self._confirmed_ms >= CONFIRM_MS:
+                self._confirmed_ms = now_ms
+                await producer.confirm("", OFF, ago_ms=0)
+            health.ok(seq=producer.seq, outside="off")
+            return
+        age_ms = now_ms - fresh_ms
+        if age_ms <= SILENT_MS:
+            health.ok(seq=producer.seq)
+            if now_ms - self._confirmed_ms >= CONFIRM_MS or now_ms < self._confirmed_ms:
+                self._confirmed_ms = now_ms
+                await producer.confirm("sample" if self._market.sample else "exchanges", ago_ms=age_ms)
+        else:
+            health.degraded(SILENT if fresh_ms else NOTHING_YET, seq=producer.seq)
+
+    # --- the ECB -------------------------------------------------------------------------------------
+
+    async def _rates(self) -> None:
+        """What the package ships, until the ECB answers."""
+        market, service = self._market, self._service
+        trouble = Trouble(service.log, "rates")
+        market.rated(await asyncio.to_thread(fx.shipped))
+        self._history.cross_due = True
+        while not service.stopping.is_set():
+            wait = RATES_SECONDS
+            try:
+                market.rated(await self._outside.get(fx.PROVIDER, fx.PATH, fx.decode))
+                trouble.ended()
+                self._history.cross_due = True
+            except OutsideNotNow as error:
+                wait = error.wait
+            except OutsideOff:
+                pass
+            except OutsideError as error:
+                trouble.failed(error)
+                wait = RATES_AGAIN_SECONDS
+            await pause(service.stopping, wait)
+
+
+async def _view(client: redis.Client, keys: Keys) -> PricesView | None:
+    raw = await client.hget(keys.views(MARKET), "prices")
+    try:
+        return None if raw is None else msgspec.json.decode(raw, type=PricesView)
+    except (msgspec.DecodeError, msgspec.ValidationError):  # of another version: it is told anew
+        return None
+
+
+async def _until_stopped(service: Service, work: Coroutine[Any, Any, None]) -> None:
+    """The work, and then nothing until the service is told to stop: some of it has an end of its own."""
+    await work
+    await service.stopping.wait()
+
+
+async def run(service: Service) -> None:
+    """Ask and publish until the service is told to stop."""
+    async with Outside(service) as outside:
+        await Desk(service, outside).run()

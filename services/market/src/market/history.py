@@ -1,0 +1,244 @@
+"""Fetches what a bitcoin has cost: the newest first, from whoever tells the most, and from others what is missing.
+
+What was asked for once is not asked for again: of each source, currency and step the span that was asked for is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from market.aggregates import blockchain_info, mempool_space
+from market.exchange import Candle, Exchange
+from market.past import BEGINNING, Past, worth
+from market.tally import Tally
+from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
+from shared.logging import Trouble
+from shared.outside.client import Outside
+from shared.outside.provider import Provider
+from shared.prices import DIRECT, NUMBERS, WORTH
+from shared.series import DAY, HOUR, MINUTE
+from shared.service import Service
+from shared.tasks import pause
+
+BACK: Final[Mapping[int, int]] = {MINUTE: 2 * 1_440, HOUR: 90 * 24, DAY: 0}
+"""How many spans back are wanted, by their length; 0: all since BEGINNING."""
+
+LATE_SECONDS: Final = 120
+"""A span is told of for certain only so long after its end."""
+
+REST_SECONDS: Final = 60.0
+"""Between two looks for what is missing, where nothing is."""
+
+LEAST_SECONDS: Final = 1.0
+"""Between two requests: quotes of now go first."""
+
+AGAIN_SECONDS: Final = 86_400
+"""Before an aggregate, which tells everything at once, is asked anew."""
+
+
+class Asked(NamedTuple):
+    """From which index to which a source was asked, both included."""
+
+    first: int
+    last: int
+
+
+class Chunk(NamedTuple):
+    """What is asked next, indices both included, and the lowest index that is wanted at all."""
+
+    first: int
+    last: int
+    lowest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Who tells the closes of all days at once."""
+
+    provider: Provider
+    path: str
+    decode: Any  # bytes -> {currency: {day: price}}
+    most: int
+    currencies: tuple[str, ...]
+
+
+AGGREGATES: Final = (
+    Aggregate(blockchain_info.PROVIDER, blockchain_info.PATH, blockchain_info.decode, 8_000_000, ("USD",)),
+    Aggregate(
+        mempool_space.PROVIDER,
+        mempool_space.PATH,
+        mempool_space.decode,
+        mempool_space.MOST_BYTES,
+        mempool_space.CURRENCIES,
+    ),
+)
+
+
+@dataclass(slots=True)
+class History:
+    """Fills the past. `asked` and `told_at` are what is kept of it in Redis."""
+
+    service: Service
+    outside: Outside
+    exchanges: Sequence[Exchange]
+    past: Past
+    tallies: dict[str, Tally]
+    asked: dict[str, Asked] = field(default_factory=dict)  # by source, currency and step
+    told_at: dict[str, int] = field(default_factory=dict)  # of an aggregate: Unix seconds
+    changed: bool = False  # whether there is something to write
+    cross_due: bool = True  # whether days or rates came to be known
+
+    def restored(self, raw: bytes | None) -> None:
+        """Go on from what is kept; what cannot be read is asked for anew."""
+        try:
+            kept = msgspec.json.decode(raw or b"{}", type=dict[str, Asked])
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            kept = {}
+        self.asked = {name: span for name, span in kept.items() if " " in name}
+        self.told_at = {name: span.last for name, span in kept.items() if " " not in name}
+
+    def kept(self) -> bytes:
+        """As it is written."""
+        told = {name: Asked(0, at) for name, at in self.told_at.items()}
+        return msgspec.json.encode(self.asked | told)
+
+    async def run(self) -> None:
+        """Until the service is told to stop; what Redis fails with is raised."""
+        trouble = Trouble(self.service.log, "history")
+        while not self.service.stopping.is_set():
+            fetched = await self._round(trouble)
+            await self._cross()
+            await pause(self.service.stopping, LEAST_SECONDS if fetched else REST_SECONDS)
+
+    async def _round(self, trouble: Trouble) -> bool:
+        """Ask for one thing at the most; returns whether there was anything that could be asked for."""
+        now = self.service.clock.now_ms // 1000
+        for aggregate in AGGREGATES:
+            if await self._all_of(aggregate, now, trouble):
+                return True
+        for currency in DIRECT:
+            for step in BACK:
+                for exchange in self._longest_first(currency, step):
+                    chunk = self._next(exchange, currency, step, now)
+                    if chunk is not None and await self._fetch(exchange, currency, step, chunk, trouble):
+                        return True
+        return False
+
+    def _longest_first(self, currency: str, step: int) -> list[Exchange]:
+        able = [one for one in self.exchanges if currency in one.candles.since and step in one.candles.steps]
+        return sorted(able, key=lambda one: (bool(one.candles.newest), one.candles.since[currency]))
+
+    # --- exchanges -----------------------------------------------------------------------------------
+
+    def _next(self, exchange: Exchange, currency: str, step: int, now: int) -> Chunk | None:
+        """The next span that this source may know better than what is there; spans without are passed over."""
+        candles, key = exchange.candles, _key(exchange, currency, step)
+        last = (now - LATE_SECONDS) // step - 1
+        first = max(-(-candles.since[currency] // step), BEGINNING if step == DAY else 0)
+        if BACK[step]:
+            first = max(first, last - BACK[step] + 1)
+        if candles.newest:
+            first = max(first, last - candles.newest + 1)
+        value, bars = WORTH[exchange.provider.name], self.past.bars[step, currency]
+        span = self.asked.get(key)
+        if span is not None and span.last < first:
+            span = None
+        while True:
+            if span is None:
+                chunk = Chunk(max(first, last - candles.most + 1), last, first)
+            elif span.last < last:
+                chunk = Chunk(span.last + 1, min(span.last + candles.most, last), first)
+            else:
+                chunk = Chunk(max(first, span.first - candles.most), span.first - 1, first)
+            if chunk.last < chunk.first:
+                return None
+            if any(worth(bars.get(index)) < value for index in range(chunk.first, chunk.last + 1)):
+                return chunk
+            self._seen(key, chunk)
+            span = self.asked[key]
+
+    def _seen(self, key: str, chunk: Chunk) -> None:
+        span = self.asked.get(key)
+        if span is not None and span.last >= chunk.lowest:
+            self.asked[key] = Asked(min(span.first, chunk.first), max(span.last, chunk.last))
+        else:
+            self.asked[key] = Asked(chunk.first, chunk.last)
+        self.changed = True
+
+    async def _fetch(self, exchange: Exchange, currency: str, step: int, chunk: Chunk, trouble: Trouble) -> bool:
+        """Whether it was asked: what may not be asked now is left to another."""
+        candles = exchange.candles
+
+        def understand(body: bytes) -> list[Candle]:
+            return [one for one in candles.decode(body) if chunk.first <= one.time // step <= chunk.last]
+
+        path = candles.path(currency, step, chunk.first * step, (chunk.last + 1) * step)
+        try:
+            found = await self.outside.get(exchange.provider, path, understand)
+        except OutsideNotNow:
+            return False
+        except OutsideError as error:
+            self._failed(exchange.provider, error, trouble)
+            return True
+        trouble.ended()
+        self.past.candles(step, currency, found, NUMBERS[exchange.provider.name])
+        self._seen(_key(exchange, currency, step), chunk)
+        self.cross_due |= step == DAY
+        return True
+
+    # --- aggregates ----------------------------------------------------------------------------------
+
+    async def _all_of(self, aggregate: Aggregate, now: int, trouble: Trouble) -> bool:
+        name = aggregate.provider.name
+        if now - self.told_at.get(name, 0) < AGAIN_SECONDS or not self._lacks(aggregate, now):
+            return False
+        try:
+            closes: dict[str, dict[int, Decimal]] = await self.outside.get(
+                aggregate.provider, aggregate.path, aggregate.decode, most=aggregate.most
+            )
+        except OutsideNotNow:
+            return False
+        except OutsideError as error:
+            self._failed(aggregate.provider, error, trouble)
+            return True
+        trouble.ended()
+        today = now // DAY
+        for currency, days in closes.items():
+            over = {day: price for day, price in days.items() if day < today}
+            self.past.closes(currency, over, NUMBERS[name])
+        self.told_at[name] = now
+        self.changed = self.cross_due = True
+        return True
+
+    def _lacks(self, aggregate: Aggregate, now: int) -> bool:
+        name = aggregate.provider.name
+        value, since = WORTH[name], max(BEGINNING, self.told_at.get(name, 0) // DAY - 1)
+        return any(
+            worth(self.past.get(DAY, currency, day)) < value
+            for currency in aggregate.currencies
+            for day in range(now // DAY - 1, since, -1)
+        )
+
+    def _failed(self, provider: Provider, error: OutsideError, trouble: Trouble) -> None:
+        trouble.failed(error, source=provider.name)
+        if isinstance(error, OutsideMalformed):
+            self.tallies.setdefault(provider.name, Tally()).refuse(str(error))
+
+    async def _cross(self) -> None:
+        """What the ECB's rates can add, where there is something new to add it to."""
+        if self.cross_due:
+            self.cross_due = False
+            for currency in DIRECT:
+                self.past.cross_days(currency, self.service.clock.now_ms // 1000 // DAY - 1)
+                await asyncio.sleep(0)  # quotes come in meanwhile
+            self.changed = True
+
+
+def _key(exchange: Exchange, currency: str, step: int) -> str:
+    return f"{exchange.provider.name} {currency} {step}"

@@ -1,0 +1,134 @@
+"""A price that is made up, for the demonstration where no source answers: plausible, moving, and marked everywhere.
+
+The past follows a curve through what a bitcoin really cost at the turn of some years, with noise that is the same on
+every run; the present walks at random from its end.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from market import fx
+from market.exchange import Candle, Said
+from market.past import BEGINNING, Past
+from market.state import Market
+from shared.prices import DIRECT, NUMBERS
+from shared.series import DAY, HOUR, MINUTE
+from shared.service import Service
+from shared.tasks import pause
+
+NAME: Final = "sample"
+
+AFTER_SECONDS: Final = 15.0
+"""Without any source's answer for so long after the start, the sample begins."""
+
+STEP_SECONDS: Final = 2.0
+
+_TURNS: Final = (0.3, 5, 13, 750, 320, 430, 960, 14_000, 3_700, 7_200, 29_000, 46_000, 16_500, 42_000, 93_000, 88_000)
+"""Dollars at the turn of each year from 2010/11 on, rounded; beyond, the last one stands."""
+
+_FIRST_TURN: Final = 1_293_840_000
+_YEAR: Final = 365.25 * DAY
+
+
+def possible(service: Service, demonstration: bool) -> bool:
+    """Whether prices may be made up here: in the demonstration, which runs on regtest alone."""
+    return demonstration and service.settings.network == "regtest"
+
+
+def dollars(time: int) -> float:
+    """What the made-up bitcoin cost at a moment."""
+    years = (time - _FIRST_TURN) / _YEAR
+    place = min(max(years, -1.0), len(_TURNS) - 1.001)
+    at = max(int(place), 0)
+    low, high = math.log(_TURNS[at]), math.log(_TURNS[min(at + 1, len(_TURNS) - 1)])
+    base = low + (high - low) * (place - at)
+    return math.exp(base + sum(_wave(time, period, depth) for period, depth in _WAVES))
+
+
+_WAVES: Final = ((97 * DAY, 0.16), (23 * DAY, 0.07), (5.3 * DAY, 0.03), (0.83 * DAY, 0.012), (2.7 * HOUR, 0.004))
+
+
+def _wave(time: int, period: float, depth: float) -> float:
+    phase = time / period
+    return depth * (math.sin(2 * math.pi * phase) + 0.5 * math.sin(2 * math.pi * phase * 1.618 + period))
+
+
+def _candle(time: int, step: int, factor: float) -> Candle:
+    points = [dollars(time + step * part // 8) * factor for part in range(9)]
+    opened, close = points[0], points[-1]
+    exact = [Decimal(f"{value:.2f}") for value in (opened, max(points), min(points), close)]
+    return Candle(time, *exact)
+
+
+@dataclass(slots=True)
+class Sample:
+    """The made-up source."""
+
+    service: Service
+    market: Market
+    heard: Callable[[], None]
+
+    async def run(self) -> None:
+        """Wait whether anybody answers; where nobody does, make prices up until somebody does."""
+        await pause(self.service.stopping, AFTER_SECONDS)
+        stopping = self.service.stopping
+        chance = random.Random()  # noqa: S311 - prices that are made up, no secrets
+        drift = 0.0
+        while not stopping.is_set():
+            if self._answered():
+                self._end()
+                return
+            if not self.market.sample:
+                self._begin()
+            now_ms = self.service.clock.now_ms
+            drift = 0.98 * drift + chance.gauss(0, 0.0003)
+            dollar = dollars(now_ms // 1000) * math.exp(drift)
+            for currency, factor in self._factors().items():
+                said = Said(currency, Decimal(f"{dollar * factor:.2f}"), None)
+                self.market.hear(NAME, said, now_ms)
+            self.heard()
+            await pause(stopping, STEP_SECONDS)
+
+    def _answered(self) -> bool:
+        return any(
+            source != NAME for currency in self.market.book.currencies for source in self.market.book.quotes(currency)
+        )
+
+    def _factors(self) -> dict[str, float]:
+        rates = self.market.rates
+        if rates is None:
+            return {"USD": 1.0}
+        found = {}
+        for currency in DIRECT:
+            factor = fx.cross(Decimal(1), "USD", currency, rates.newest)
+            if factor is not None:
+                found[currency] = float(factor)
+        return found
+
+    def _begin(self) -> None:
+        self.service.log.warning("sample_prices", why="no source answers: prices are made up from now on")
+        self.market.sample = True
+        fill(self.market.past, self._factors(), self.service.clock.now_ms // 1000)
+
+    def _end(self) -> None:
+        if self.market.sample:
+            self.service.log.warning("sample_prices_end", why="a source answers")
+            self.market.sample = False
+            self.market.forget_source(NAME)
+            self.market.past.forget(NUMBERS[NAME])
+
+
+def fill(past: Past, factors: dict[str, float], now: int) -> None:
+    """A past since 2010, as candles of days, hours and minutes."""
+    spans = ((DAY, BEGINNING), (HOUR, now // HOUR - 90 * 24), (MINUTE, now // MINUTE - 2 * 1_440))
+    for currency, factor in factors.items():
+        for step, first in spans:
+            indices = range(first, now // step)
+            made = (_candle(index * step, step, factor) for index in indices)
+            past.candles(step, currency, made, NUMBERS[NAME])
