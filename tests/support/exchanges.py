@@ -44,7 +44,11 @@ RATES: Final = {"USD": 1.25, "JPY": 180.0, "GBP": 0.85, "CHF": 0.94, "CAD": 1.7,
                 "NOK": 11.5, "DKK": 7.46, "CZK": 24.0, "HUF": 390.0, "CNY": 8.9, "INR": 105.0}  # fmt: skip
 """Units for a euro."""
 
-START: Final = {"USD": 100_000.0, **{name: 80_000.0 * rate for name, rate in RATES.items() if name != "USD"}, "EUR": 80_000.0}
+START: Final = {
+    "USD": 100_000.0,
+    **{name: 80_000.0 * rate for name, rate in RATES.items() if name != "USD"},
+    "EUR": 80_000.0,
+}
 """What a bitcoin costs, consistent with the rates."""
 
 HANGS: Final = 3_600
@@ -99,16 +103,7 @@ class Exchanges:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._talk(request, source)
         mode = self.modes.get(source, "")
-        if mode == "429":
-            return web.Response(status=429, text="Too many requests")
-        if mode == "429 with a wish":
-            return web.Response(status=429, headers={"Retry-After": "3"}, text="Too many requests")
-        if mode == "503":
-            return web.Response(status=503, text="maintenance")
-        if mode == "redirect":
-            raise web.HTTPFound("http://127.0.0.1:9/elsewhere")
-        if mode in ("hang", "silent"):
-            await asyncio.sleep(HANGS)
+        await _refuse(mode)
         if source == "ecb":
             return web.Response(body=ecb_archive())
         body = self._body(source, path, request)
@@ -132,30 +127,39 @@ class Exchanges:
         return None
 
     def _all(self, at: int) -> dict[str, float]:
-        return {name: self.past(at) * START[name] / START["USD"] for name in ("USD", "EUR", "JPY", "GBP", "CHF", "CAD", "AUD")}
+        return {
+            name: self.past(at) * START[name] / START["USD"]
+            for name in ("USD", "EUR", "JPY", "GBP", "CHF", "CAD", "AUD")
+        }
+
+    def _kraken(self) -> Any:
+        if self.modes.get("kraken") == "error body":
+            return {"error": ["EAPI:Rate limit exceeded"]}
+        found = {}
+        for name in CURRENCIES["kraken"]:
+            bid, ask, last, _ = self._sides("kraken", name)
+            key = f"XBT{name}" if name in ("CHF", "AUD") else f"XXBTZ{name}"
+            found[key] = {"a": [_text(ask), "1", "1.0"], "b": [_text(bid), "1", "1.0"], "c": [_text(last), "0.1"]}
+        return {"error": [], "result": found}
 
     def ticker(self, source: str, currency: str) -> Any:
         """What a source answers over HTTP."""
         if source == "kraken":
-            if self.modes.get(source) == "error body":
-                return {"error": ["EAPI:Rate limit exceeded"]}
-            found = {}
-            for name in CURRENCIES[source]:
-                bid, ask, last, _ = self._sides(source, name)
-                key = f"XBT{name}" if name in ("CHF", "AUD") else f"XXBTZ{name}"
-                found[key] = {"a": [_text(ask), "1", "1.0"], "b": [_text(bid), "1", "1.0"], "c": [_text(last), "0.1"]}
-            return {"error": [], "result": found}
+            return self._kraken()
         if self.modes.get(source) == "error body":
-            return ["error", 11010, "ratelimit: error"] if source == "bitfinex" else {"message": "rate limit", "error": True}
+            return (
+                ["error", 11010, "ratelimit: error"]
+                if source == "bitfinex"
+                else {"message": "rate limit", "error": True}
+            )
         bid, ask, last, at = self._sides(source, currency)
         if source == "coinbase":
-            return {"ask": _text(ask), "bid": _text(bid), "volume": "1", "trade_id": 1, "price": _text(last), "size": "1",
-                    "time": _iso(at)}  # fmt: skip
-        if source == "bitstamp":
-            return {"timestamp": str(int(at)), "bid": _text(bid), "ask": _text(ask), "last": _text(last), "side": "0"}
+            return {"ask": _text(ask), "bid": _text(bid), "price": _text(last), "trade_id": 1, "time": _iso(at)}
         if source == "bitfinex":
             return [bid, 1.0, ask, 1.0, 10.0, 0.01, last, 1_000.0, last, last]
-        return {"bid": _text(bid), "ask": _text(ask), "last": _text(last), "volume": {"BTC": "1", "timestamp": int(at * 1000)}}
+        said = {"bid": _text(bid), "ask": _text(ask), "last": _text(last)}
+        own = {"timestamp": str(int(at))} if source == "bitstamp" else {"volume": {"timestamp": int(at * 1000)}}
+        return said | own
 
     def _sides(self, source: str, currency: str) -> tuple[Any, Any, Any, float]:
         """Bid, ask, last and the moment."""
@@ -179,13 +183,9 @@ class Exchanges:
 
     async def _talk(self, request: web.Request, source: str) -> web.StreamResponse:
         mode = self.modes.get(source, "")
-        if mode == "redirect":
-            raise web.HTTPFound("http://127.0.0.1:9/elsewhere")
-        if mode == "hang":
-            await asyncio.sleep(HANGS)
-        if not self.talks or mode in ("429", "429 with a wish", "503"):
-            wish = {"Retry-After": "3"} if mode == "429 with a wish" else {}
-            return web.Response(status=429 if mode.startswith("429") else 503, headers=wish)
+        await _refuse("" if mode == "silent" else mode)
+        if not self.talks:
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.sockets[source].append(socket)
@@ -246,6 +246,20 @@ class Exchanges:
         return [CURRENCIES["bitfinex"].index(currency) + 1, [bid, 1.0, ask, 1.0, 1.0, 0.01, last, 1_000.0, last, last]]
 
 
+async def _refuse(mode: str) -> None:
+    """Answer as a source does that does not want to, or does not come to it."""
+    if mode == "429":
+        raise web.HTTPTooManyRequests
+    if mode == "429 with a wish":
+        raise web.HTTPTooManyRequests(headers={"Retry-After": "3"})
+    if mode == "503":
+        raise web.HTTPServiceUnavailable
+    if mode == "redirect":
+        raise web.HTTPFound("http://127.0.0.1:9/elsewhere")
+    if mode in ("hang", "silent"):
+        await asyncio.sleep(HANGS)
+
+
 def mode_breaks(mode: str) -> bool:
     """Whether the price itself is no number then."""
     return mode in ("null", "NaN", "words")
@@ -268,7 +282,13 @@ def _greetings(source: str) -> list[Any]:
     if source == "bitstamp":
         return [{"event": "bts:subscription_succeeded", "channel": "live_trades_btcusd", "data": {}}]
     subscribed = [
-        {"event": "subscribed", "channel": "ticker", "chanId": at + 1, "symbol": f"tBTC{currency}", "pair": f"BTC{currency}"}
+        {
+            "event": "subscribed",
+            "channel": "ticker",
+            "chanId": at + 1,
+            "symbol": f"tBTC{currency}",
+            "pair": f"BTC{currency}",
+        }
         for at, currency in enumerate(CURRENCIES["bitfinex"])
     ]
     return [{"event": "info", "version": 2, "platform": {"status": 1}}, *subscribed, [1, "hb"]]
@@ -285,7 +305,11 @@ def _candles(source: str, path: str, query: Any, past: Callable[[int], float]) -
     if source == "coinbase":
         step = int(query["granularity"])
         first, last = (int(datetime.fromisoformat(query[name]).timestamp()) for name in ("start", "end"))
-        return [[at, row(at)[2], row(at)[1], row(at)[0], row(at)[3], 1.5] for at in range(last, first - 1, -step) if at <= now]
+        return [
+            [at, row(at)[2], row(at)[1], row(at)[0], row(at)[3], 1.5]
+            for at in range(last, first - 1, -step)
+            if at <= now
+        ]
     if source == "kraken":
         step = int(query["interval"]) * 60
         last = now // step * step
@@ -299,7 +323,9 @@ def _candles(source: str, path: str, query: Any, past: Callable[[int], float]) -
         step, first, limit = int(query["step"]), int(query["start"]), int(query["limit"])
         names = ("open", "high", "low", "close")
         ats = [at for at in range(first, first + limit * step, step) if at <= now]
-        rows = [{"timestamp": str(at), **dict(zip(names, map(_text, row(at)), strict=True)), "volume": "1"} for at in ats]
+        rows = [
+            {"timestamp": str(at), **dict(zip(names, map(_text, row(at)), strict=True)), "volume": "1"} for at in ats
+        ]
         return {"data": {"pair": "BTC/USD", "ohlc": rows}}
     if source == "bitfinex":
         step = {"1m": 60, "1h": 3_600, "1D": 86_400}[path.split(":")[1]]

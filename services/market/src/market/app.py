@@ -89,7 +89,7 @@ class Desk:
         others = [self._rates(), *([] if self._off else [self._history.run()])]
         if self._demonstration:
             others.append(Sample(self._service, self._market, self._wake.set).run())
-        await accompanied(self._publish(), *(_until_stopped(self._service, one) for one in (*listeners, *others)))
+        await accompanied(self._publish(), *map(_beside, (*listeners, *others)))
 
     async def _restore(self) -> None:
         client, keys = self._service.redis, self._service.keys
@@ -191,10 +191,10 @@ async def _view(client: redis.Client, keys: Keys) -> PricesView | None:
         return None
 
 
-async def _until_stopped(service: Service, work: Coroutine[Any, Any, None]) -> None:
-    """The work, and then nothing until the service is told to stop: some of it has an end of its own."""
+async def _beside(work: Coroutine[Any, Any, None]) -> None:
+    """The work, and then nothing until whom it accompanies has ended: some of it has an end of its own."""
     await work
-    await service.stopping.wait()
+    await asyncio.get_running_loop().create_future()
 
 
 async def run(service: Service) -> None:

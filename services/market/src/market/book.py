@@ -39,8 +39,6 @@ class Book:
 
     def __init__(self) -> None:
         self._quotes: dict[str, dict[str, Quote]] = {}  # by currency and source
-        self._ahead_ms: dict[str, int] = {}  # of a source's own clock, at its newest quote
-        self._newest_ms: dict[str, int] = {}  # of a source's own moments
 
     def hear(self, source: str, said: Said, now_ms: int) -> bool:
         """Take one quote down; returns whether the source says something else than before."""
@@ -49,17 +47,7 @@ class Book:
         same = before is not None and (before.price, before.time_ms) == (said.price, said.time_ms)
         moved_ms = before.moved_ms if before is not None and same else now_ms
         held[source] = Quote(said.price, said.time_ms, now_ms, moved_ms)
-        if said.time_ms is not None and said.time_ms >= self._newest_ms.get(source, 0):
-            self._newest_ms[source] = said.time_ms
-            self._ahead_ms[source] = said.time_ms - now_ms
-        elif said.time_ms is not None and now_ms - said.time_ms > SKEW_MS:
-            self._forget_clock(source, now_ms)
         return not same
-
-    def _forget_clock(self, source: str, now_ms: int) -> None:
-        """Its newest moment may have been nonsense from the future: what it says now is taken down instead."""
-        if self._newest_ms.get(source, 0) > now_ms + SKEW_MS:
-            del self._newest_ms[source], self._ahead_ms[source]
 
     def forget(self, source: str) -> None:
         """Take out all that a source has said."""
@@ -86,29 +74,32 @@ class Book:
 
     def opinions(self, currency: str, now_ms: int) -> list[Opinion]:
         """What is said of a currency now, with what is held against it."""
-        reference = self._reference(now_ms)
+        clocks = self._clocks(now_ms)
+        reference = median(clocks.values()) if len(clocks) >= QUORUM else 0.0
         return [
-            Opinion(source, quote.price, self._against(source, quote, reference, now_ms))
+            Opinion(source, quote.price, _against(quote, clocks.get(source), reference, now_ms))
             for source, quote in self.quotes(currency).items()
         ]
 
-    def _against(self, source: str, quote: Quote, reference: float, now_ms: int) -> Verdict | None:
-        if now_ms - quote.heard_ms > FRESH_MS:
-            return "late"
-        if quote.heard_ms - quote.moved_ms > FROZEN_MS:
-            return "frozen"
-        ahead = self._ahead_ms.get(source)
-        if quote.time_ms is not None and ahead is not None and abs(ahead - reference) > SKEW_MS:
-            return "its clock is wrong"
-        return None
+    def _clocks(self, now_ms: int) -> dict[str, int]:
+        """How far each source's clock is ahead of ours: by its newest moment, since some pairs are seldom traded.
 
-    def _reference(self, now_ms: int) -> float:
-        """How far the others' clocks are ahead of ours: where enough of them agree that they are, ours is wrong."""
-        fresh = {
-            source
-            for held in self._quotes.values()
-            for source, quote in held.items()
-            if now_ms - quote.heard_ms <= FRESH_MS
-        }
-        known = [ahead for source, ahead in self._ahead_ms.items() if source in fresh]
-        return median(known) if len(known) >= QUORUM else 0.0
+        Where enough of them agree that they are, it is ours that is wrong.
+        """
+        found: dict[str, int] = {}
+        for held in self._quotes.values():
+            for source, quote in held.items():
+                if quote.time_ms is not None and now_ms - quote.heard_ms <= FRESH_MS:
+                    ahead = quote.time_ms - quote.heard_ms
+                    found[source] = max(found.get(source, ahead), ahead)
+        return found
+
+
+def _against(quote: Quote, ahead: int | None, reference: float, now_ms: int) -> Verdict | None:
+    if now_ms - quote.heard_ms > FRESH_MS:
+        return "late"
+    if quote.heard_ms - quote.moved_ms > FROZEN_MS:
+        return "frozen"
+    if quote.time_ms is not None and ahead is not None and abs(ahead - reference) > SKEW_MS:
+        return "its clock is wrong"
+    return None

@@ -38,6 +38,12 @@ TOLD_MS: Final = 10_000
 CROSS_MS: Final = 60_000
 """Between two prices of a currency that no exchange quotes."""
 
+PATIENCE_MS: Final = 8_000
+"""How long the first quotes after a start wait for others, where nothing else speaks for them."""
+
+YOUNG_MS: Final = 300_000
+"""A price that is no older than this may be compared with."""
+
 _CENT: Final = Decimal("0.01")
 _BASES: Final = ("USD", "EUR")
 _TOLD: Final = ("currency", "price", "how", "agreed", "sources", "rejected", "time_ms", "sample")
@@ -64,6 +70,7 @@ class Market:
         self._told_ms: dict[str, int] = {}
         self._crossed_ms = 0
         self._minute = 0
+        self._began_ms = 0  # when the first quote was judged; 0: none was
         self._lost = True  # whether the views must be written whatever is told
 
     def restored(self, view: PricesView | None) -> None:
@@ -133,7 +140,9 @@ class Market:
         """Judge a currency; returns what is new of it."""
         self._changed.discard(currency)
         self._judged_ms[currency] = now_ms
-        judgement = judged(self.book.opinions(currency, now_ms), self._cross(currency, now_ms))
+        if not self.book.quotes(currency) and not self.book.sources():
+            return None  # nobody has said anything
+        judgement = self._judge(currency, now_ms)
         self._judgements[currency] = judgement
         before = self.now.get(currency)
         if judgement.price is None:
@@ -164,6 +173,17 @@ class Market:
             return None
         self.past.price(currency, price.price, now_ms, NUMBERS["sample" if self.sample else "market"])
         return self._tell(price, now_ms, changes)
+
+    def _judge(self, currency: str, now_ms: int) -> Judgement:
+        """What the sources say of a currency. At the beginning the first of them do not speak for all."""
+        opinions, cross_price = self.book.opinions(currency, now_ms), self._cross(currency, now_ms)
+        good = sum(one.held_against is None for one in opinions)
+        self._began_ms = self._began_ms or now_ms
+        if good < ENOUGH and cross_price is None and not self.sample and now_ms - self._began_ms < PATIENCE_MS:
+            return Judgement(None, "direct", True, {})
+        before = self.now.get(currency)
+        young = before is not None and now_ms - before.time_ms < YOUNG_MS
+        return judged(opinions, cross_price, before.price if before and young else None)
 
     def _tell(self, price: PriceNow, now_ms: int, changes: Changes) -> PriceNow:
         self._told_ms[price.currency] = now_ms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
 from shared.outside.client import Outside
 from shared.service import Service
-from shared.tasks import pause, together
+from shared.tasks import pause
 
 ASK_SECONDS: Final = 10.0
 """Between two times that a currency is asked for."""
@@ -37,9 +37,13 @@ class Listener:
     tally: Tally
     heard: Callable[[], None]
 
-    async def run(self) -> None:
-        """Until cancelled; what Redis fails with is raised."""
-        await together(self._talk(), self._ask())
+    def work(self) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+        """What is to be done side by side, until it is cancelled or the service is to stop.
+
+        It is handed out as it is, and not as one task of two: whoever ends it must be able to cancel each again, since
+        redis-py may drop a cancellation (shared.tasks.end). What Redis fails with is raised.
+        """
+        return self._talk(), self._ask()
 
     def _take(self, quotes: Quotes) -> bool:
         """Whether there was a good one."""
@@ -58,7 +62,7 @@ class Listener:
 
     async def _talk(self) -> None:
         exchange, trouble = self.exchange, self._trouble("conversation")
-        while exchange.talk is not None and exchange.conversation is not None:
+        while exchange.talk and exchange.conversation and not self.service.stopping.is_set():
             understand = exchange.conversation()
 
             def message(raw: str | bytes, understand: Any = understand) -> bool:
@@ -81,8 +85,6 @@ class Listener:
                 if not isinstance(error, OutsideNotNow):
                     trouble.failed(error)
                 await pause(self.service.stopping, min(wait, 60.0))
-            if self.service.stopping.is_set():
-                return
 
     # --- questions -----------------------------------------------------------------------------------
 
