@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from market import fx, sample
+from market.exchange import Exchange
 from market.exchanges import EXCHANGES
 from market.history import AGGREGATES, History
 from market.sample import Sample
@@ -79,17 +80,17 @@ class Desk:
 
     async def _work(self) -> None:
         await self._restore()
-        listeners = [] if self._off else [
-            Listener(
-                self._service, self._outside, exchange, self._market, self._tallies[exchange.provider.name],
-                self._wake.set,
-            ).run()
-            for exchange in EXCHANGES
-        ]  # fmt: skip
-        others = [self._rates(), *([] if self._off else [self._history.run()])]
+        work = [self._rates()]
+        if not self._off:
+            work.append(self._history.run())
+            work += [part for exchange in EXCHANGES for part in self._listener(exchange).work()]
         if self._demonstration:
-            others.append(Sample(self._service, self._market, self._wake.set).run())
-        await accompanied(self._publish(), *map(_beside, (*listeners, *others)))
+            work.append(Sample(self._service, self._market, self._wake.set).run())
+        await accompanied(self._publish(), *map(_beside, work))
+
+    def _listener(self, exchange: Exchange) -> Listener:
+        tally = self._tallies[exchange.provider.name]
+        return Listener(self._service, self._outside, exchange, self._market, tally, self._wake.set)
 
     async def _restore(self) -> None:
         client, keys = self._service.redis, self._service.keys
