@@ -14,7 +14,7 @@ from web.api.status import readiness
 from web.endpoints import Endpoint
 from web.http.answers import Answer, private
 from web.http.document import Document
-from web.http.languages import Spoken
+from web.http.readers import Spoken
 from web.pages.found import PAGES
 from web.pages.page import Handler, Means, Page
 from web.push.events import Events

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from web.http.answers import Answer
 from web.http.document import Document
-from web.http.languages import Spoken
+from web.http.readers import Spoken
 from web.push.audience import Audience
 from web.state.backfill import backfill
 from web.state.reading import State

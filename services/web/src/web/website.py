@@ -20,14 +20,15 @@ from web.api.status import readiness
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
 from web.compat.past import PastApi
+from web.compat.prices import PastPrices
 from web.endpoints import Endpoint, Endpoints
 from web.finding import declared
 from web.http.answers import JSON, PRIVATE, Answer, document, error, private
 from web.http.assets import Assets
 from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
-from web.http.languages import CHOOSE, Spoken, choose, language_of
 from web.http.reach import LOOPBACK, Reach
+from web.http.readers import CURRENCY, LANGUAGE, Spoken, choose_currency, choose_language, reader_of
 from web.operators import Desk
 from web.pages.found import PAGES
 from web.pages.page import Handler, Means, Page
@@ -41,7 +42,7 @@ from web.state.disclosure import PublicState, masked
 from web.state.reading import TELLING, State
 from web.state.snapshot import Part, Snapshot
 from web.telemetry import Telemetry
-from web.words.language import speaking
+from web.words.reader import reading
 from web.words.sentence import say
 
 HEARTBEAT: Final = 15.0
@@ -81,7 +82,8 @@ class Site:
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._series = (
-            ChartApi(self.visitor, self.charts), Largest(self.visitor), PastApi(self.visitor, reader)
+            ChartApi(self.visitor, self.charts), Largest(self.visitor), PastApi(self.visitor, reader),
+            PastPrices(self.visitor, reader),
         )  # fmt: skip
         self._endpoints = endpoints()
         self.documents = self._documents()
@@ -155,7 +157,8 @@ class Site:
         means = Means(self._pages, self.charts)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
-        yield CHOOSE, choose
+        yield LANGUAGE, choose_language
+        yield CURRENCY, choose_currency
         yield "/live", self._live.handle
         yield "/static/{name}", self._assets.handle
         yield "/api/v1/events", self._events.handle
@@ -209,7 +212,7 @@ class Site:
         if request.path.startswith("/api/") or JSON in request.headers.get("Accept", ""):
             return error(status, code, text)
         try:
-            with speaking(language_of(request)):
+            with reading(reader_of(request)):
                 return self._pages.error(status, title, text)
         except Exception:  # the error page itself is broken: words will do
             self._log.exception("error_page_failed", status=status)

@@ -16,6 +16,7 @@ from web.http.answers import RETRY_AFTER, Unavailable, error
 from web.http.document import Aging
 from web.http.prepared import Documents
 from web.state.reading import State
+from web.words.currency import chosen, counted, counting
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,6 +40,10 @@ class ChartApi:
 
     async def chart(self, request: web.Request) -> web.StreamResponse:
         """`/api/v1/charts/{metric}?range=…|from=…&to=…&format=csv&figure=…`."""
+        with counting(chosen(request.query.get("currency")) or counted()):
+            return await self._answer(request)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             name, form, wanted = _named(request)
             span = self._charts.span(METRICS[name], request.query)
@@ -50,7 +55,7 @@ class ChartApi:
             return error(400, "bad_span", f"{refused}.").response(request)
         except Unavailable as reason:
             return error(503, "not_available", str(reason), retry_after=RETRY_AFTER).response(request)
-        key = (name, span.range or (span.start, span.end), form, wanted)
+        key = (name, span.range or (span.start, span.end), form, wanted, counted())
         return await self._written.answer(request, key, chart, write, self._age(*METRICS[name].domains(span.range)))
 
     def _age(self, *domains: str) -> Aging:

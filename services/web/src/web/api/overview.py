@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from shared.domains import SLOTS
-from shared.views import FeesView, HalvingView, MempoolView, RetargetView, TipView
+from shared.domains import CHAIN, MEMPOOL
+from shared.prices import DIRECT
+from shared.views import FeesView, HalvingView, MempoolView, PricesView, RetargetView, TipView
 from web.endpoints import Endpoints
 from web.http.answers import RETRY_AFTER, Answer, document, error
 from web.state import conditions
@@ -16,7 +17,9 @@ from web.state.snapshot import Snapshot
 ENDPOINTS: Final = Endpoints()
 
 
-@ENDPOINTS.get("/api/v1/overview", shows=("chain", "mempool", "truth", "notices"), domains=SLOTS)
+@ENDPOINTS.get(
+    "/api/v1/overview", shows=("chain", "mempool", "worth", "truth", "notices"), domains=(CHAIN.name, MEMPOOL.name)
+)
 def overview(s: Snapshot, now: float) -> Answer:
     """`/api/v1/overview`: what there is, null for what there is not yet, 503 only when there is nothing at all.
 
@@ -63,10 +66,20 @@ def overview(s: Snapshot, now: float) -> Answer:
                 "min_fee_rate": pool.min_fee_rate,
             },
             "fees": None if fees is None or conditions.forsaken(s, now) else msgspec.to_builtins(fees.recommended),
-            "prices": None,
+            "prices": _prices(s),
             "as_of": min(known) // 1000 if len(known) == len(moments) else None,
         }
     )
+
+
+def _prices(s: Snapshot) -> dict[str, Any] | None:
+    """Of the currencies that exchanges quote, with when each was last heard of; None where no price is known."""
+    view = s[PricesView]
+    if view is None or not view.prices:
+        return None
+    told: dict[str, Any] = {code: float(view.prices[code].price) for code in DIRECT if code in view.prices}
+    moments = [view.prices[code].time_ms for code in DIRECT if code in view.prices]
+    return told | {"time": max(moments, default=0) // 1000 or None, "sample": view.sample}
 
 
 def _why(s: Snapshot) -> str:

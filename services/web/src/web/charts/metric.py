@@ -12,6 +12,7 @@ from web.charts.data.reading import SeriesReader
 from web.charts.span import Span
 from web.http.answers import Unavailable
 from web.state.snapshot import Snapshot
+from web.words.currency import counted
 
 USUAL: Final = ("1d", "1w", "1m", "1y", "5y", "10y", "all")
 """The ranges of a metric that says nothing else."""
@@ -27,6 +28,11 @@ class Material:
     span: Span
     now: int  # Unix seconds
     why: str  # why there is no history of the chain, and what happens next; empty where there is one
+
+    @property
+    def currency(self) -> str:
+        """In which amounts of money are told."""
+        return counted()
 
     @property
     def history(self) -> HistoryView | None:
@@ -57,6 +63,8 @@ class Metric:
     default: str = "1y"
     tables_first: bool = False  # whether the tables are what people come for
     of: tuple[str, ...] = ("history",)  # the domains whose figures it shows over any range
+    in_currency: bool = False  # whether it is another in each currency
+    begins: int = 0  # Unix seconds from which on there may be figures; 0: as the chain
 
     def domains(self, span: str) -> tuple[str, ...]:
         """Whose figures a chart over a span of this name shows; of a span of one's own the name is empty."""

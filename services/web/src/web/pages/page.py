@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CHAIN: Final[tuple[Part, ...]] = ("chain", "notices")
 MEMPOOL: Final[tuple[Part, ...]] = ("mempool", "notices")
+MARKET: Final[tuple[Part, ...]] = ("market", "notices")
 BOTH: Final[tuple[Part, ...]] = ("chain", "mempool", "notices")
 STATUS: Final[tuple[Part, ...]] = ("status", "notices")
 """What most cards show: figures, and with the notices why there are none."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from shared.views import FeeBand
+from shared.views import FeeBand, RecentPrices
 from web.words import formats
 from web.words.sentence import gettext
 
@@ -33,6 +33,20 @@ def sparkline(points: Sequence[tuple[int, float]], what: str) -> Markup:
         '<svg class="spark" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{what}">'
         '<path class="area" d="M{line} L{w} {h} L0 {h} Z"/><path class="line" d="M{line}"/></svg>'
     ).format(w=WIDTH, h=HEIGHT, what=what, line=line)
+
+
+def course(view: RecentPrices | None, currency: str) -> Markup:
+    """The price over the last day; in a currency that no exchange quotes, that of USD. Empty below two points."""
+    if view is None:
+        return Markup("")
+    found = view.courses.get(currency) or view.courses.get("USD") or []
+    points = [(view.since + at * view.every, value) for at, value in enumerate(found) if value is not None]
+    if len(points) < 2:
+        return Markup("")
+    shown = currency if currency in view.courses else "USD"
+    first, last = (formats.price(value, shown) for value in (points[0][1], points[-1][1]))
+    what = gettext("Price over the last day, from %(first)s to %(last)s") % {"first": first, "last": last}
+    return sparkline(points, what)
 
 
 def bar(share: float, what: str) -> Markup:

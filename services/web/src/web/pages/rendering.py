@@ -1,7 +1,7 @@
 """Renders pages and their cards.
 
-A card is rendered once for each change of what it shows and each language in which somebody reads it, for the page and
-for all live clients alike.
+A card is rendered once for each change of what it shows, and each language and currency in which somebody reads it, for
+the page and for all live clients alike.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
+from shared.views import RecentPrices
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.pages import pictures
@@ -25,12 +26,15 @@ from web.pages.embedding import embedded
 from web.pages.found import CARDS, PAGES
 from web.pages.page import COMMON, Card, Page
 from web.pages.seen import Seen
+from web.pages.worth import STALE, age, price_now, worth
 from web.state import conditions
 from web.state.backfill import backfill
 from web.state.reading import State
 from web.state.snapshot import is_down
 from web.words import formats, moments
+from web.words.currency import CURRENCIES, counted
 from web.words.language import LANGUAGES, spoken
+from web.words.reader import reader
 from web.words.sentence import gettext, ngettext, pgettext
 
 _HERE: Final = Path(__file__).parent
@@ -109,27 +113,30 @@ class Pages:
             streams=streams,
             pages=tuple(PAGES.values()),
             sparkline=pictures.sparkline,
+            price_age=age,
+            price_stale=STALE,
             bar=pictures.bar,
             histogram=pictures.histogram,
             occupied=pictures.occupied,
             band_label=pictures.band_label,
-            price_absence=conditions.PRICE_UNSET,
             is_down=is_down,
             language=spoken,
             languages=tuple(LANGUAGES.values()),
+            currency=counted,
+            currencies=CURRENCIES,
             state_words=conditions.STATES,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)
         self._error = self._environment.get_template("error.html")
-        self._cards: dict[str, dict[str, Rendered]] = {}  # by the language's tag, of those that somebody reads
+        self._cards: dict[str, dict[str, Rendered]] = {}  # by the reader's key, of those who read
 
-    def _spoken(self) -> Mapping[str, Rendered]:
-        """Every card in the language that is spoken."""
-        tag = spoken().tag
-        if tag not in self._cards:
-            self._cards[tag] = {name: self._rendered(card) for name, card in CARDS.items()}
-        return self._cards[tag]
+    def _read(self) -> Mapping[str, Rendered]:
+        """Every card for the reader of now."""
+        key = reader().key
+        if key not in self._cards:
+            self._cards[key] = {name: self._rendered(card) for name, card in CARDS.items()}
+        return self._cards[key]
 
     def _rendered(self, declared: Card) -> Rendered:
         name, template = declared.name, self._environment.get_template(declared.template)
@@ -155,6 +162,9 @@ class Pages:
         late = conditions.aged(snapshot, now)
         return {
             "s": Seen(snapshot),
+            "worth": lambda satoshi: worth(snapshot, satoshi, now),
+            "price": price_now(snapshot),
+            "price_course": lambda: pictures.course(snapshot[RecentPrices], counted()),
             "now": now,
             "as_of": as_of,
             "aged": [as_of[domain] for domain in domains if domain in late],
@@ -166,7 +176,7 @@ class Pages:
     def cards(self, names: Iterable[str]) -> dict[str, Rendered]:
         """These cards, up to date."""
         now = time.monotonic()
-        every = self._spoken()
+        every = self._read()
         cards = {name: every[name] for name in names}
         for card in cards.values():
             card.current(now)
@@ -179,7 +189,7 @@ class Pages:
     def broken(self) -> list[str]:
         """What cannot be shown now, and why: one line for each such card."""
         now = time.monotonic()
-        for card in self._spoken().values():
+        for card in self._read().values():
             card.current(now)
         broken = {name: card.broken for cards in self._cards.values() for name, card in cards.items() if card.broken}
         return [f"page: card {name} cannot be shown: {why}" for name, why in broken.items()]
@@ -200,7 +210,7 @@ class Pages:
     def error(self, status: int, title: str, text: str) -> Answer:
         """A page that says what went wrong."""
         now = time.monotonic()
-        every = self._spoken()
+        every = self._read()
         cards = {card.name: every[card.name].current(now) for card in COMMON}
         context = self._context() | {"page": None, "cards": cards, "status": status, "title": title, "text": text}
         return _answer(self._error.render(context), status)

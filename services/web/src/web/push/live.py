@@ -1,8 +1,8 @@
 """`/live?pages=`: the cards of pages that changed, pushed to everyone who has them open, and a pulse.
 
 A browser has one connection for all its tabs, so a client names the pages that it shows; clients that name the same
-ones in the same language are sent the very same bytes. A card is rendered once for each change of state and each
-language that somebody reads, whatever it is sent to.
+ones for the same reader are sent the very same bytes. A card is rendered once for each change of state and each
+reader's language and currency, whatever it is sent to.
 
 On the wire each message is a name and one JSON object, and no message answers another, so that they can travel over
 anything that keeps their order: `cards`, from a card's name to its HTML, all of them first and then those that
@@ -21,10 +21,11 @@ from aiohttp import web
 from markupsafe import Markup
 
 from web.http import answers
-from web.http.languages import language_of
+from web.http.readers import reader_of
 from web.push.audience import Audience, Batch, Client
 from web.push.sse import EventStream, message
-from web.words.language import Language, chosen, speaking
+from web.words import currency, language
+from web.words.reader import Reader, reading
 
 PULSE: Final = 5.0
 """Seconds between two pulses; a page that hears nothing for 20 s calls itself stale."""
@@ -58,11 +59,11 @@ class Known(Protocol):
 
 
 class LivePages(Audience):
-    """Everyone who has the same pages open in the same language."""
+    """Everyone who has the same pages open in the same language and currency."""
 
-    def __init__(self, names: Iterable[str], cards: Cards, language: Language) -> None:
+    def __init__(self, names: Iterable[str], cards: Cards, reader: Reader) -> None:
         super().__init__()
-        self.language = language
+        self.reader = reader
         self._cards = cards
         self._names = tuple(dict.fromkeys(names))
         self._marks: dict[str, str] = {}
@@ -92,7 +93,7 @@ class LivePages(Audience):
         return self._all
 
     def _rendered(self) -> Mapping[str, Card]:
-        with speaking(self.language):
+        with reading(self.reader):
             return self._cards.cards(self._names)
 
 
@@ -119,11 +120,11 @@ class Live:
             return answers.error(503, "stopping", "The server is stopping; try again", retry_after=2).response(request)
         stream = EventStream(request)
         client = Client(stream)
-        audience = self._audience(names, chosen(request.query.get("language")) or language_of(request))
+        audience = self._audience(names, _reader(request))
         try:
             await stream.open({})
             client.push(audience.first())
-            client.push(self._beat(audience.language))
+            client.push(self._beat(audience.reader))
             audience.clients.add(client)
             await client.run(lambda: _GONE)
         except (ConnectionError, TimeoutError):
@@ -133,7 +134,7 @@ class Live:
         return stream.response
 
     def audiences(self) -> Iterable[LivePages]:
-        """Every audience so far; there are fewer than 2^pages of them in each language."""
+        """Every audience so far; there are fewer than 2^pages of them for each reader."""
         return self._audiences.values()
 
     async def beat(self) -> None:
@@ -156,12 +157,12 @@ class Live:
             raise ValueError(f"pages is {wrong}: expected one or more of {', '.join(self._known)}, separated by commas")
         return tuple(name for name in self._known if name in asked)
 
-    def _audience(self, names: tuple[str, ...], language: Language) -> LivePages:
-        key = (language.tag, names)
+    def _audience(self, names: tuple[str, ...], reader: Reader) -> LivePages:
+        key = (reader.key, names)
         audience = self._audiences.get(key)
         if audience is None:
             shown = [card for name in names for card in self._known[name]]
-            audience = self._audiences[key] = LivePages(shown, self._cards, language)
+            audience = self._audiences[key] = LivePages(shown, self._cards, reader)
         return audience
 
     def _changed(self) -> None:
@@ -170,20 +171,28 @@ class Live:
         if self._pulse()["node"] != self._words:
             self._beat_all()
 
-    def _beat(self, language: Language) -> Batch:
+    def _beat(self, reader: Reader) -> Batch:
         pulse = self._pulse()
         self._words = pulse["node"]  # in English, whatever it is told in
-        with speaking(language):
+        with reading(reader):
             told = {**pulse, "node": str(pulse["node"])}
         return Batch(message("pulse", orjson.dumps(told)))
 
     def _beat_all(self) -> None:
         beats: dict[str, Batch] = {}
         for audience in self._audiences.values():
-            tag = audience.language.tag
+            tag = audience.reader.language.tag
             if tag not in beats:
-                beats[tag] = self._beat(audience.language)
+                beats[tag] = self._beat(audience.reader)
             audience.broadcast(beats[tag])
+
+
+def _reader(request: web.Request) -> Reader:
+    """Whom the page that asks was made for, whatever was chosen since."""
+    who, query = reader_of(request), request.query
+    return Reader(
+        language.chosen(query.get("language")) or who.language, currency.chosen(query.get("currency")) or who.currency
+    )
 
 
 def _batch(html: Mapping[str, str]) -> Batch:

@@ -154,6 +154,8 @@ def absence(snapshot: Snapshot, now: float, domain: Domain) -> Absence:
     incomplete = snapshot.truth[domain.name].incomplete
     if incomplete:
         then = say("The figures appear once the node has them.")
+        if domain.reads is None:  # it asks outside, and whether it may is the operator's wish
+            then = say("They appear once that is allowed.")
         return Absence("unset", say("Not known"), _sentence(incomplete), then)
     return _idle(snapshot, now, domain) or _awaited(snapshot, domain)
 
@@ -204,15 +206,6 @@ def _sentence(text: str) -> Sentence:
 def _ended(text: str) -> str:
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-PRICE_UNSET: Final = Absence(
-    "unset",
-    say("Not available"),
-    say("No price source is configured yet."),
-    say("It appears here once the market service runs."),
-)
-"""The price card until the market service exists."""
 
 
 def unready(snapshot: Snapshot, now: float) -> list[str]:

@@ -30,6 +30,9 @@ from web.state.truth import CONFIRMED_BY, Witness
 REFRESH: Final = 2.0
 """Seconds between two readings of the heartbeats, and between attempts while Redis does not answer."""
 
+WORTH: Final = 10.0
+"""Seconds between two changes of what amounts are worth: the price itself is told at once."""
+
 READ_LIMIT: Final = 4.0
 """Seconds within which Redis must answer one reading."""
 
@@ -58,6 +61,7 @@ class State:
         self._trouble = Trouble(log, "state_read")
         self._fault = Trouble(log, "state")
         self._faults = 0
+        self._worth_at = 0.0  # when it was last told what bitcoin is worth
         self._keys_of_views = {domain.name: keys.views(domain) for domain in domains.DOMAINS}
         self._held = Held(log)
         self._mempool: dict[type[View], View | None] = dict.fromkeys(domains.MEMPOOL.views.values())
@@ -159,6 +163,9 @@ class State:
             self.snapshot = replace(self.snapshot, read_at=self.now)
             if before.redis_error or not before.read_at:
                 changed |= set(PARTS)
+        if domains.MARKET.name in changed and abs(self.now - self._worth_at) >= WORTH:
+            self._worth_at = self.now
+            changed.add("worth")
         self._safely("notices", lambda: self._judge(changed))
         self._announce(changed)
         if self._faults == faults:

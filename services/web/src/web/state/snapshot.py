@@ -16,8 +16,9 @@ from web.state.truth import CONFIRMED_BY, Truth
 Part: TypeAlias = str
 """What can change on its own, one of PARTS; pages and documents name the parts that they show."""
 
-PARTS: Final[tuple[Part, ...]] = (*CONFIRMED_BY, "truth", "notices", "status")
-"""Every domain by its name; `truth` is when figures were last true: another every two seconds while all is well."""
+PARTS: Final[tuple[Part, ...]] = (*CONFIRMED_BY, "worth", "truth", "notices", "status")
+"""Every domain by its name; `worth` is the price for figures whose business it is not, told now and then; `truth` is
+when figures were last true: another every two seconds while all is well."""
 
 _FIRST: Final = {domain.name: next(iter(domain.views.values())) for domain in DOMAINS}
 """The view without which nothing is known of a domain."""

@@ -11,7 +11,7 @@
 
 import { mark, passed } from "./clock.js";
 
-const LANGUAGE = document.documentElement.lang; // of this page, whatever was chosen since
+const { lang: LANGUAGE, dataset: { currency: CURRENCY } } = document.documentElement; // whatever was chosen since
 const EVENTS = ["cards", "pulse"];
 const BEAT = 2000; // ms between two signs of life of a tab in sight
 const GONE = 7000; // a tab that gave none for so long has crashed or hangs
@@ -48,7 +48,7 @@ export class Line {
   #join() {
     if (this.#name) return;
     this.#name = `${String(Date.now()).padStart(16, "0")} ${Math.random()}`;
-    this.#channel = new BroadcastChannel(`${import.meta.url} ${LANGUAGE}`); // of our version and language
+    this.#channel = new BroadcastChannel(`${import.meta.url} ${LANGUAGE} ${CURRENCY}`); // of our version, for our reader
     this.#channel.addEventListener("message", ({ data }) => this.#hear(data));
     this.#receive("joined");
     this.#say("hello");
@@ -114,7 +114,8 @@ export class Line {
     this.#hangUp();
     this.#asked = new Set(pages);
     this.#heard = mark();
-    this.#source = new EventSource(`/live?pages=${[...this.#asked].sort().join()}&language=${LANGUAGE}`);
+    const names = [...this.#asked].sort().join();
+    this.#source = new EventSource(`/live?pages=${names}&language=${LANGUAGE}&currency=${CURRENCY}`);
     for (const event of EVENTS) {
       this.#source.addEventListener(event, ({ data }) => {
         this.#heard = mark();

@@ -7,15 +7,18 @@ number that no clock, count or amount can be becomes words (web.quantity), never
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from shared.networks import COIN
+from web.words.currency import SYMBOLS, counted
 from web.words.language import spoken
-from web.words.quantity import Quantity, marked, measured, plainly
-from web.words.sentence import gettext, ngettext, pgettext
+from web.words.quantity import ABSURD, Quantity, marked, measured, plainly
+from web.words.sentence import gettext, ngettext, pgettext, pnote
 
 _SI: Final = ("", "k", "M", "G", "T", "P", "E")
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -30,6 +33,46 @@ def number(value: float, decimals: int = 0) -> str:
 def whole(value: float) -> Quantity:
     """A count: 953,568."""
     return Quantity(number(value), "")
+
+
+def money(value: float | Decimal, currency: str = "") -> str:
+    """An amount of a currency, of the one that is counted in where none is named: $97,412, $0.23, 1.93 T."""
+    amount, currency = float(value), currency or counted()
+    if not math.isfinite(amount):
+        return gettext(ABSURD)
+    size = abs(amount)
+    for least, form in _LARGE:
+        if size >= least:
+            text = pgettext("money", form) % {"amount": significant(amount / least)}
+            break
+    else:
+        decimals = 0 if size >= 1_000 else 2 if size >= 0.01 or not size else 2 - math.floor(math.log10(size)) - 1
+        text = number(amount, min(decimals, 10))
+    symbol = SYMBOLS.get(currency)
+    if symbol is None:
+        return f"{text}\N{NO-BREAK SPACE}{currency}"
+    return pgettext("money", "%(symbol)s%(amount)s") % {"symbol": symbol, "amount": text}
+
+
+_LARGE: Final = (
+    (1e12, pnote("money", "%(amount)s T")),
+    (1e9, pnote("money", "%(amount)s bn")),
+    (1e6, pnote("money", "%(amount)s M")),
+)
+"""From where on amounts of money are told in millions, billions, trillions; prices of one bitcoin are not."""
+
+
+def price(value: float | Decimal, currency: str = "") -> str:
+    """What one bitcoin costs: $97,412, ¥14,400,000; to the cent below a thousand."""
+    amount, currency = float(value), currency or counted()
+    if not math.isfinite(amount):
+        return gettext(ABSURD)
+    size = abs(amount)
+    text = number(amount, 0 if size >= 1_000 else 2 if size >= 1 else 4)
+    symbol = SYMBOLS.get(currency)
+    if symbol is None:
+        return f"{text}\N{NO-BREAK SPACE}{currency}"
+    return pgettext("money", "%(symbol)s%(amount)s") % {"symbol": symbol, "amount": text}
 
 
 @measured
@@ -222,7 +265,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     function.__name__: function
     for function in (
         whole, blocks, transactions, txs, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent,
-        plain, change, short, ordinal, detail, label,
+        plain, change, short, ordinal, detail, label, money, price,
     )
 }  # fmt: skip
 """Filters of the templates, by their name."""

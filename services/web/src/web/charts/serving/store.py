@@ -20,6 +20,7 @@ from web.http.flights import SingleFlight
 from web.state import conditions
 from web.state.reading import State
 from web.state.snapshot import Absence, Part
+from web.words.currency import counted
 from web.words.language import ENGLISH, speaking
 from web.words.sentence import joined
 
@@ -36,7 +37,7 @@ BUSY_AGE_LONG: Final = 60.0
 _BEGINS_LATE: Final = 30 * 86_400
 """A genesis block so much older than the block on it was not mined by this chain's miners."""
 
-Key = tuple[str, str, int, int]
+Key = tuple[str, str, str, int, int]
 
 
 @dataclass(slots=True)
@@ -65,11 +66,14 @@ class Charts:
 
     def span(self, metric: Metric, query: Mapping[str, str]) -> Span:
         """What the query asks for. Raises BadSpan."""
-        return parse(metric, query, genesis=self._reader.network.genesis_time, now=int(self._now()))
+        genesis = metric.begins or self._reader.network.genesis_time
+        return parse(metric, query, genesis=genesis, now=int(self._now()))
 
     async def chart(self, metric: str, span: Span) -> Chart:
         """As it was kept, or built now. Raises Unavailable, which says what is missing and what happens next."""
-        key = (metric, span.range, 0, 0) if span.range else (metric, "", span.start, span.end)
+        currency = counted() if METRICS[metric].in_currency else ""
+        ends = (0, 0) if span.range else (span.start, span.end)
+        key = (metric, currency, span.range, *ends)
         held = self._kept.get(key)
         if held is not None:
             self._kept.move_to_end(key)
@@ -85,7 +89,7 @@ class Charts:
     def _fresh(self, metric: str, span: Span, held: _Kept) -> bool:
         age = time.monotonic() - held.built
         changed = {part for part, count in self._state.changes.items() if held.changes[part] != count}
-        if "history" in changed or age >= AGE:
+        if age >= AGE or ("history" in changed and "history" in METRICS[metric].of):
             return False
         if changed.isdisjoint(METRICS[metric].domains(span.range)):
             return True
@@ -94,7 +98,8 @@ class Charts:
     async def _build(self, key: Key, metric: str, span: Span) -> Chart:
         changes = dict(self._state.changes)
         with speaking(ENGLISH):  # for all: pages say it in other languages
-            chart = await self._drawn(metric, await self._settled(span))
+            begins = METRICS[metric].begins
+            chart = await self._drawn(metric, span if begins else await self._settled(span))
         self.builds += 1
         self._kept[key] = _Kept(_around(chart), changes, time.monotonic())
         self._kept.move_to_end(key)
@@ -120,7 +125,8 @@ class Charts:
         history = snapshot[HistoryView]
         why = _words(conditions.absence(snapshot, now, HISTORY)) if history is None else ""
         chart = await METRICS[metric].build(Material(metric, self._reader, snapshot, span, int(now), why))
-        if history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
+        of_chain = "history" in METRICS[metric].of
+        if of_chain and history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
             raise Unavailable(why)
         return chart
 

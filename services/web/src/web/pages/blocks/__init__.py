@@ -10,5 +10,9 @@ from web.words.sentence import say
 _card = cards(__name__)
 
 PAGE: Final = Page(
-    "blocks", "/blocks", say("Blocks"), place=30, shows=(_card("blocks_summary", CHAIN), _card("blocks", CHAIN))
+    "blocks",
+    "/blocks",
+    say("Blocks"),
+    place=30,
+    shows=(_card("blocks_summary", CHAIN), _card("blocks", (*CHAIN, "worth"))),
 )

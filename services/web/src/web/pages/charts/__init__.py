@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from web.http.languages import by_reader
+from web.http.readers import by_reader
 from web.pages.charts.answering import ChartPages
 from web.pages.page import Handler, Means, Page, cards
 from web.words.sentence import say

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +18,11 @@ from web.charts.metrics import METRICS
 from web.charts.span import BadSpan
 from web.http.answers import Answer, Unavailable
 from web.http.document import Aging
-from web.http.languages import Spoken
+from web.http.readers import Spoken
 from web.pages.charts.glance import Glance, glance
 from web.pages.page import Page
 from web.words import moments
+from web.words.currency import CURRENCIES, counted
 from web.words.sentence import gettext, say
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Asked:
     range: str
     span: tuple[str, str] | None
     log: bool
+    currency: str  # empty: it is the same in each
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -64,8 +66,13 @@ class Asked:
     def query(self) -> dict[str, str]:
         """As the API takes it."""
         if self.span is None:
-            return {"range": self.range}
-        return {name: moment for name, moment in zip(("from", "to"), self.span, strict=True) if moment}
+            return {"range": self.range, **self.money}
+        return {name: moment for name, moment in zip(("from", "to"), self.span, strict=True) if moment} | self.money
+
+    @property
+    def money(self) -> dict[str, str]:
+        """The currency, where it makes a difference."""
+        return {"currency": self.currency} if self.currency else {}
 
 
 class _Page:
@@ -165,6 +172,10 @@ class ChartPages:
             body=cells.rows,
             word_kinds=cells.WORDS,
             first_rows=FIRST_ROWS,
+            in_currencies=CURRENCIES if asked.currency else (),
+            in_currency=lambda code: _address(
+                replace(asked, currency=code), "" if asked.span else asked.range, asked.log
+            ),
             here=_address(asked, "" if asked.span else asked.range, asked.log),
             description=description,
         )
@@ -183,7 +194,7 @@ def _asked(metric: Metric, query: Mapping[str, str]) -> Asked:
     span = (start, end) if start or end else None
     if not _MOMENTS.fullmatch(start + end):
         raise BadSpan(say("The ends of a span are Unix seconds or dates such as 2024-04-20."))
-    return Asked(metric, name, span, query.get("scale") == "log")
+    return Asked(metric, name, span, query.get("scale") == "log", counted() if metric.in_currency else "")
 
 
 def _query(parts: Mapping[str, str]) -> str:
@@ -192,7 +203,7 @@ def _query(parts: Mapping[str, str]) -> str:
 
 def _address(asked: Asked, name: str, log: bool) -> str:
     """Of the page with another range or scale; without a name the span stays."""
-    parts = {"range": name} if name else asked.query | {"range": asked.range}
+    parts = {"range": name, **asked.money} if name else asked.query | {"range": asked.range}
     return f"/charts/{asked.metric.name}?{_query(parts | ({'scale': 'log'} if log else {}))}"
 
 

@@ -9,7 +9,7 @@ from web.words.sentence import say
 
 _card = cards(__name__)
 
-FEES: Final = _card("fees", MEMPOOL)
+FEES: Final = _card("fees", (*MEMPOOL, "worth"))
 HISTOGRAM: Final = _card("histogram", MEMPOOL)
 INCOMING: Final = _card("incoming", MEMPOOL)
 
@@ -19,12 +19,12 @@ PAGE: Final = Page(
     say("Mempool"),
     place=20,
     shows=(
-        _card("mempool_totals", MEMPOOL),
+        _card("mempool_totals", (*MEMPOOL, "worth")),
         INCOMING,
         FEES,
         _card("projected", MEMPOOL),
         HISTOGRAM,
         _card("bands", MEMPOOL),
-        _card("largest", MEMPOOL),
+        _card("largest", (*MEMPOOL, "worth")),
     ),
 )

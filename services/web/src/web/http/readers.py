@@ -1,4 +1,4 @@
-"""In which language a page answers: the one that its reader chose, else the one that the browser asks for."""
+"""For whom a page answers: in the language and currency that its reader chose, else as the browser asks for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from aiohttp import web
 
 from web.http.answers import Answer, error
 from web.http.document import MAX_AGE, Aging, Document
-from web.words.language import COOKIE, ENGLISH, LANGUAGES, Language, accepted, chosen, speaking
+from web.words import currency, language
+from web.words.language import ENGLISH, LANGUAGES, Language, accepted
+from web.words.reader import Reader, reading
 
-CHOOSE: Final = "/language"
-"""The address that keeps a choice: `?to=de&from=/mempool`."""
+LANGUAGE: Final = "/language"
+CURRENCY: Final = "/currency"
+"""The addresses that keep a choice: `?to=de&from=/mempool`, `?to=EUR&from=/`."""
 
 _YEAR: Final = 365 * 86_400
 _LONGEST: Final = 2_000
@@ -23,35 +26,55 @@ _LONGEST: Final = 2_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def language_of(request: web.Request) -> Language:
-    """What this reader is to be answered in."""
+def reader_of(request: web.Request) -> Reader:
+    """Whom to answer. What an address asks for goes before what was chosen."""
+    code = request.query.get("currency") if request.query_string else None
+    if code is None and "Cookie" in request.headers:
+        code = request.cookies.get(currency.COOKIE)
+    return Reader(_language_of(request), currency.chosen(code) or currency.counted())
+
+
+def _language_of(request: web.Request) -> Language:
     headers = request.headers
-    if "Cookie" in headers and (language := chosen(request.cookies.get(COOKIE))) is not None:
-        return language
+    if "Cookie" in headers and (wished := language.chosen(request.cookies.get(language.COOKIE))) is not None:
+        return wished
     wanted = headers.get("Accept-Language")
     return accepted(wanted[:_LONGEST]) if wanted else ENGLISH
 
 
 def by_reader(handle: Handler) -> Handler:
-    """The handler, speaking the language of whoever asks."""
+    """The handler, rendering for whoever asks."""
 
     @functools.wraps(handle)
     async def answered(request: web.Request) -> web.StreamResponse:
-        with speaking(language_of(request)):
+        with reading(reader_of(request)):
             return await handle(request)
 
     return answered
 
 
-async def choose(request: web.Request) -> web.StreamResponse:
+async def choose_language(request: web.Request) -> web.StreamResponse:
     """`/language?to=de&from=/mempool`: keeps the choice in a cookie for a year and leads back to the page."""
-    language = chosen(request.query.get("to"))
-    if language is None:
+    wished = language.chosen(request.query.get("to"))
+    if wished is None:
         known = ", ".join(LANGUAGES)
         return error(400, "bad_language", f"to is no language that is spoken here: expected {known}.").response(request)
+    return _kept(request, language.COOKIE, wished.tag)
+
+
+async def choose_currency(request: web.Request) -> web.StreamResponse:
+    """`/currency?to=EUR&from=/`: the same for the currency in which values are told."""
+    wished = currency.chosen(request.query.get("to"))
+    if wished is None:
+        known = ", ".join(currency.CURRENCIES)
+        return error(400, "bad_currency", f"to is no currency that is known here: expected {known}.").response(request)
+    return _kept(request, currency.COOKIE, wished)
+
+
+def _kept(request: web.Request, name: str, value: str) -> web.StreamResponse:
     answer = Answer(b"", "text/plain; charset=utf-8", 303, {"Location": _ours(request.query.get("from", "/"))})
     response = answer.response(request)
-    response.set_cookie(COOKIE, language.tag, max_age=_YEAR, path="/", samesite="Lax", httponly=True)
+    response.set_cookie(name, value, max_age=_YEAR, path="/", samesite="Lax", httponly=True)
     return response
 
 
@@ -68,13 +91,13 @@ def _ours(address: str) -> str:
 
 
 class Spoken:
-    """One URL whose document is another in each language; made in those that somebody asks for."""
+    """One URL whose document is another for each reader; made for those who ask."""
 
     def __init__(self, build: Callable[[], Answer], max_age: float = MAX_AGE, *, age: Aging | None = None) -> None:
         self._build = build
         self._max_age = max_age
         self._age = age
-        self._documents: dict[str, Document] = {}  # by the language's tag
+        self._documents: dict[str, Document] = {}  # by the reader's key
 
     def invalidate(self) -> None:
         """What it shows has changed."""
@@ -88,14 +111,14 @@ class Spoken:
 
     @property
     def renders(self) -> int:
-        """Times that it was made, in whichever language."""
+        """Times that it was made, for whomever."""
         return sum(document.renders for document in self._documents.values())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request in its reader's language."""
-        language = language_of(request)
-        document = self._documents.get(language.tag)
+        """Answer a request as its reader wants."""
+        who = reader_of(request)
+        document = self._documents.get(who.key)
         if document is None:
-            document = self._documents[language.tag] = Document(self._build, self._max_age, age=self._age)
-        with speaking(language):
+            document = self._documents[who.key] = Document(self._build, self._max_age, age=self._age)
+        with reading(who):
             return await document.handle(request)

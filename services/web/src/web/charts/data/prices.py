@@ -1,0 +1,84 @@
+"""What a bitcoin has cost, in any currency: by minute, hour or day, of what market keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from shared.prices import DIRECT, FX, MILLION, SOURCES
+from shared.records import Bar
+from shared.series import DAY, FX_DAYS, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES, Series
+from web.charts.data.reading import SeriesReader
+
+STEPS: Final[Sequence[tuple[int, dict[str, Series[Bar]], str]]] = (
+    (MINUTE, PRICE_MINUTES, "minute"),
+    (HOUR, PRICE_HOURS, "hour"),
+    (DAY, PRICE_DAYS, "day"),
+)
+"""Seconds of a span, its series by currency, and what it is called."""
+
+LATEST_RATES: Final = 7
+"""Days that a rate of the ECB stands for at most."""
+
+
+class Priced(NamedTuple):
+    """One span: its beginning in Unix seconds, and prices as numbers; None: not known."""
+
+    time: int
+    open: float | None
+    high: float | None
+    low: float | None
+    close: float
+    source: str  # a value of shared.prices.SOURCES
+
+
+async def priced(reader: SeriesReader, currency: str, step: int, start: int, end: int) -> list[Priced]:
+    """All that is known from `start` to before `end`. Raises Unavailable."""
+    by_currency = next(series for seconds, series, _ in STEPS if seconds == step)
+    first, last = start // step, (end - 1) // step
+    if currency in DIRECT:
+        return [_of(index * step, bar, 1.0, "") for index, bar in await reader.read(by_currency[currency], first, last)]
+    dollars = await reader.read(by_currency["USD"], first, last)
+    rates = await _rates(reader, currency, start, end)
+    found = []
+    for index, bar in dollars:
+        rate = _at(rates, index * step // DAY)
+        if rate is not None:
+            found.append(_of(index * step, bar, rate, "cross"))
+    return found
+
+
+def _of(time: int, bar: Bar, rate: float, source: str) -> Priced:
+    opened, high, low = (value / MILLION * rate if value else None for value in (bar.open, bar.high, bar.low))
+    return Priced(time, opened, high, low, bar.close / MILLION * rate, source or SOURCES.get(bar.source, ""))
+
+
+async def _rates(reader: SeriesReader, currency: str, start: int, end: int) -> dict[int, float]:
+    """Units of the currency for a dollar, by day."""
+    if currency not in FX:
+        return {}
+    place, usd = FX.index(currency), FX.index("USD")
+    found = await reader.read(FX_DAYS, start // DAY - LATEST_RATES, end // DAY)
+    return {day: rates[place] / rates[usd] for day, rates in found if rates[place] and rates[usd]}
+
+
+def _at(rates: dict[int, float], day: int) -> float | None:
+    return next((rates[day - back] for back in range(LATEST_RATES + 1) if day - back in rates), None)
+
+
+class Found(NamedTuple):
+    """What a bitcoin cost at a moment."""
+
+    time: int  # the beginning of the span that the price is of
+    price: float
+    resolution: str  # minute, hour or day
+    source: str
+
+
+async def price_at(reader: SeriesReader, currency: str, moment: int) -> Found | None:
+    """The price of the shortest span around a moment (Unix seconds) that is known; None where none is."""
+    for step, _, name in STEPS:
+        start = moment // step * step
+        for one in await priced(reader, currency, step, start, start + step):
+            return Found(one.time, one.close, name, one.source)
+    return None

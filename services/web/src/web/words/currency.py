@@ -1,0 +1,43 @@
+"""In which currency values are told beside their bitcoin. `counting` says which one is rendered in; without it, USD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+from shared.prices import DIRECT, FX
+
+COOKIE: Final = "currency"
+"""The cookie with the currency that a reader has chosen."""
+
+CURRENCIES: Final = (*DIRECT, *sorted({*FX} - {*DIRECT, "BGN", "HRK", "RUB"}))
+"""What a reader may choose, as ISO 4217 spells it: those that exchanges quote first. Not those that are no more, or
+that the ECB lists no more."""
+
+SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+"""Of currencies that everybody knows by one; the others go by their code."""
+
+_COUNTED: ContextVar[str] = ContextVar("currency", default="USD")
+
+
+def counted() -> str:
+    """The currency that is rendered in now."""
+    return _COUNTED.get()
+
+
+@contextmanager
+def counting(currency: str) -> Iterator[None]:
+    """Render in this currency meanwhile."""
+    token = _COUNTED.set(currency)
+    try:
+        yield
+    finally:
+        _COUNTED.reset(token)
+
+
+def chosen(code: str | None) -> str | None:
+    """The currency that a code asks for; None where it is none of ours."""
+    code = (code or "").strip().upper()
+    return code if code in CURRENCIES else None
