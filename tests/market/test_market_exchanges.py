@@ -97,7 +97,7 @@ def test_a_limit_that_is_told_with_status_200_is_one() -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_whatever_is_answered_is_a_quote_or_a_fault_of_the_source(name: str, body: bytes) -> None:
     exchange = BY_NAME[name]
-    calls = [lambda: exchange.ticker(body, "USD"), lambda: exchange.candles.decode(body)]
+    calls: list[Callable[[], object]] = [lambda: exchange.ticker(body, "USD"), lambda: exchange.candles.decode(body)]
     if exchange.conversation is not None:
         hear = exchange.conversation()
         calls.append(lambda: hear(body))

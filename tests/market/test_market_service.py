@@ -15,6 +15,7 @@ import pytest
 from local_run.valkey import EmbeddedValkey
 from market import app, state
 from market.app import run
+from market.exchanges import EXCHANGES
 from shared import redis
 from shared.domains import MARKET
 from shared.events.prices import PRICES, PriceUpdated
@@ -232,7 +233,7 @@ async def test_two_replicas_and_kills_stay_within_every_budget(valkey: EmbeddedV
         for _ in range(4):
             async with market(valkey, world), market(valkey, world):
                 await well(client, sources=3, limit=40)
-        for exchange in app.EXCHANGES:
+        for exchange in EXCHANGES:
             asked = [at for at, _ in world.asked[exchange.provider.name]]
             assert asked
             for limit in exchange.provider.limits:

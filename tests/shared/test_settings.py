@@ -39,6 +39,8 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         instance="",
         pools_file=None,
         backfill_load=50,
+        outside=True,
+        outside_url="",
     )
     assert config.configured_nodes == ()
 

@@ -323,10 +323,8 @@ def _candles(source: str, path: str, query: Any, past: Callable[[int], float]) -
         step, first, limit = int(query["step"]), int(query["start"]), int(query["limit"])
         names = ("open", "high", "low", "close")
         ats = [at for at in range(first, first + limit * step, step) if at <= now]
-        rows = [
-            {"timestamp": str(at), **dict(zip(names, map(_text, row(at)), strict=True)), "volume": "1"} for at in ats
-        ]
-        return {"data": {"pair": "BTC/USD", "ohlc": rows}}
+        told = [{"timestamp": str(at), **dict(zip(names, map(_text, row(at)), strict=True))} for at in ats]
+        return {"data": {"pair": "BTC/USD", "ohlc": told}}
     if source == "bitfinex":
         step = {"1m": 60, "1h": 3_600, "1D": 86_400}[path.split(":")[1]]
         first, last = int(query["start"]) // 1000, int(query["end"]) // 1000

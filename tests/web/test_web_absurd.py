@@ -111,12 +111,12 @@ def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot)
     state = pages._state
     state.snapshot = snapshot
     state._judge(set())
-    for card in pages._spoken().values():
+    for card in pages._read().values():
         card.stale = True
     for page in PAGES.values():
         if page.name != "charts":
             Balanced(pages.page(page).body.decode())
-    assert set(pages._spoken()) == set(CARDS)
+    assert set(pages._read()) == set(CARDS)
     declared = endpoints()
     assert len(declared) == 9
     for endpoint in declared:
@@ -193,7 +193,7 @@ async def drawn(url: str, snapshot: Snapshot) -> None:
                     continue  # in words; what else it raises fails
                 else:
                     json.loads(as_json(chart).body)
-                    asked = Asked(metric, name, None, log=False)
+                    asked = Asked(metric, name, None, log=False, currency="")
                     Balanced(pages._render(asked, (chart,)).body.decode())
         for name in ("mempool", *LARGEST_RANGES):
             answer = largest_answer(snapshot, name, state.now)
@@ -269,7 +269,7 @@ async def test_absurd_blocks_leave_the_rest_of_the_overview(
     async with http.get("/readyz") as response:
         assert response.status == 200, await response.text()
     # A card that cannot be rendered at all, whatever the reason: it says so, the others stand, and readiness tells.
-    broken = site.site._pages._spoken()["blocks_short"]
+    broken = site.site._pages._read()["blocks_short"]
 
     def fails() -> str:
         raise ZeroDivisionError("no such figure")

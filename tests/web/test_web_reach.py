@@ -104,8 +104,8 @@ async def test_a_card_that_cannot_be_shown_is_told_without_addresses(site: Runni
 
     for path, words in ((f"{site.url}/readyz", "[address]"), (f"{site.admin}/readyz", "10.0.0.5:8332")):
         for pages in (site.site._pages, cast("Pages", site.site._lives[-1]._cards)):
-            pages._spoken()["price"]._render = broken
-            pages._spoken()["price"].stale = True
+            pages._read()["price"]._render = broken
+            pages._read()["price"].stale = True
         text, _ = await read(http, path)
         assert f"card price cannot be shown: OSError: no answer at {words}" in text
 
