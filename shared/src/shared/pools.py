@@ -1,6 +1,7 @@
 """Who mined how many blocks: what chain-history keeps of each day (UTC), and how others read it.
 
-A day's shares lie packed in one field of `Keys.history_pools`, pools' names in fields of `Keys.history_state`.
+A day's shares lie packed in one field of `Keys.history_pools`, behind a byte that says in which layout; pools' names in
+fields of `Keys.history_state`.
 """
 
 from __future__ import annotations
@@ -10,31 +11,52 @@ from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from shared import domains
+from shared.errors import UnknownLayout
 from shared.keys import Keys
+from shared.records import Block, MinedBlock
 
 UNKNOWN: Final = 0
 """The id of blocks whose pool nobody knows."""
 
-_share: Final = Struct("<III")
+VERSION: Final = 2
+"""Layout of a day. 1 had no byte that says so, and kept pool, blocks and empty blocks in 12 bytes a share."""
+
+_share: Final = Struct("<3I3Q")
+_head: Final = bytes((VERSION,))
 _NAME: Final = "pool:"
 
 
 class Share(NamedTuple):
-    """A pool's part of some blocks."""
+    """A pool's part of some measured blocks: counts and sums."""
 
     pool: int  # shared.records.pool_id of its name, or UNKNOWN
     blocks: int
     empty: int  # of them, without a transaction but the coinbase
+    fees: int  # satoshi
+    subsidy: int  # satoshi that the blocks' heights allow
+    weight: int  # weight units
+
+
+def of_block(block: Block | MinedBlock, subsidy: int) -> Share:
+    """The share that one block is; `subsidy` in satoshi."""
+    return Share(block.pool, 1, int(block.tx_count == 1), block.fees, subsidy, block.weight)
+
+
+def together(one: Share, other: Share, sign: int = 1) -> Share:
+    """The sum of two shares of one pool, or with `sign` -1 what is left of the first without the other."""
+    return Share(one.pool, *(a + sign * b for a, b in zip(one[1:], other[1:], strict=True)))
 
 
 def pack(shares: Iterable[Share]) -> bytes:
     """The shares of a day, by rising pool id: the same bytes whatever the order in which they come."""
-    return b"".join(_share.pack(*share) for share in sorted(shares))
+    return _head + b"".join(_share.pack(*share) for share in sorted(shares))
 
 
 def unpack(packed: bytes) -> Iterator[Share]:
-    """The shares of a day. Raises struct.error where the bytes are no whole shares."""
-    return map(Share._make, _share.iter_unpack(packed))
+    """The shares of a day; none of no bytes. Raises UnknownLayout where they are not whole, or packed otherwise."""
+    if packed and (packed[0] != VERSION or len(packed) % _share.size != 1):  # what is older is 12 bytes a share
+        raise UnknownLayout(f"the blocks by pool of a day are not in layout {VERSION}, which this software reads")
+    return map(Share._make, _share.iter_unpack(packed[1:]))
 
 
 def name_field(pool: int) -> str:
@@ -52,9 +74,13 @@ def names(fields: Mapping[bytes, bytes]) -> dict[int, str]:
     }
 
 
-async def read(client: Any, keys: Keys, first_day: int, last_day: int) -> tuple[list[Share], dict[int, str]]:
-    """The shares of the days (Unix time over 86,400) from first to last, day by day, and the names of all pools."""
-    wanted = [str(day) for day in range(first_day, last_day + 1)]
-    days = await client.hmget(keys.history_pools, wanted) if wanted else []
+async def read(client: Any, keys: Keys, first_day: int, last_day: int) -> tuple[list[tuple[int, Share]], dict[int, str]]:
+    """(day, share) of the days (Unix time over 86,400) from first to last, day by day, and the names of all pools.
+
+    Raises UnknownLayout where chain-history has not converted them yet.
+    """
+    wanted = range(first_day, last_day + 1)
+    packed = await client.hmget(keys.history_pools, [str(day) for day in wanted]) if wanted else []
     known = names(await client.hgetall(keys.state(domains.HISTORY)))
-    return [share for day in days if day for share in unpack(day)], known
+    days = zip(wanted, packed, strict=False)
+    return [(day, share) for day, shares in days if shares for share in unpack(shares)], known

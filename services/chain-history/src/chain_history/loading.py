@@ -44,10 +44,14 @@ async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
         day, _, era = field.decode().partition(":")
         days[int(day), int(era)] = packed
     store.largest = LargestByDay(days)
-    shares: dict[bytes, bytes] = await client.hgetall(keys.history_pools)
-    store.pools = PoolsByDay({int(day): packed for day, packed in shares.items()})
-    if losses:
-        await make_again(store, client, keys, losses)
+    again = losses
+    if layout == LAYOUT:
+        shares: dict[bytes, bytes] = await client.hgetall(keys.history_pools)
+        store.pools = PoolsByDay({int(day): packed for day, packed in shares.items()})
+    else:  # no older one told of pools what this one does: as if it were lost, but for saying so
+        again = Losses(losses.parts | {"pools"}, losses.segments)
+    if again:
+        await make_again(store, client, keys, again)
     if layout != LAYOUT:
         store.doubt({"layouts"})
     return losses

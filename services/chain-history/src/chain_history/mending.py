@@ -77,7 +77,7 @@ async def _sum_up(store: Store, client: redis.Client, keys: Keys) -> None:
         blocks = {at: block for at, block in await read(client, keys, BLOCKS, first, last) if at in before}
         for height, block in blocks.items():
             store.measured.add(height, height)
-            store.pools.count(store.day(height, block.time)[0], block.pool, empty=block.tx_count == 1, sign=1)
+            store.count_pool(height, block, 1)
         store.buckets.blocks(blocks.items(), 1)
     for first, last in before.less(store.measured).intervals:
         store.lost.cut(first, last)  # not counted any more

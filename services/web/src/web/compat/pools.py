@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from shared.pools import UNKNOWN, Share
-from shared.series import BLOCKS, DAY, HOUR, HOURS
+from shared.pools import UNKNOWN, Share, of_block
+from shared.series import DAY, HOUR, HOURS
 from shared.views import HistoryView
-from web.charts.data.reading import SeriesReader
+from web.charts.data.reading import MINED_BLOCKS, SeriesReader
 from web.compat.mining import EACH_BLOCK, INTERVALS, begin
 from web.compat.past import Asked, Pasts
 
@@ -25,10 +25,11 @@ async def pools(asked: Asked) -> dict[str, Any]:
     found, names = await reader.pools(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
     if exact:
         heights = await reader.heights(start, now, history)
-        blocks = await reader.read(BLOCKS, heights.start, heights.stop - 1)
-        shares = counted(Share(block.pool, 1, int(block.tx_count == 1)) for _, block in blocks if block.time >= start)
+        blocks = await reader.read(MINED_BLOCKS, heights.start, heights.stop - 1)
+        subsidy = reader.network.subsidy
+        shares = counted(of_block(block, subsidy(height)) for height, block in blocks if block.time >= start)
     else:
-        shares = counted(found)
+        shares = counted(share for _, share in found)
     ranked = sorted(shares.items(), key=lambda item: (-item[1][0], names.get(item[0], "")))
     return {
         "pools": [_pool(rank, pool, names, *share) for rank, (pool, share) in enumerate(ranked, 1)],
@@ -42,9 +43,9 @@ async def pools(asked: Asked) -> dict[str, Any]:
 def counted(shares: Iterable[Share]) -> dict[int, tuple[int, int]]:
     """Blocks and empty blocks by pool."""
     found: dict[int, tuple[int, int]] = {}
-    for pool, blocks, empty in shares:
-        held = found.get(pool, (0, 0))
-        found[pool] = (held[0] + blocks, held[1] + empty)
+    for share in shares:
+        blocks, empty = found.get(share.pool, (0, 0))
+        found[share.pool] = (blocks + share.blocks, empty + share.empty)
     return found
 
 

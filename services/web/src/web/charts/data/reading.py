@@ -35,6 +35,8 @@ def _as(layout: Layout[R], whole: Series[Any]) -> Series[R]:
 
 HEADER_TIMES: Final = _as(records.HEADER_TIME, series.HEADERS)
 HOUR_HASHRATES: Final = _as(records.BUCKET_HASHRATES, series.HOURS)
+DAY_WORK: Final = _as(records.BUCKET_WORK, series.DAYS)
+MINED_BLOCKS: Final = _as(records.MINED_BLOCK, series.BLOCKS)
 DAY_HASHRATES: Final = _as(records.BUCKET_HASHRATES, series.DAYS)
 FLOWS: Final = {
     "10s": _as(records.FLOW_LANES, series.FLOW_10S),
@@ -77,8 +79,8 @@ class SeriesReader:
                 )
         return found
 
-    async def pools(self, first_day: int, last_day: int) -> tuple[list[Share], dict[int, str]]:
-        """The shares of the days from first to last, and the pools' names by their id."""
+    async def pools(self, first_day: int, last_day: int) -> tuple[list[tuple[int, Share]], dict[int, str]]:
+        """(day, share) of the days from first to last, and the pools' names by their id."""
         return await self._within(pools.read(self._client, self._keys, first_day, last_day))
 
     async def _within(self, work: Awaitable[T]) -> T:
