@@ -38,6 +38,15 @@ def test_a_day_in_another_layout_is_not_misread(count: int) -> None:
             list(pools.unpack(packed))
 
 
+def test_days_together_are_the_sum_of_their_shares() -> None:
+    much = Share(7, 100, 3, 2**62, 2**62, 2**63)  # three such are more than 64 bits hold, of the fees alone
+    days = [pools.pack([much, ONE]), None, pools.pack([much]), b"", pools.pack([much, TWO]), pools.pack([ONE])]
+    held = [Share(7, 300, 9, 3 * 2**62, 3 * 2**62, 3 * 2**63), TWO, pools.together(ONE, ONE)]
+    assert pools.summed(days) == sorted(held)
+    with pytest.raises(UnknownLayout):
+        pools.summed([b"\x01" + bytes(36)])
+
+
 def test_shares_are_sums() -> None:
     one, other = Share(7, 2, 1, 9, 5, 700), Share(7, 1, 0, 4, 5, 300)
     assert pools.together(one, other) == Share(7, 3, 1, 13, 10, 1_000)
@@ -53,5 +62,6 @@ async def test_days_and_names_are_read_in_one_go(client: redis.Client) -> None:
     )
     shares, names = await pools.read(client, KEYS, 9, 10)
     assert (shares, names) == ([(9, ONE)], {2: "Mine"})
+    assert (await pools.read_sums(client, KEYS, 9, 11)) == ([ONE, TWO], {2: "Mine"})
     assert (await pools.read(client, KEYS, 9, 11))[0] == [(9, ONE), (11, TWO)]
     assert await pools.read(client, KEYS, 1, 0) == ([], {2: "Mine"})

@@ -32,14 +32,14 @@ class Share(NamedTuple):
     pool: int  # shared.records.pool_id of its name, or UNKNOWN
     blocks: int
     empty: int  # of them, without a transaction but the coinbase
-    fees: int  # satoshi
-    subsidy: int  # satoshi that the blocks' heights allow
     weight: int  # weight units
+    subsidy: int  # satoshi that the blocks' heights allow
+    fees: int  # satoshi
 
 
 def of_block(block: Block | MinedBlock, subsidy: int) -> Share:
     """The share that one block is; `subsidy` in satoshi."""
-    return Share(block.pool, 1, int(block.tx_count == 1), block.fees, subsidy, block.weight)
+    return Share(block.pool, 1, int(block.tx_count == 1), block.weight, subsidy, block.fees)
 
 
 def together(one: Share, other: Share, sign: int = 1) -> Share:
@@ -54,9 +54,36 @@ def pack(shares: Iterable[Share]) -> bytes:
 
 def unpack(packed: bytes) -> Iterator[Share]:
     """The shares of a day; none of no bytes. Raises UnknownLayout where they are not whole, or packed otherwise."""
+    _check(packed)
+    return map(Share._make, _share.iter_unpack(packed[1:]))
+
+
+def summed(days: Iterable[bytes | None]) -> list[Share]:
+    """The shares of several days together, by rising pool id. Raises UnknownLayout.
+
+    A share is added as one whole number, in lanes of which only the uppermost, that of the fees, can ever grow beyond
+    its bits: seventeen years take a tenth of the time that share by share takes.
+    """
+    sums: dict[bytes, int] = {}
+    size = _share.size
+    for packed in days:
+        if not packed:
+            continue
+        _check(packed)
+        for at in range(1, len(packed), size):
+            pool = packed[at : at + 4]
+            sums[pool] = sums.get(pool, 0) + int.from_bytes(packed[at + 4 : at + size], "little")
+    return sorted(_of_lanes(int.from_bytes(pool, "little"), lanes) for pool, lanes in sums.items())
+
+
+def _of_lanes(pool: int, lanes: int) -> Share:
+    half, word = (1 << 32) - 1, (1 << 64) - 1
+    return Share(pool, lanes & half, lanes >> 32 & half, lanes >> 64 & word, lanes >> 128 & word, lanes >> 192)
+
+
+def _check(packed: bytes) -> None:
     if packed and (packed[0] != VERSION or len(packed) % _share.size != 1):  # what is older is 12 bytes a share
         raise UnknownLayout(f"the blocks by pool of a day are not in layout {VERSION}, which this software reads")
-    return map(Share._make, _share.iter_unpack(packed[1:]))
 
 
 def name_field(pool: int) -> str:
@@ -79,8 +106,18 @@ async def read(client: Any, keys: Keys, first_day: int, last_day: int) -> tuple[
 
     Raises UnknownLayout where chain-history has not converted them yet.
     """
-    wanted = range(first_day, last_day + 1)
-    packed = await client.hmget(keys.history_pools, [str(day) for day in wanted]) if wanted else []
-    known = names(await client.hgetall(keys.state(domains.HISTORY)))
-    days = zip(wanted, packed, strict=False)
+    packed, known = await _stored(client, keys, first_day, last_day)
+    days = enumerate(packed, first_day)
     return [(day, share) for day, shares in days if shares for share in unpack(shares)], known
+
+
+async def read_sums(client: Any, keys: Keys, first_day: int, last_day: int) -> tuple[list[Share], dict[int, str]]:
+    """As `read`, the shares of all days together."""
+    packed, known = await _stored(client, keys, first_day, last_day)
+    return summed(packed), known
+
+
+async def _stored(client: Any, keys: Keys, first: int, last: int) -> tuple[list[bytes | None], dict[int, str]]:
+    wanted = [str(day) for day in range(first, last + 1)]
+    days = await client.hmget(keys.history_pools, wanted) if wanted else []
+    return days, names(await client.hgetall(keys.state(domains.HISTORY)))

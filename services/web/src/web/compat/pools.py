@@ -22,14 +22,14 @@ async def pools(asked: Asked) -> dict[str, Any]:
     start = begin(interval, now)
     exact = INTERVALS.get(interval, now) <= EACH_BLOCK
     first = max(start, reader.network.genesis_time) // DAY
-    found, names = await reader.pools(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
+    found, names = await reader.pools_together(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
     if exact:
         heights = await reader.heights(start, now, history)
         blocks = await reader.read(MINED_BLOCKS, heights.start, heights.stop - 1)
         subsidy = reader.network.subsidy
         shares = counted(of_block(block, subsidy(height)) for height, block in blocks if block.time >= start)
     else:
-        shares = counted(share for _, share in found)
+        shares = counted(found)
     ranked = sorted(shares.items(), key=lambda item: (-item[1][0], names.get(item[0], "")))
     return {
         "pools": [_pool(rank, pool, names, *share) for rank, (pool, share) in enumerate(ranked, 1)],

@@ -83,6 +83,10 @@ class SeriesReader:
         """(day, share) of the days from first to last, and the pools' names by their id."""
         return await self._within(pools.read(self._client, self._keys, first_day, last_day))
 
+    async def pools_together(self, first_day: int, last_day: int) -> tuple[list[Share], dict[int, str]]:
+        """As `pools`, the shares of all these days summed up."""
+        return await self._within(pools.read_sums(self._client, self._keys, first_day, last_day))
+
     async def _within(self, work: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._limit):
