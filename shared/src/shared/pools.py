@@ -117,6 +117,19 @@ async def read_sums(client: Any, keys: Keys, first_day: int, last_day: int) -> t
     return summed(packed), known
 
 
+async def read_days_of(client: Any, keys: Keys, pool: int, first_day: int, last_day: int) -> dict[int, int]:
+    """How many blocks this pool found on each of the days on which it found any. Raises UnknownLayout."""
+    packed, _ = await _stored(client, keys, first_day, last_day)
+    wanted = pool.to_bytes(4, "little")
+    found: dict[int, int] = {}
+    for day, shares in enumerate(packed, first_day):
+        _check(shares or b"")
+        for at in range(1, len(shares or b""), _share.size):
+            if shares and shares[at : at + 4] == wanted:
+                found[day] = Share._make(_share.unpack_from(shares, at)).blocks
+    return found
+
+
 async def _stored(client: Any, keys: Keys, first: int, last: int) -> tuple[list[bytes | None], dict[int, str]]:
     wanted = [str(day) for day in range(first, last + 1)]
     days = await client.hmget(keys.history_pools, wanted) if wanted else []

@@ -11,6 +11,7 @@ from shared.views import HistoryView
 from web.charts.data.reading import MINED_BLOCKS, SeriesReader
 from web.compat.mining import EACH_BLOCK, INTERVALS, begin
 from web.compat.past import Asked, Pasts
+from web.miners.figures import slug_of
 
 PASTS: Final = Pasts(INTERVALS, "history")
 
@@ -58,7 +59,7 @@ def _pool(rank: int, pool: int, names: dict[int, str], blocks: int, empty: int) 
         "blockCount": blocks,
         "rank": rank,
         "emptyBlocks": empty,
-        "slug": "".join(sign for sign in name.lower() if sign.isalnum()),
+        "slug": slug_of(name),
         "avgMatchRate": None,  # nobody compares blocks with what the mempool promised
         "avgFeeDelta": None,
         "poolUniqueId": pool,

@@ -87,6 +87,10 @@ class SeriesReader:
         """As `pools`, the shares of all these days summed up."""
         return await self._within(pools.read_sums(self._client, self._keys, first_day, last_day))
 
+    async def days_of(self, pool: int, first_day: int, last_day: int) -> dict[int, int]:
+        """How many blocks a pool found on each of the days from first to last on which it found any."""
+        return await self._within(pools.read_days_of(self._client, self._keys, pool, first_day, last_day))
+
     async def _within(self, work: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._limit):
