@@ -169,6 +169,6 @@ def _day(day: int, blocks: int | None) -> str:
 def _told(days: tuple[tuple[int, int | None], ...]) -> str:
     """The picture in words."""
     known = [blocks for _, blocks in days if blocks is not None]
-    return gettext("Blocks a day over %(count)s days, %(most)s at most") % {
+    return gettext("Over %(count)s days, at most %(most)s on one.") % {
         "count": len(days), "most": formats.number(max(known, default=0)),
     }  # fmt: skip
