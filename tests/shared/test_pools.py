@@ -54,9 +54,7 @@ def test_shares_are_sums() -> None:
 
 
 async def test_days_and_names_are_read_in_one_go(client: redis.Client) -> None:
-    await client.hset(
-        KEYS.history_pools, mapping={"9": pools.pack([ONE]), "11": pools.pack([TWO])}
-    )
+    await client.hset(KEYS.history_pools, mapping={"9": pools.pack([ONE]), "11": pools.pack([TWO])})
     await client.hset(
         KEYS.state(domains.HISTORY), mapping={"state": b"{}", pools.name_field(2): "Mine", "pool:x": "no id"}
     )

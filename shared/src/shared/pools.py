@@ -101,7 +101,9 @@ def names(fields: Mapping[bytes, bytes]) -> dict[int, str]:
     }
 
 
-async def read(client: Any, keys: Keys, first_day: int, last_day: int) -> tuple[list[tuple[int, Share]], dict[int, str]]:
+async def read(
+    client: Any, keys: Keys, first_day: int, last_day: int
+) -> tuple[list[tuple[int, Share]], dict[int, str]]:
     """(day, share) of the days (Unix time over 86,400) from first to last, day by day, and the names of all pools.
 
     Raises UnknownLayout where chain-history has not converted them yet.

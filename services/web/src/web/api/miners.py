@@ -56,7 +56,7 @@ def miners_answer(over: Over) -> Answer:
     """All pools over a span. Amounts in satoshi, hashrates in H/s, times in Unix seconds."""
     span = over.span
     found: dict[str, Any] = {
-        "range": span.range,
+        "range": span.name,
         "from": span.start,
         "to": span.end,
         "first_height": span.heights[0] if span.heights else None,

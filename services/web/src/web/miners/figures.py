@@ -20,7 +20,7 @@ UNKNOWN_SLUG: Final = "unknown"
 class Span:
     """The blocks that figures stand on."""
 
-    range: str
+    name: str  # of the range
     start: int  # Unix seconds; the chain's own beginning where the range begins before it
     end: int
     heights: range  # of its blocks, the first to the last: a few in between may have another time
@@ -98,14 +98,14 @@ def ranked(span: Span, shares: Iterable[Share], names: Mapping[int, str]) -> Ove
     found = list(shares)
     every = slugs({**{share.pool: f"Pool {share.pool}" for share in found}, **names})
     found.sort(key=lambda share: (-share.blocks, share.pool == UNKNOWN, (name_of(share.pool, names) or "").casefold()))
-    ranks = iter(range(1, len(found) + 1))
+    places = iter(range(1, len(found) + 1))
+    ranks = {share.pool: next(places) for share in found if share.pool != UNKNOWN}
     return Over(
         span,
         tuple(
-            _miner(span, share, name_of(share.pool, names), every[share.pool], None if share.pool == UNKNOWN else next(ranks))
-            for share in found
+            _miner(span, share, name_of(share.pool, names), every[share.pool], ranks.get(share.pool)) for share in found
         ),
-    )  # fmt: skip
+    )
 
 
 def _miner(span: Span, share: Share, name: str | None, slug: str, rank: int | None) -> Miner:

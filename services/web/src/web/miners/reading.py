@@ -107,9 +107,9 @@ async def _span(reader: SeriesReader, history: HistoryView, span: Span, counted:
     if not whole:
         times = await reader.read(HEADER_TIMES, lowest, lowest)
         since = max([since, *(time for _, time in times)])
-    blocks = history.height + 1 if RANGES[span.range] is None else counted.headers if whole else None
+    blocks = history.height + 1 if RANGES[span.name] is None else counted.headers if whole else None
     seconds = span.end - since
-    asked = spans.Span(span.range, span.start, span.end)
+    asked = spans.Span(span.name, span.start, span.end)
     if not counted.headers:
         notice = measured.nothing(history, asked)
     elif blocks is not None and known >= blocks:
@@ -117,7 +117,7 @@ async def _span(reader: SeriesReader, history: HistoryView, span: Span, counted:
     else:
         notice = measured.notice(history, span.start) or measured.header_notice(history, span.start, None)
     return Span(
-        range=span.range,
+        name=span.name,
         start=span.start,
         end=span.end,
         heights=span.heights,

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -74,7 +74,7 @@ class ChartPages:
         self._page = page
         self._pages = pages
         self._ask = ask
-        self._index = Made(self._render_index, lambda: pages.age(("history", "mempool")))
+        self._index: Made[Chart | str] = Made(self._render_index, lambda: pages.age(("history", "mempool")))
         self._kept: OrderedDict[Asked, Made[Chart | str]] = OrderedDict()
         self._reasons: dict[str, str] = {}
 

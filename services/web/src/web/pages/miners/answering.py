@@ -84,9 +84,11 @@ class MinerPages:
             shown = self._reason(error)
         if shown is None:
             text = say(
-                "No block that is known here was found by a pool of the name %(slug)s. All pools are listed at %(path)s.",
-                slug=repr(slug[:40]), path=self._page.path,
-            )  # fmt: skip
+                "No block that is known here was found by a pool of the name %(slug)s. "
+                "All pools are listed at %(path)s.",
+                slug=repr(slug[:40]),
+                path=self._page.path,
+            )
             return self._pages.error(404, gettext("No such mining pool"), str(text)).response(request)
         if isinstance(shown, str):  # whether there is such a pool nobody knows: nothing is kept of it
             return self._render_page(slug, (shown,)).response(request)
@@ -139,7 +141,6 @@ class MinerPages:
             self._page,
             profile=profile,
             why=shown if isinstance(shown, str) else "",
-            slug=slug,
             within=_WITHIN,
             days=[(_day(*day), day[1]) for day in profile.activity.days] if profile else [],
             told=_told(profile.activity.days) if profile else "",
