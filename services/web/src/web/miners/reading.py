@@ -60,11 +60,12 @@ async def over(reader: SeriesReader, history: HistoryView, name: str, now: int) 
     start = await _begins(reader, history)
     if seconds is not None:
         start = max(start, now - seconds if exact else (now // DAY + 1) * DAY - seconds)
-    heights = await reader.heights(0 if seconds is None else start, end + 1, history)
+    first = (reader.network.genesis_time if seconds is None else start) // DAY
+    heights = await reader.heights(start if exact else first * DAY, end + 1, history)
     if exact:
         counted = await _by_block(reader, heights, start)
     else:
-        counted = await _by_day(reader, (reader.network.genesis_time if seconds is None else start) // DAY, end // DAY)
+        counted = await _by_day(reader, first, end // DAY)
     span = await _span(reader, history, Span(name, start, end, heights, None, 0, None, None), counted)
     return ranked(span, counted.shares, counted.names)
 
