@@ -1,4 +1,4 @@
-"""Mining pools in a browser: sorted by links with and without a script, readable on a phone, current without a reload."""
+"""Mining pools in a browser: sorted by links with and without a script, readable on a phone, never out of date."""
 
 from __future__ import annotations
 

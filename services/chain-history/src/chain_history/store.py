@@ -93,6 +93,10 @@ class Store:
         """Times of the lowest header and of the newest, Unix seconds."""
         return self.spine.time(self.spine.first), self.newest_time
 
+    def subsidy(self, height: int) -> int:
+        """Satoshi that the block at this height may create."""
+        return self._network.subsidy(height)
+
     def day(self, height: int, time: int) -> Day:
         """Where the largest transactions of a block belong."""
         return time // DAY, height // self._network.halving_interval
@@ -187,7 +191,7 @@ class Store:
 
     def count_pool(self, height: int, block: Block, sign: int) -> None:
         """Count a measured block in (`sign` 1) or out (-1) among those of its pool."""
-        self.pools.count(block.time // DAY, pools.of_block(block, self._network.subsidy(height)), sign)
+        self.pools.count(block.time // DAY, pools.of_block(block, self.subsidy(height)), sign)
 
     def unavailable(self, first: int, last: int) -> None:
         """No node gives these blocks, but for those that are known. What comes later all the same is taken."""
