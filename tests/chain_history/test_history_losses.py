@@ -12,6 +12,7 @@ from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.blocks import BlockConnected
 from shared.keys import REORG_BLOCKS
+from shared.layouts import LAYOUT
 from shared.networks import RETARGET_INTERVAL
 from shared.series import BLOCKS, HEADERS
 from support.chain_samples import chain, connected, disconnected, loaded, measured
@@ -137,6 +138,30 @@ async def test_a_lost_block_is_not_taken_back_by_guessing(client: redis.Client, 
     seen = await contents(client)
     await whole(client, [*blocks[:-1], other])
     assert await contents(client) == seen
+
+
+@pytest.mark.parametrize("gone", [[], ["blocks"], ["days"], ["pools", "blocks"]])
+async def test_what_an_older_layout_said_of_pools_is_made_anew(
+    client: redis.Client, blocks: list[BlockConnected], gone: list[str]
+) -> None:
+    _, before = await whole(client, blocks)
+    await client.hset(KEYS.checkpoint(domains.HISTORY), LAYOUT, 2)
+    days = await client.hkeys(KEYS.history_pools)
+    await client.hset(KEYS.history_pools, mapping=dict.fromkeys(days, bytes(24)))  # which tells of blocks alone
+    for what in gone:  # of the blocks the oldest: of the newest nobody could make the sums again
+        assert await client.delete(HASHES.get(what) or KEYS.series("chain", what, 27 if what == "days" else 0))
+    built = await again(client)
+    assert bool(built.fold.losses) is bool(gone), "nothing is lost but what is lost"
+    await refill(built, blocks)
+    assert await contents(client) == before
+
+
+async def again(client: redis.Client) -> Built:
+    """A fold that goes on where the last one was killed."""
+    built = Built(client)
+    await client.hdel(KEYS.checkpoint(domains.HISTORY), "cursor", "commits")  # which `Built` counts from the beginning
+    await built.restart()
+    return built
 
 
 async def test_half_of_a_segment_counts_as_lost(client: redis.Client, blocks: list[BlockConnected]) -> None:

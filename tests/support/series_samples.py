@@ -339,9 +339,9 @@ async def fill_chain(client: Any, keys: Keys, chain: Chain) -> None:
     for series, buckets in ((HOURS, chain.hours), (DAYS, chain.days), (WEEKS, chain.weeks)):
         first, records_packed = _dense(series, buckets)
         await write(client, keys, series, first, records_packed)
-    days: dict[int, Counter[int]] = defaultdict(Counter)
+    days: dict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
     for height in measured:
-        days[times[height] // DAY][height % KINDS] += 1
+        days[times[height] // DAY][height % KINDS, chain.network.subsidy(height)] += 1
     await client.hset(keys.history_pools, mapping={str(day): shares(kinds) for day, kinds in days.items()})
     names = {pools.name_field(records.pool_id(name)): name for name in POOLS if name}
     await client.hset(keys.state(domains.HISTORY), mapping=names)
@@ -355,14 +355,14 @@ async def write_views(client: Any, keys: Keys, chain: Chain) -> None:
     await client.hset(keys.views(domains.HISTORY), mapping=raw | {FOLDED_SEQ: 0})
 
 
-def shares(kinds: Counter[int]) -> bytes:
-    """A day's blocks by pool, packed as chain-history packs them."""
-    found: dict[int, list[int]] = {}
-    for kind, count in kinds.items():
-        share = found.setdefault(_KINDS[kind].pool, [0, 0])
-        share[0] += count
-        share[1] += count * (_KINDS[kind].tx_count == 1)
-    return pools.pack(pools.Share(pool, *share) for pool, share in found.items())
+def shares(kinds: Counter[tuple[int, int]]) -> bytes:
+    """A day's blocks by pool, packed as chain-history packs them, of how often each kind came with which subsidy."""
+    found: dict[int, pools.Share] = {}
+    for (kind, subsidy), count in kinds.items():
+        one = pools.of_block(_KINDS[kind], subsidy)
+        these = pools.Share(one.pool, *(number * count for number in one[1:]))
+        found[one.pool] = pools.together(found[one.pool], these) if one.pool in found else these
+    return pools.pack(found.values())
 
 
 async def fill_mempool(client: Any, keys: Keys, now: int, days: int) -> None:

@@ -18,9 +18,11 @@ from shared.views import BlocksView
 from support import pseudo
 from support.markup import Balanced, text, words
 from support.web_harness import Events, Running, serving, until
-from support.web_samples import Writer, chain, health
+from support.web_samples import POOLS, Writer, chain, health
 from support.web_states import NOW, STATES
 from web.charts.metrics import METRICS
+from web.miners.figures import SORTS
+from web.miners.reading import RANGES
 from web.pages.found import PAGES
 from web.words import formats, language, moments
 from web.words.language import ENGLISH, FOLDER, LANGUAGES, accepted, speaking
@@ -97,7 +99,9 @@ _UNITS: Final = {
 _NAMES: Final = (
     *(service.name for service in SERVICES), *SLOTS, *(stream.called for stream in STREAMS if stream.called),
     *(name for metric in METRICS.values() for name in metric.ranges),
+    *(name for name in (*POOLS, *RANGES, *SORTS) if name),
     "Bitcoin Dashboard", "main", "regtest", "Valkey", "standalone", "noeviction", "JSON", "/nowhere", "'2d'",
+    "/network/miners", "'nobody'", "sort",
 )  # fmt: skip
 """Proper names, names that machines go by, and what the test itself asks for."""
 
@@ -140,6 +144,10 @@ def pages() -> Iterator[str]:
     yield "/charts/difficulty?range=all&scale=log"
     yield "/charts/difficulty?from=2026-05-01&to=2026-05-20"
     yield "/charts/difficulty?range=2d"
+    yield "/network/miners?range=all&sort=name"
+    yield "/network/miners?sort=nobody"
+    yield "/network/miners/nobody"
+    yield "/network/miners/unknown"
     yield "/nowhere"
 
 

@@ -179,7 +179,7 @@ class Keys:
 
     @property
     def history_pools(self) -> str:
-        """Hash of chain-history: day -> blocks by mining pool, packed (shared.pools). All are kept."""
+        """Hash of chain-history: day -> blocks, weight, subsidy and fees by pool (shared.pools). All are kept."""
         return self._key("chain", "history-pools")
 
     def claim(self, what: str) -> str:

@@ -44,6 +44,16 @@ class Block(NamedTuple):
     output_bands: tuple[int, ...]  # outputs by value, coinbase excluded
 
 
+class MinedBlock(NamedTuple):
+    """Of a block, what is asked of those who mined it: a third of the time to unpack."""
+
+    time: int
+    tx_count: int
+    weight: int
+    fees: int
+    pool: int
+
+
 class Bucket(NamedTuple):
     """The blocks whose own time lies in one hour, day or week: counts, and sums over those that are measured."""
 
@@ -73,6 +83,14 @@ class BucketHashrates(NamedTuple):
     headers: int
     hashrate_1d: float
     hashrate_7d: float
+
+
+class BucketWork(NamedTuple):
+    """Of a bucket, how many blocks it counts, and their work."""
+
+    headers: int
+    blocks: int
+    work: int
 
 
 class Flow(NamedTuple):
@@ -138,8 +156,10 @@ def flat(kind: Callable[..., T], numbers: str) -> Layout[T]:
 
 _header = Struct("<II8s")
 _block = Struct(f"<6I2Q5I2I{_VALUES}I")
+_mined = Struct(f"<2I4xI16xQ24xI{4 * _VALUES}x")
 _bucket = Struct(f"<2I2Q2d10Q5QQ{_VALUES}Q")
 _hashrates = Struct(f"<I20x2d{_bucket.size - 40}x")
+_work = Struct(f"<2I2Q{_bucket.size - 24}x")
 _flow = Struct("<6Q")  # amounts in two words each: value of a day of absurd transactions, fees of an hour of looks
 _congestion = Struct(f"<2I3Qd{_FEERATES}Q")
 _min_fee = Struct(f"<I28xd{_congestion.size - 40}x")
@@ -159,6 +179,11 @@ def _unpack_block(buffer: bytes | bytearray, at: int) -> Block | None:
     return Block._make((*values[:8], values[8:13], *values[13:15], values[15:])) if values[0] else None
 
 
+def _unpack_mined(buffer: bytes | bytearray, at: int) -> MinedBlock | None:
+    values = _mined.unpack_from(buffer, at)
+    return MinedBlock._make(values) if values[0] else None
+
+
 def _pack_bucket(record: Bucket) -> bytes:
     high, low = record.work >> 64, record.work & _WORD
     sums = (*record[5:15], *record.percentiles, record.feerate, *record.output_bands)
@@ -176,6 +201,11 @@ def _unpack_bucket(buffer: bytes | bytearray, at: int) -> Bucket | None:
 def _unpack_hashrates(buffer: bytes | bytearray, at: int) -> BucketHashrates | None:
     values = _hashrates.unpack_from(buffer, at)
     return BucketHashrates(*values) if values[0] else None
+
+
+def _unpack_work(buffer: bytes | bytearray, at: int) -> BucketWork | None:
+    headers, blocks, low, high = _work.unpack_from(buffer, at)
+    return BucketWork(headers, blocks, high << 64 | low) if headers else None
 
 
 def _pack_flow(record: Flow) -> bytes:
@@ -286,6 +316,9 @@ def _min_fee_rate(buffer: bytes | bytearray, at: int) -> float | None:
 HEADER_TIME: Final[Layout[int]] = Layout(_header.size, _written_elsewhere, _time)
 """Of a header, its time."""
 
+MINED_BLOCK: Final[Layout[MinedBlock]] = Layout(_mined.size, _written_elsewhere, _unpack_mined)
+
+BUCKET_WORK: Final[Layout[BucketWork]] = Layout(_work.size, _written_elsewhere, _unpack_work)
 BUCKET_HASHRATES: Final[Layout[BucketHashrates]] = Layout(_hashrates.size, _written_elsewhere, _unpack_hashrates)
 
 FLOW_LANES: Final[Layout[int]] = Layout(_flow.size, _written_elsewhere, _flow_lanes, FLOW.version)

@@ -18,6 +18,7 @@ from shared.prices import DIRECT
 from shared.records import Layout
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 MINUTE: Final = 60
 HOUR: Final = 3_600
@@ -48,6 +49,10 @@ class Series(Generic[R]):
     def index(self, time: int) -> int:
         """The index of the span that a moment (Unix seconds) lies in."""
         return time // self.step
+
+    def read_as(self, layout: Layout[S]) -> Series[S]:
+        """The same bytes, of which a reader takes only what it needs."""
+        return Series(self.name, self.domain, layout, self.segment, self.step, self.keep, self.observed)
 
     def oldest(self, newest: int) -> int:
         """The lowest index that is kept when `newest` is the highest: segments go as a whole."""

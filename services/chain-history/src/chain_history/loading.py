@@ -7,7 +7,7 @@ from typing import Any
 from chain_history.coverage import Coverage
 from chain_history.largest import Day, LargestByDay
 from chain_history.losses import LENGTHS, look
-from chain_history.mending import make_again
+from chain_history.mending import count_pools, make_again
 from chain_history.pools import PoolsByDay
 from chain_history.state import LAYOUT, State, decode
 from chain_history.store import Store
@@ -44,10 +44,16 @@ async def load(store: Store, client: redis.Client, keys: Keys) -> Losses:
         day, _, era = field.decode().partition(":")
         days[int(day), int(era)] = packed
     store.largest = LargestByDay(days)
-    shares: dict[bytes, bytes] = await client.hgetall(keys.history_pools)
-    store.pools = PoolsByDay({int(day): packed for day, packed in shares.items()})
-    if losses:
-        await make_again(store, client, keys, losses)
+    again = losses
+    if layout == LAYOUT:
+        shares: dict[bytes, bytes] = await client.hgetall(keys.history_pools)
+        store.pools = PoolsByDay({int(day): packed for day, packed in shares.items()})
+    elif not losses and await count_pools(store, client, keys):  # no older one told of them what this one does
+        store.doubt({"pools"})
+    else:  # as if they were lost, but for saying so
+        again = Losses(losses.parts | {"pools"}, losses.segments)
+    if again:
+        await make_again(store, client, keys, again)
     if layout != LAYOUT:
         store.doubt({"layouts"})
     return losses

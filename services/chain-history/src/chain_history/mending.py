@@ -12,11 +12,16 @@ from typing import Final
 from chain_history.coverage import Coverage
 from chain_history.pools import PoolsByDay
 from chain_history.store import Store
-from shared import redis
+from shared import pools, redis
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL
-from shared.series import BLOCKS, DAYS, HEADERS, HOURS, RETARGETS, WEEKS, read
+from shared.pools import Share
+from shared.records import MINED_BLOCK
+from shared.series import BLOCKS, DAY, DAYS, HEADERS, HOURS, RETARGETS, WEEKS, read
 from shared.watch import Losses
+
+MINED: Final = BLOCKS.read_as(MINED_BLOCK)
+"""Of each block what is counted of it by pool."""
 
 _BUCKETS: Final = {HOURS.name, DAYS.name, WEEKS.name}
 
@@ -65,6 +70,24 @@ async def make_again(store: Store, client: redis.Client, keys: Keys, losses: Los
     mend(store, losses)
 
 
+async def count_pools(store: Store, client: redis.Client, keys: Keys) -> bool:
+    """Pools anew of the blocks that are there; whether these are all that are measured. Changes nothing else.
+
+    A third of the time that all sums take: what an older layout left is converted so, where nothing is lost.
+    """
+    found: dict[int, dict[int, Share]] = {}
+    counted, size = 0, MINED.segment
+    for first, last in store.measured.intervals:
+        for low in range(first - first % size, last + 1, size):
+            for height, block in await read(client, keys, MINED, max(low, first), min(low + size - 1, last)):
+                share = pools.of_block(block, store.subsidy(height))
+                day = found.setdefault(block.time // DAY, {})
+                day[share.pool] = pools.together(day[share.pool], share) if share.pool in day else share
+                counted += 1
+    store.pools = PoolsByDay({day: pools.pack(shares.values()) for day, shares in found.items()})
+    return counted == len(store.measured)
+
+
 async def _sum_up(store: Store, client: redis.Client, keys: Keys) -> None:
     """Buckets and pools anew, of the headers and of the blocks that are there; newest first, so that old hours go."""
     before, spine, size = store.measured, store.spine, BLOCKS.segment
@@ -77,7 +100,7 @@ async def _sum_up(store: Store, client: redis.Client, keys: Keys) -> None:
         blocks = {at: block for at, block in await read(client, keys, BLOCKS, first, last) if at in before}
         for height, block in blocks.items():
             store.measured.add(height, height)
-            store.pools.count(store.day(height, block.time)[0], block.pool, empty=block.tx_count == 1, sign=1)
+            store.count_pool(height, block, 1)
         store.buckets.blocks(blocks.items(), 1)
     for first, last in before.less(store.measured).intervals:
         store.lost.cut(first, last)  # not counted any more

@@ -1,8 +1,8 @@
-"""Who mined how many blocks on which day."""
+"""Who mined how many blocks on which day, and what these blocks hold."""
 
 from __future__ import annotations
 
-from shared.pools import Share, pack, unpack
+from shared.pools import Share, pack, together, unpack
 
 
 class PoolsByDay:
@@ -23,13 +23,13 @@ class PoolsByDay:
         """A day's shares; empty where no block is known."""
         return self._days.get(day, b"")
 
-    def count(self, day: int, pool: int, *, empty: bool, sign: int) -> None:
-        """One block more (`sign` 1) or less (-1)."""
+    def count(self, day: int, more: Share, sign: int) -> None:
+        """These blocks of one pool more (`sign` 1) or less (-1)."""
         shares = {share.pool: share for share in unpack(self.get(day))}
-        held = shares.get(pool, Share(pool, 0, 0))
-        shares[pool] = Share(pool, held.blocks + sign, held.empty + sign * empty)
-        if not shares[pool].blocks:
-            del shares[pool]
+        held = shares.get(more.pool, Share(more.pool, 0, 0, 0, 0, 0))
+        shares[more.pool] = together(held, more, sign)
+        if not shares[more.pool].blocks:
+            del shares[more.pool]
         if shares:
             self._days[day] = pack(shares.values())
         else:

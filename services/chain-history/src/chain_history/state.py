@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
-LAYOUT: Final = 2
-"""Layout of the state (shared.layouts). 1 had neither `lost` nor `counts`; the rest is the same."""
+LAYOUT: Final = 3
+"""Layout of the state (shared.layouts). 1 had neither `lost` nor `counts`; 1 and 2 counted only blocks and empty blocks
+by pool and day, from which nobody can tell fees and weight: these sums are made anew of the blocks."""
 
 
 class Counts(msgspec.Struct, array_like=True, frozen=True):
@@ -44,5 +45,5 @@ def encode(state: State) -> bytes:
 
 
 def decode(raw: bytes) -> State:
-    """Of either layout."""
+    """Of any layout."""
     return _decoder.decode(raw)

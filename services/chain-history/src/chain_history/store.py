@@ -93,6 +93,10 @@ class Store:
         """Times of the lowest header and of the newest, Unix seconds."""
         return self.spine.time(self.spine.first), self.newest_time
 
+    def subsidy(self, height: int) -> int:
+        """Satoshi that the block at this height may create."""
+        return self._network.subsidy(height)
+
     def day(self, height: int, time: int) -> Day:
         """Where the largest transactions of a block belong."""
         return time // DAY, height // self._network.halving_interval
@@ -159,7 +163,7 @@ class Store:
         self.measured.cut(height, height)
         self.buckets.blocks([(height, block)], -1)
         day = self.day(height, block.time)
-        self.pools.count(day[0], block.pool, empty=block.tx_count == 1, sign=-1)
+        self.count_pool(height, block, -1)
         if self.largest.shares(day, packed):
             self.largest.replace(day, self.recent.of_day(day, self._network.halving_interval))
 
@@ -175,7 +179,7 @@ class Store:
             day = self.day(height, block.time)
             self.largest.add(day, packed)
             if height in fresh:
-                self.pools.count(day[0], block.pool, empty=block.tx_count == 1, sign=1)
+                self.count_pool(height, block, 1)
             recent = self.recent.get(height)
             if recent is not None:
                 self.recent.put(height, self.spine.tip, recent._replace(block=block, largest=packed))
@@ -184,6 +188,10 @@ class Store:
         self.buckets.blocks(fresh.items(), 1)
         self._dirty = True
         return [block.time for _, block in blocks.values()]
+
+    def count_pool(self, height: int, block: Block, sign: int) -> None:
+        """Count a measured block in (`sign` 1) or out (-1) among those of its pool."""
+        self.pools.count(block.time // DAY, pools.of_block(block, self.subsidy(height)), sign)
 
     def unavailable(self, first: int, last: int) -> None:
         """No node gives these blocks, but for those that are known. What comes later all the same is taken."""

@@ -16,6 +16,7 @@ from shared.tasks import end
 from web import api, compat
 from web.api.charts import ChartApi
 from web.api.largest import Largest
+from web.api.miners import MinersApi
 from web.api.status import readiness
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
@@ -29,6 +30,7 @@ from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
 from web.http.reach import LOOPBACK, Reach
 from web.http.readers import CURRENCY, LANGUAGE, Spoken, choose_currency, choose_language, reader_of
+from web.miners.store import Miners
 from web.operators import Desk
 from web.pages.found import PAGES
 from web.pages.page import Handler, Means, Page
@@ -81,8 +83,10 @@ class Site:
         self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log)
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
+        self._miners = Miners(self.visitor, reader)
         self._series = (
-            ChartApi(self.visitor, self.charts), Largest(self.visitor), PastApi(self.visitor, reader),
+            ChartApi(self.visitor, self.charts), Largest(self.visitor), MinersApi(self.visitor, self._miners),
+            PastApi(self.visitor, reader),
             PastPrices(self.visitor, reader),
         )  # fmt: skip
         self._endpoints = endpoints()
@@ -96,7 +100,7 @@ class Site:
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            return Desk(self.state, Means(full, self.charts), self._endpoints, events, self._telemetry)
+            return Desk(self.state, Means(full, self.charts, self._miners), self._endpoints, events, self._telemetry)
 
         self._desk = desk
 
@@ -154,7 +158,7 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
-        means = Means(self._pages, self.charts)
+        means = Means(self._pages, self.charts, self._miners)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language
@@ -259,6 +263,7 @@ class Site:
         """End every task."""
         await end(*self._tasks)
         await self.charts.close()
+        await self._miners.close()
         for answering in self._series:
             await answering.close()
         await self.hub.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from shared.pools import UNKNOWN, Share
-from shared.series import BLOCKS, DAY, HOUR, HOURS
+from shared.pools import UNKNOWN, Share, of_block
+from shared.series import DAY, HOUR, HOURS
 from shared.views import HistoryView
-from web.charts.data.reading import SeriesReader
+from web.charts.data.reading import MINED_BLOCKS, SeriesReader
 from web.compat.mining import EACH_BLOCK, INTERVALS, begin
 from web.compat.past import Asked, Pasts
+from web.miners.figures import slug_of
 
 PASTS: Final = Pasts(INTERVALS, "history")
 
@@ -22,11 +23,12 @@ async def pools(asked: Asked) -> dict[str, Any]:
     start = begin(interval, now)
     exact = INTERVALS.get(interval, now) <= EACH_BLOCK
     first = max(start, reader.network.genesis_time) // DAY
-    found, names = await reader.pools(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
+    found, names = await reader.pools_together(1 if exact else first, 0 if exact else max(now, history.time) // DAY)
     if exact:
         heights = await reader.heights(start, now, history)
-        blocks = await reader.read(BLOCKS, heights.start, heights.stop - 1)
-        shares = counted(Share(block.pool, 1, int(block.tx_count == 1)) for _, block in blocks if block.time >= start)
+        blocks = await reader.read(MINED_BLOCKS, heights.start, heights.stop - 1)
+        subsidy = reader.network.subsidy
+        shares = counted(of_block(block, subsidy(height)) for height, block in blocks if block.time >= start)
     else:
         shares = counted(found)
     ranked = sorted(shares.items(), key=lambda item: (-item[1][0], names.get(item[0], "")))
@@ -42,9 +44,9 @@ async def pools(asked: Asked) -> dict[str, Any]:
 def counted(shares: Iterable[Share]) -> dict[int, tuple[int, int]]:
     """Blocks and empty blocks by pool."""
     found: dict[int, tuple[int, int]] = {}
-    for pool, blocks, empty in shares:
-        held = found.get(pool, (0, 0))
-        found[pool] = (held[0] + blocks, held[1] + empty)
+    for share in shares:
+        blocks, empty = found.get(share.pool, (0, 0))
+        found[share.pool] = (blocks + share.blocks, empty + share.empty)
     return found
 
 
@@ -57,7 +59,7 @@ def _pool(rank: int, pool: int, names: dict[int, str], blocks: int, empty: int) 
         "blockCount": blocks,
         "rank": rank,
         "emptyBlocks": empty,
-        "slug": "".join(sign for sign in name.lower() if sign.isalnum()),
+        "slug": slug_of(name),
         "avgMatchRate": None,  # nobody compares blocks with what the mempool promised
         "avgFeeDelta": None,
         "poolUniqueId": pool,

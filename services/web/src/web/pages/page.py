@@ -10,6 +10,7 @@ from aiohttp import web
 
 from shared.domains import SLOTS
 from web.charts.serving.store import Charts
+from web.miners.store import Miners
 from web.state.snapshot import PARTS, Part
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Means:
 
     pages: Pages
     charts: Charts
+    miners: Miners
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -73,6 +75,7 @@ class Page:
     title: str
     place: int  # in the navigation, rising
     shows: tuple[Card, ...] = ()
+    under: str = ""  # the page whose entry in the navigation stands for this one too; empty: it has its own
     routes: Routes | None = None
 
     @property

@@ -72,6 +72,30 @@ def band_label(band: FeeBand) -> str:
     return f"{low}-{formats.feerate(band.to_rate).number}"
 
 
+def columns(values: Sequence[tuple[str, float | None]], what: str) -> Markup:
+    """Upright bars of (words, value) from zero up, the first on the left; `what` says in words what they show.
+
+    A value of None is a gap that is marked as one: nobody knows it.
+    """
+    if not values:
+        return Markup("")
+    most = max((value for _, value in values if value is not None), default=0) or 1
+    step = 100 / len(values)
+    gap = step * 0.15
+    bars = []
+    for index, (words, value) in enumerate(values):
+        height = 100.0 if value is None else value / most * 96
+        mark = Markup(' class="gap"') if value is None else ""
+        bars.append(
+            Markup('<rect{} x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"><title>{}</title></rect>').format(
+                mark, index * step + gap / 2, 100 - height, step - gap, height, words
+            )
+        )
+    return Markup(
+        '<svg class="bars quiet" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(what, Markup("").join(bars))
+
+
 def histogram(bands: Sequence[FeeBand]) -> Markup:
     """Upright bars of the virtual size a band of feerates holds, lowest feerate on the left."""
     shown = occupied(bands)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
+from shared.prices import DIRECT
 from shared.views import RecentPrices
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
@@ -111,11 +112,12 @@ class Pages:
             assets=assets,
             version=version,
             streams=streams,
-            pages=tuple(PAGES.values()),
+            pages=tuple(page for page in PAGES.values() if not page.under),
             sparkline=pictures.sparkline,
             price_age=age,
             price_stale=STALE,
             bar=pictures.bar,
+            columns=pictures.columns,
             histogram=pictures.histogram,
             occupied=pictures.occupied,
             band_label=pictures.band_label,
@@ -125,6 +127,9 @@ class Pages:
             currency=counted,
             currencies=CURRENCIES,
             state_words=conditions.STATES,
+            source_words=conditions.SOURCE_STATES,
+            verdict_words=conditions.VERDICTS,
+            direct=DIRECT,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)

@@ -29,6 +29,23 @@ STATES: Final = {
 """How a service is, in a word."""
 
 
+SOURCE_STATES: Final = {
+    name: say(name) for name in (note("ok"), note("waiting"), note("failing"), note("open"), note("off"))
+}
+"""How a source outside answers, in a word: nobody asks one whose circuit is open."""
+
+VERDICTS: Final = {
+    "silent": say("not counted"),
+    "used": say("counted"),
+    "outlier": say("far from the others"),
+    "late": say("too old"),
+    "its clock is wrong": say("its clock is wrong"),
+    "frozen": say("says the same over and over"),
+    "no cross": say("nothing speaks for it"),
+}
+"""What became of a quote, by shared.prices.VERDICTS."""
+
+
 def notices(snapshot: Snapshot, now: float) -> tuple[Notice, ...]:
     """What goes on top of every page. Nothing in it changes with the clock alone, so that it can be compared."""
     if snapshot.redis_error:

@@ -195,5 +195,5 @@ async function start() {
   document.body.dataset.drawn = "true";
 }
 
-new MutationObserver(changed).observe(document.getElementById("card-pulse"), { attributes: true });
+new MutationObserver(changed).observe(document.querySelector("[data-pulse]"), { attributes: true });
 if (description && description.figures.length && typeof uPlot !== "undefined") start();

@@ -11,7 +11,7 @@ from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
 from shared.networks import RETARGET_INTERVAL, Network
 from shared.pools import Share
-from shared.records import Header, Layout
+from shared.records import Header
 from shared.redis import TROUBLE, words
 from shared.series import RETARGETS, Series
 from shared.views import HistoryView
@@ -29,25 +29,23 @@ OUT_OF_ORDER: Final = 4 * 3_600
 median of eleven lags behind."""
 
 
-def _as(layout: Layout[R], whole: Series[Any]) -> Series[R]:
-    return Series(whole.name, whole.domain, layout, whole.segment, whole.step, whole.keep)
-
-
-HEADER_TIMES: Final = _as(records.HEADER_TIME, series.HEADERS)
-HOUR_HASHRATES: Final = _as(records.BUCKET_HASHRATES, series.HOURS)
-DAY_HASHRATES: Final = _as(records.BUCKET_HASHRATES, series.DAYS)
+HEADER_TIMES: Final = series.HEADERS.read_as(records.HEADER_TIME)
+HOUR_HASHRATES: Final = series.HOURS.read_as(records.BUCKET_HASHRATES)
+DAY_WORK: Final = series.DAYS.read_as(records.BUCKET_WORK)
+MINED_BLOCKS: Final = series.BLOCKS.read_as(records.MINED_BLOCK)
+DAY_HASHRATES: Final = series.DAYS.read_as(records.BUCKET_HASHRATES)
 FLOWS: Final = {
-    "10s": _as(records.FLOW_LANES, series.FLOW_10S),
-    "minute": _as(records.FLOW_LANES, series.FLOW_MINUTES),
-    "hour": _as(records.FLOW_LANES, series.FLOW_HOURS),
+    "10s": series.FLOW_10S.read_as(records.FLOW_LANES),
+    "minute": series.FLOW_MINUTES.read_as(records.FLOW_LANES),
+    "hour": series.FLOW_HOURS.read_as(records.FLOW_LANES),
 }
 CONGESTIONS: Final = {
-    "minute": _as(records.CONGESTION_LANES, series.CONGESTION_MINUTES),
-    "hour": _as(records.CONGESTION_LANES, series.CONGESTION_HOURS),
+    "minute": series.CONGESTION_MINUTES.read_as(records.CONGESTION_LANES),
+    "hour": series.CONGESTION_HOURS.read_as(records.CONGESTION_LANES),
 }
 MIN_FEERATES: Final = {
-    "minute": _as(records.MIN_FEE_RATE, series.CONGESTION_MINUTES),
-    "hour": _as(records.MIN_FEE_RATE, series.CONGESTION_HOURS),
+    "minute": series.CONGESTION_MINUTES.read_as(records.MIN_FEE_RATE),
+    "hour": series.CONGESTION_HOURS.read_as(records.MIN_FEE_RATE),
 }
 """The same bytes as the whole series, of which a chart reads only what it needs."""
 
@@ -77,9 +75,17 @@ class SeriesReader:
                 )
         return found
 
-    async def pools(self, first_day: int, last_day: int) -> tuple[list[Share], dict[int, str]]:
-        """The shares of the days from first to last, and the pools' names by their id."""
+    async def pools(self, first_day: int, last_day: int) -> tuple[list[tuple[int, Share]], dict[int, str]]:
+        """(day, share) of the days from first to last, and the pools' names by their id."""
         return await self._within(pools.read(self._client, self._keys, first_day, last_day))
+
+    async def pools_together(self, first_day: int, last_day: int) -> tuple[list[Share], dict[int, str]]:
+        """As `pools`, the shares of all these days summed up."""
+        return await self._within(pools.read_sums(self._client, self._keys, first_day, last_day))
+
+    async def days_of(self, pool: int, first_day: int, last_day: int) -> dict[int, int]:
+        """How many blocks a pool found on each of the days from first to last on which it found any."""
+        return await self._within(pools.read_days_of(self._client, self._keys, pool, first_day, last_day))
 
     async def _within(self, work: Awaitable[T]) -> T:
         try:

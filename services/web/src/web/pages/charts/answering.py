@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -17,9 +17,8 @@ from web.charts.metric import Metric
 from web.charts.metrics import METRICS
 from web.charts.span import BadSpan
 from web.http.answers import Answer, Unavailable
-from web.http.document import Aging
-from web.http.readers import Spoken
 from web.pages.charts.glance import Glance, glance
+from web.pages.made import Made
 from web.pages.page import Page
 from web.words import moments
 from web.words.currency import CURRENCIES, counted
@@ -75,21 +74,6 @@ class Asked:
         return {"currency": self.currency} if self.currency else {}
 
 
-class _Page:
-    """One page and what it was made of."""
-
-    def __init__(self, render: Callable[[Any], Answer], age: Aging) -> None:
-        self._shown: tuple[Chart | str, ...] = ()
-        self.document = Spoken(lambda: render(self._shown), age=age)
-
-    def show(self, *parts: Chart | str) -> Spoken:
-        """Made anew only if a part is another object than before, or the page is old."""
-        if len(parts) != len(self._shown) or any(a is not b for a, b in zip(parts, self._shown, strict=True)):
-            self._shown = parts
-            self.document.invalidate()
-        return self.document
-
-
 class ChartPages:
     """Answers `/charts` and `/charts/{metric}`."""
 
@@ -97,8 +81,8 @@ class ChartPages:
         self._page = page
         self._pages = pages
         self._ask = ask
-        self._index = _Page(self._render_index, lambda: pages.age(("history", "mempool")))
-        self._kept: OrderedDict[Asked, _Page] = OrderedDict()
+        self._index: Made[Chart | str] = Made(self._render_index, lambda: pages.age(("history", "mempool")))
+        self._kept: OrderedDict[Asked, Made[Chart | str]] = OrderedDict()
         self._reasons: dict[str, str] = {}
 
     # --- requests ------------------------------------------------------------------------------------
@@ -120,7 +104,7 @@ class ChartPages:
             return self._pages.error(400, gettext("No such span of time"), str(error)).response(request)
         page = self._kept.get(asked)
         if page is None:
-            page = self._kept[asked] = _Page(partial(self._render, asked), partial(self._pages.age, asked.domains))
+            page = self._kept[asked] = Made(partial(self._render, asked), partial(self._pages.age, asked.domains))
         self._kept.move_to_end(asked)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
