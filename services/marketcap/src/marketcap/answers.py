@@ -128,7 +128,7 @@ def gathered(
     return Answer(tuple(rows.values()), tuple(refused))
 
 
-def numbered(raws: Iterable[T]) -> Iterator[tuple[str, T]]:
+def numbered(raws: Iterable[msgspec.Raw]) -> Iterator[tuple[str, msgspec.Raw]]:
     """Rows of a list, named by their place."""
     return ((f"row {place}", raw) for place, raw in enumerate(raws, 1))
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from marketcap.answers import DAY, Answer, Unfit, day, gathered, malformed, numeral, said, within
+from marketcap.answers import DAY, Answer, day, gathered, malformed, numeral, said, within
 
 OLDEST: Final = 275 * DAY
 """Nine months: what ends earlier is a series that nobody keeps any more, and money that has grown since."""
@@ -55,6 +55,3 @@ def newest(answer: Answer[Amount]) -> tuple[Amount, Decimal | None]:
     if not before:
         return last, None
     return last, round((last.amount / before[0].amount - 1) * 100, 4)
-
-
-__all__ = ["MOST", "OLDEST", "Amount", "Unfit", "months", "newest"]

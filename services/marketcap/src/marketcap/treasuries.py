@@ -1,4 +1,4 @@
-"""Who says that they hold how much bitcoin: claims of several sources, made into one table of holders, and its changes."""
+"""Who says that they hold how much bitcoin: claims of several sources as one table of holders, and its changes."""
 
 from __future__ import annotations
 
@@ -114,16 +114,23 @@ def plain(name: str) -> str:
 def merged(claims: Iterable[Claim]) -> dict[str, tuple[Claim, ...]]:
     """Claims by holder: first the one that counts.
 
-    Two claims are of one holder where the symbol is the same, or the plain name where one of them has no symbol. It
-    counts, in this order: what a filing backs, what has a date, what is newest, what the source that was named first says.
+    Two claims are of one holder where the symbol is the same; or, of two sources, where the name is the same, or the
+    plain name if one of them has no symbol. It counts, in this order: what a filing backs, what has a date, what is
+    newest, what was told first.
     """
     groups: dict[str, list[Claim]] = {}
     named: dict[tuple[bool, str], str] = {}
     every = list(claims)
     for claim in sorted(every, key=lambda one: one.symbol is None or one.kind == "country"):  # stable: symbols first
-        name = (claim.kind == "country", plain(claim.name))
-        key = claim.key if claim.key.startswith("symbol:") else named.get(name, claim.key)
-        named.setdefault(name, key)
+        country = claim.kind == "country"
+        names = [(country, claim.name.casefold()), (country, f"plain:{plain(claim.name)}")]
+        key = claim.key
+        if key not in groups:
+            by_name = next((named[name] for name in names[: 1 if claim.symbol else 2] if name in named), key)
+            if by_name in groups and claim.source not in {one.source for one in groups[by_name]}:
+                key = by_name
+        for name in names:
+            named.setdefault(name, key)
         groups.setdefault(key, []).append(claim)
     place = {id(claim): number for number, claim in enumerate(every)}
 
@@ -151,7 +158,7 @@ def holdings(
             group,
             supply,
             price,
-            next((listed[one.symbol] for one in group if one.symbol in listed), None) if listed else None,
+            next((found for one in group if (found := (listed or {}).get(one.symbol or ""))), None),
             tuple((published or {}).get(key, ())),
         )
         for key, group in groups

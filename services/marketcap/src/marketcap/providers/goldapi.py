@@ -29,7 +29,7 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
 class _Body(msgspec.Struct):
     symbol: str
     price: Number
-    updatedAt: Moment  # noqa: N815  the source's own spelling
+    updatedAt: Moment
     currency: Literal["USD"] = "USD"  # older answers have none: USD is what is given without a question
 
 

@@ -58,7 +58,7 @@ class _Frame(msgspec.Struct):
 class _Row(msgspec.Struct, frozen=True):
     accn: Name
     cik: int
-    entityName: Name  # noqa: N815  the SEC's own spelling
+    entityName: Name
     end: str
     val: Number
 

@@ -42,10 +42,10 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 class _Meta(msgspec.Struct):
     symbol: str
     currency: str
-    regularMarketPrice: Number  # noqa: N815  Yahoo's own spelling
-    regularMarketTime: int  # noqa: N815
-    chartPreviousClose: Number | None = None  # noqa: N815
-    previousClose: Number | None = None  # noqa: N815
+    regularMarketPrice: Number
+    regularMarketTime: int
+    chartPreviousClose: Number | None = None
+    previousClose: Number | None = None
     range: str = ""
 
 
@@ -78,11 +78,9 @@ def decode(body: bytes, symbol: str, now: int) -> Answer[Price]:
     meta = charts[0].meta
     if meta.symbol.upper() != symbol.upper():
         raise malformed(TITLE, expected, f"that of {meta.symbol!r:.40}", body)
-    currency = _PARTS.get(meta.currency, meta.currency)
     part = Decimal(100) if meta.currency in _PARTS else Decimal(1)
     try:
-        if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
-            raise Unfit(f"currency is {meta.currency!r:.40}, expected three capital letters")
+        currency = _currency(meta.currency)
         price = within(meta.regularMarketPrice, "regularMarketPrice", most=MOST_PRICE) / part
         as_of = seconds(meta.regularMarketTime, "regularMarketTime", now)
         before = meta.previousClose or (meta.chartPreviousClose if meta.range == _RANGE else None)
@@ -98,3 +96,11 @@ def decode(body: bytes, symbol: str, now: int) -> Answer[Price]:
             ),
         )
     )  # fmt: skip
+
+
+def _currency(text: str) -> str:
+    """The ISO 4217 code. Raises Unfit."""
+    code = _PARTS.get(text, text)
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        raise Unfit(f"currency is {text!r:.40}, expected three capital letters")
+    return code
