@@ -33,6 +33,9 @@ _LONGEST: Final = 60
 
 _NUMERAL: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,4})?", re.ASCII)
 _BEGINS: Final = 80
+
+CUT: Final = "a line that is cut off"
+
 _READING: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises of bytes that are no JSON of the type that is asked for."""
 
@@ -134,7 +137,11 @@ def numbered(raws: Iterable[msgspec.Raw]) -> Iterator[tuple[str, msgspec.Raw]]:
 
 
 def table(source: str, expected: str, body: bytes, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """These columns of a CSV answer with a head. Raises OutsideMalformed where one is missing, or no line follows."""
+    """These columns of a CSV answer with a head. Raises OutsideMalformed where one is missing.
+
+    A line that is cut off has CUT in all of them: one that is too short, and a last one without an end whose figure is
+    the last on it, since a part of a number is a number.
+    """
     try:
         lines = list(csv.reader(body.decode("utf-8-sig").splitlines(), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -144,7 +151,14 @@ def table(source: str, expected: str, body: bytes, columns: tuple[str, ...]) -> 
     if lacking:
         raise malformed(source, expected, f"a head without {', '.join(lacking)}", body)
     places = [head.index(column) for column in columns]
-    return [tuple(line[place] if place < len(line) else "" for place in places) for line in lines[1:] if line]
+    open_end = not body.endswith((b"\n", b"\r")) and max(places) == len(head) - 1
+    cut = [len(line) < len(head) for line in lines[1:]]
+    cut[-1:] = [open_end or cut[-1]] if cut else []
+    return [
+        (CUT,) * len(places) if short else tuple(line[place] for place in places)
+        for line, short in zip(lines[1:], cut, strict=True)
+        if line
+    ]
 
 
 def numeral(text: str, what: str) -> Decimal:

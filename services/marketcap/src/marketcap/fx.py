@@ -12,8 +12,8 @@ BASE: Final = "EUR"
 DOLLAR: Final = "USD"
 
 FIXED: Final = {"SAR": Decimal("3.75"), "AED": Decimal("3.6725"), "QAR": Decimal("3.64")}
-"""Units for one USD of currencies that the ECB does not quote, and whose central banks hold them there: SAMA since 1986,
-the CBUAE since 1997, the QCB since 2001."""
+"""Units for one USD of currencies that the ECB does not quote, and whose central banks hold them there: Saudi Arabia's
+since 1986, the Emirates' since 1997, Qatar's since 2001."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):

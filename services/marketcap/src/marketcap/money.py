@@ -30,7 +30,7 @@ def months(
 ) -> Answer[Amount]:
     """Months of a table's lines (date, figure), oldest first; figures are in `unit` of the currency.
 
-    An empty figure, or FRED's `.`, is a month without one: it is left out without a count. Raises OutsideMalformed, also
+    An empty figure, or FRED's `.`, is a month without one, left out without a count. Raises OutsideMalformed, also
     where the newest month is older than nine months.
     """
 

@@ -93,8 +93,8 @@ def decode_markets(body: bytes, now: int) -> Answer[Coin]:
             as_of=seconds(market.last_updated, "last_updated", now),
         )  # fmt: skip
 
-    found = numbered(read(TITLE, EXPECTED_COINS, _markets, body))
-    return gathered(TITLE, EXPECTED_COINS, body, found, make, lambda one: one.id)
+    rows = read(TITLE, EXPECTED_COINS, _markets, body)
+    return gathered(TITLE, EXPECTED_COINS, body, numbered(rows), make, lambda one: one.id)
 
 
 def decode_treasuries(body: bytes, kind: Kind, now: int) -> Answer[Claim]:

@@ -57,5 +57,5 @@ def decode(body: bytes, now: int) -> Answer[Coin]:
             as_of=seconds(ticker.last_updated, "last_updated", now),
         )  # fmt: skip
 
-    found = numbered(read(TITLE, EXPECTED, _answer, body))
-    return gathered(TITLE, EXPECTED, body, found, make, lambda one: one.id)
+    rows = read(TITLE, EXPECTED, _answer, body)
+    return gathered(TITLE, EXPECTED, body, numbered(rows), make, lambda one: one.id)

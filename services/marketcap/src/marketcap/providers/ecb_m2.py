@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from marketcap.answers import Answer, malformed, table
+from marketcap.answers import CUT, Answer, malformed, table
 from marketcap.money import Amount, months
 
 NAME: Final = "ecb_m2"
@@ -29,7 +29,7 @@ def decode(body: bytes, now: int) -> Answer[Amount]:
     """The money of each month, oldest first. Raises OutsideMalformed."""
     expected = f"a CSV with KEY, TIME_PERIOD and OBS_VALUE of BSI.{SERIES}"
     lines = table(TITLE, expected, body, ("KEY", "TIME_PERIOD", "OBS_VALUE"))
-    others = {key for key, _, _ in lines if key != f"BSI.{SERIES}"}
+    others = {key for key, _, _ in lines if key not in (f"BSI.{SERIES}", CUT)}
     if others:
         raise malformed(TITLE, expected, f"the series {min(others)!r:.80}", body)
     return months(TITLE, expected, body, (line[1:] for line in lines), CURRENCY, UNIT, now)
