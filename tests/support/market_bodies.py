@@ -216,7 +216,9 @@ def snapshot(nodes: dict[str, Any], **over: Any) -> dict[str, Any]:
     } | over
 
 
-M2: Final = "observation_date,M2SL\n2025-02-01,21700.0\n2025-03-01,21763.0\n2025-04-01,.\n2026-02-01,\n2026-03-01,22851.15\n"
+M2: Final = (
+    "observation_date,M2SL\n2025-02-01,21700.0\n2025-03-01,21763.0\n2025-04-01,.\n2026-02-01,\n2026-03-01,22851.15\n"
+)
 
 _KEY: Final = "BSI.M.U2.Y.V.M20.X.1.U2.2300.Z01.E"
 ECB: Final = (

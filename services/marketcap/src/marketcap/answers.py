@@ -173,7 +173,7 @@ def numeral(text: str, what: str) -> Decimal:
 def within(value: Decimal, what: str, *, least: Decimal | int = 0, most: Decimal | int) -> Decimal:
     """A figure above `least` and up to `most`, as a plain decimal. Raises Unfit."""
     if not least < value <= most:
-        raise Unfit(f"{what} is {value:.10g}, expected above {least:.10g} and at most {most:.10g}")
+        raise Unfit(f"{what} is {float(value):.10g}, expected above {float(least):.10g} and at most {float(most):.10g}")
     return Decimal(value)
 
 
@@ -182,7 +182,7 @@ def percent(value: Decimal | None, what: str) -> Decimal | None:
     if value is None:
         return None
     if not -100 <= value <= 10**6:
-        raise Unfit(f"{what} is {value:.10g} %, expected from -100 to a million")
+        raise Unfit(f"{what} is {float(value):.10g} %, expected from -100 to a million")
     return Decimal(value)
 
 

@@ -190,7 +190,7 @@ def currencies(found: Iterable[Money], rates: Rates | None) -> Made:
                 change=money.change,
                 period=None if money.change is None else "year",
                 sources=(quantity, *rate),
-                seen=min(money.fetched, *(one.as_of for one in rate)),
+                seen=min([money.fetched, *(one.as_of for one in rate)]),
             )
         )
     return Made(tuple(made), tuple(missing))

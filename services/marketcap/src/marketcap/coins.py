@@ -180,7 +180,9 @@ def coin(
     amount = within(supply or value / price, "circulating_supply", most=MOST_SUPPLY)
     worth = price * amount
     if not derived and abs(worth - value) > _APART * value:
-        raise Unfit(f"price times supply is {worth:.6g}, market_cap {value:.6g}: expected one to be the other")
+        raise Unfit(
+            f"price times supply is {float(worth):.6g}, market_cap {float(value):.6g}: expected one to be the other"
+        )
     return Coin(
         id=id, symbol=symbol, name=name, price=Decimal(price), supply=amount, supply_derived=derived,
         value=worth if not derived else Decimal(value), change=change,

@@ -90,9 +90,9 @@ def _row(number: int, cells: list[str]) -> dict[str, str]:
     if len(cells) != len(COLUMNS):
         raise ConfigError(f"companies.csv, line {number}: {len(cells)} columns, expected {len(COLUMNS)}")
     if not row["name"] or not row["symbol"] or not re.fullmatch("[A-Z]{2}", row["country"]):
-        raise ConfigError(
-            f"companies.csv, line {number}: expected a name, a symbol, and a country of two capital letters"
-        )
+        raise ConfigError(f"companies.csv, line {number}: expected a name, a symbol, a country of two capital letters")
+    if not re.fullmatch("[0-9]{0,10}", row["cik"]):
+        raise ConfigError(f"companies.csv, line {number}: cik is {row['cik']!r}, expected numbers")
     return row
 
 
@@ -181,9 +181,10 @@ def _asset(
             *((Source(of="rate", name=rates.source, link=rates.link, as_of=rates.as_of),) if rates and foreign else ()),
         ),
         seen=min(
-            *(min(one.as_of, one.fetched) for one in asked.values()),
-            *((rates.as_of,) if rates and foreign else ()),
-            main.fetched,
+            [
+                *(min(one.as_of, one.fetched) for one in asked.values()),
+                *([rates.as_of] if rates and foreign else []),
+            ]
         ),
     )
 
