@@ -1,0 +1,252 @@
+"""Answers of sources as they come, small: each call gives new ones, to be spoilt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from marketcap.providers import (
+    bitnodes,
+    btcetfdata,
+    coingecko,
+    coinpaprika,
+    ecb_m2,
+    fred,
+    goldapi,
+    sec,
+    yahoo,
+)
+
+NOW: Final = 1_779_108_600
+"""2026-05-18 12:50 UTC, a minute after the coins below."""
+
+Decode = Callable[[bytes], object]
+
+DECODERS: Final[dict[str, Decode]] = {
+    "coinpaprika": lambda body: coinpaprika.decode(body, NOW),
+    "coingecko_markets": lambda body: coingecko.decode_markets(body, NOW),
+    "coingecko_companies": lambda body: coingecko.decode_treasuries(body, "companies", NOW),
+    "coingecko_governments": lambda body: coingecko.decode_treasuries(body, "governments", NOW),
+    "sec": lambda body: sec.decode(body, NOW),
+    "yahoo": lambda body: yahoo.decode(body, "IBM", NOW),
+    "goldapi": lambda body: goldapi.decode(body, "XAU", NOW),
+    "fred": lambda body: fred.decode(body, NOW),
+    "ecb_m2": lambda body: ecb_m2.decode(body, NOW),
+    "btcetfdata": lambda body: btcetfdata.decode(body, NOW),
+    "bitnodes": lambda body: bitnodes.decode(body, NOW),
+}
+
+
+def paprika(**over: Any) -> dict[str, Any]:
+    """One coin at CoinPaprika; over its quote where the name is one of the quote's."""
+    quote = {
+        "price": 2_100.5,
+        "volume_24h": 11_000_000_000.25,
+        "market_cap": 252_060_000_000,
+        "percent_change_24h": -1.25,
+        "ath_price": None,
+    }
+    coin = {
+        "id": "eth-ethereum",
+        "name": "Ethereum",
+        "symbol": "ETH",
+        "rank": 2,
+        "total_supply": 120_000_000,
+        "max_supply": 0,
+        "beta_value": 1.1,
+        "first_data_at": "2015-08-07T00:00:00Z",
+        "last_updated": "2026-05-18T12:49:21Z",
+        "quotes": {"USD": quote},
+    }
+    for name, value in over.items():
+        (quote if name in quote else coin)[name] = value
+    return coin
+
+
+def gecko(**over: Any) -> dict[str, Any]:
+    """One coin at CoinGecko, as of a recorded answer."""
+    return {
+        "id": "ethereum",
+        "symbol": "eth",
+        "name": "Ethereum",
+        "image": "https://coin-images.coingecko.com/coins/images/279/large/ethereum.png",
+        "current_price": 2100.5,
+        "market_cap": 252_060_000_000,
+        "market_cap_rank": 2,
+        "fully_diluted_valuation": 252_060_000_000,
+        "price_change_24h": -26.6,
+        "price_change_percentage_24h": -1.25,
+        "circulating_supply": 120_000_000.0,
+        "total_supply": 120_000_000.0,
+        "max_supply": None,
+        "roi": None,
+        "last_updated": "2026-05-18T12:49:21.599Z",
+        "sparkline_in_7d": {"price": [2118.2, 2101.1]},
+    } | over
+
+
+BITCOIN_AT_GECKO: Final = {
+    "id": "bitcoin",
+    "symbol": "btc",
+    "name": "Bitcoin",
+    "current_price": 77671,
+    "market_cap": 1555886872303,
+    "circulating_supply": 20030493.0,
+    "max_supply": 21000000.0,
+    "roi": None,
+    "last_updated": "2026-05-18T12:49:21.599Z",
+    "price_change_percentage_24h": -0.95302,
+}
+
+
+def treasury(**over: Any) -> dict[str, Any]:
+    """One holder at CoinGecko, as of a recorded answer."""
+    return {
+        "name": "Strategy",
+        "symbol": "MSTR.US",
+        "country": "US",
+        "total_holdings": 843738.0,
+        "total_entry_value_usd": 63870055699.0,
+        "total_current_value_usd": 64484706340.107254,
+        "percentage_of_total_supply": 4.018,
+    } | over
+
+
+def fact(**over: Any) -> dict[str, Any]:
+    """One row of a frame."""
+    return {
+        "accn": "0000320193-26-000013",
+        "cik": 320193,
+        "entityName": "Apple Inc.",
+        "loc": "US-CA",
+        "end": "2026-04-17",
+        "val": 14_681_140_000,
+    } | over
+
+
+def frame(*rows: Any, **over: Any) -> dict[str, Any]:
+    """A frame of these rows."""
+    return {
+        "taxonomy": "dei",
+        "tag": "EntityCommonStockSharesOutstanding",
+        "ccp": "CY2026Q1I",
+        "uom": "shares",
+        "label": "Entity Common Stock, Shares Outstanding",
+        "description": "Indicate number of shares or other units outstanding.",
+        "pts": len(rows),
+        "data": [*rows],
+    } | over
+
+
+def chart(**over: Any) -> dict[str, Any]:
+    """Yahoo's chart of one day."""
+    meta = {
+        "currency": "USD",
+        "symbol": "IBM",
+        "exchangeName": "NYQ",
+        "instrumentType": "EQUITY",
+        "firstTradeDate": -252322200,
+        "regularMarketTime": 1_778_875_202,
+        "regularMarketPrice": 214.79,
+        "chartPreviousClose": 210.0,
+        "priceHint": 2,
+        "dataGranularity": "1d",
+        "range": "1d",
+    } | over
+    return {
+        "chart": {
+            "result": [{"meta": meta, "timestamp": [1_778_875_202], "indicators": {"quote": [{"close": [None]}]}}],
+            "error": None,
+        }
+    }
+
+
+def spot(**over: Any) -> dict[str, Any]:
+    """The price of gold."""
+    return {
+        "currency": "USD",
+        "name": "Gold",
+        "price": 4500.25,
+        "symbol": "XAU",
+        "updatedAt": "2026-05-18T12:49:59Z",
+        "updatedAtReadable": "a few seconds ago",
+    } | over
+
+
+def fund(**over: Any) -> dict[str, Any]:
+    """One fund."""
+    return {
+        "ticker": "IBIT",
+        "dt": "2026-05-15",
+        "holdings": 773_512.4321,
+        "change": -1_204.5,
+        "update_ts": "2026-05-16 03:12:44",
+        "error": False,
+    } | over
+
+
+def node(**over: Any) -> list[Any]:
+    """The places of one node."""
+    places = {
+        "protocol": 70016,
+        "user_agent": "/Satoshi:29.0.0/",
+        "since": 1_779_000_000,
+        "services": 3081,
+        "height": 949_000,
+        "hostname": "host.example",
+        "city": "Falkenstein",
+        "country": "DE",
+        "lat": 50.47,
+        "lon": 12.36,
+        "tz": "Europe/Berlin",
+        "asn": "AS24940",
+        "org": "Hetzner Online GmbH",
+    } | over
+    return [*places.values()]
+
+
+def snapshot(nodes: dict[str, Any], **over: Any) -> dict[str, Any]:
+    """A snapshot of these nodes."""
+    return {
+        "timestamp": NOW - 300,
+        "total_nodes": len(nodes),
+        "latest_height": 949_001,
+        "nodes": nodes,
+    } | over
+
+
+M2: Final = (
+    "observation_date,M2SL\n2025-02-01,21700.0\n2025-03-01,21763.0\n2025-04-01,.\n2026-02-01,\n2026-03-01,22851.15\n"
+)
+
+_KEY: Final = "BSI.M.U2.Y.V.M20.X.1.U2.2300.Z01.E"
+ECB: Final = (
+    "KEY,FREQ,REF_AREA,TIME_PERIOD,OBS_VALUE,OBS_STATUS,TITLE\r\n"
+    f'{_KEY},M,U2,2025-03,15600000,A,"Monetary aggregate M2, euro area"\r\n'
+    f'{_KEY},M,U2,2026-03,16068000,P,"Monetary aggregate M2, euro area"\r\n'
+)
+
+GOOD: Final[dict[str, Callable[[], Any]]] = {
+    "coinpaprika": lambda: [paprika()],
+    "coingecko_markets": lambda: [gecko()],
+    "coingecko_companies": lambda: {
+        "total_holdings": 843738.0,
+        "total_value_usd": 64484706340.1,
+        "market_cap_dominance": 4.02,
+        "companies": [treasury()],
+    },
+    "coingecko_governments": lambda: {"total_holdings": 1, "governments": [treasury(name="Bhutan", symbol="")]},
+    "sec": lambda: frame(fact()),
+    "yahoo": chart,
+    "goldapi": spot,
+    "fred": lambda: M2,
+    "ecb_m2": lambda: ECB,
+    "btcetfdata": lambda: {"data": {"IBIT": fund()}, "batch_ts": "2026-05-16 03:15:00"},
+    "bitnodes": lambda: snapshot({"1.2.3.4:8333": node()}),
+}
+
+
+def written(answer: Any) -> bytes:
+    """The answer as bytes."""
+    return (answer if isinstance(answer, str) else json.dumps(answer)).encode()
