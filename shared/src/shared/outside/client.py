@@ -18,7 +18,6 @@ import aiohttp
 
 from shared import redis
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff, OutsideRefused, OutsideUnreachable
-from shared.logging import chain
 from shared.outside.allowance import Allowance
 from shared.outside.provider import Gateway, Provider
 
@@ -174,11 +173,16 @@ class Outside:
                 await self.allowance.answered(provider)
             elif not isinstance(error, OutsideNotNow | OutsideOff):
                 wish = error.retry_after if isinstance(error, OutsideRefused) else None
-                await self.allowance.failed(provider, chain(error), wish)
+                await self.allowance.failed(provider, str(error), wish)
 
 
 def _unreachable(provider: Provider, error: BaseException) -> OutsideUnreachable:
-    said = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        said = "no answer in time"
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        said = f"no connection ({error.strerror or error})"
+    else:
+        said = str(error) or type(error).__name__
     return OutsideUnreachable(f"{provider.title}: {said}")
 
 
