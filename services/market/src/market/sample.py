@@ -6,6 +6,7 @@ every run; the present walks at random from its end.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections.abc import Callable
@@ -28,6 +29,9 @@ AFTER_SECONDS: Final = 15.0
 """Without any source's answer for so long after the start, the sample begins."""
 
 STEP_SECONDS: Final = 2.0
+
+_AT_ONCE: Final = 250
+"""Candles put into the past before others may do something."""
 
 _TURNS: Final = (0.3, 5, 13, 750, 320, 430, 960, 14_000, 3_700, 7_200, 29_000, 46_000, 16_500, 42_000, 93_000, 88_000)
 """Dollars at the turn of each year from 2010/11 on, rounded; beyond, the last one stands."""
@@ -59,11 +63,16 @@ def _wave(time: int, period: float, depth: float) -> float:
     return depth * (math.sin(2 * math.pi * phase) + 0.5 * math.sin(2 * math.pi * phase * 1.618 + period))
 
 
-def _candle(time: int, step: int, factor: float) -> Candle:
-    points = [dollars(time + step * part // 8) * factor for part in range(9)]
-    opened, close = points[0], points[-1]
-    exact = [Decimal(f"{value:.2f}") for value in (opened, max(points), min(points), close)]
-    return Candle(time, *exact)
+def _candle(time: int, step: int) -> tuple[int, list[float]]:
+    """A beginning, and open, high, low and close in dollars."""
+    points = [dollars(time + step * part // 4) for part in range(5)]
+    return time, [points[0], max(points), min(points), points[-1]]
+
+
+def course(now: int) -> dict[int, list[tuple[int, list[float]]]]:
+    """What the made-up bitcoin has cost since 2010 in dollars, by the seconds of a span. Takes about a second."""
+    first = {DAY: BEGINNING, HOUR: now // HOUR - 90 * 24, MINUTE: now // MINUTE - 2 * 1_440}
+    return {step: [_candle(index * step, step) for index in range(first[step], now // step)] for step in first}
 
 
 @dataclass(slots=True)
@@ -85,7 +94,7 @@ class Sample:
                 self._end()
                 return
             if not self.market.sample:
-                self._begin()
+                await self._begin()
             now_ms = self.service.clock.now_ms
             drift = 0.98 * drift + chance.gauss(0, 0.0003)
             dollar = dollars(now_ms // 1000) * math.exp(drift)
@@ -111,10 +120,15 @@ class Sample:
                 found[currency] = float(factor)
         return found
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         self.service.log.warning("sample_prices", why="no source answers: prices are made up from now on")
         self.market.sample = True
-        fill(self.market.past, self._factors(), self.service.clock.now_ms // 1000)
+        made = await asyncio.to_thread(course, self.service.clock.now_ms // 1000)
+        for currency, factor in self._factors().items():
+            for step, candles in made.items():
+                for at in range(0, len(candles), _AT_ONCE):
+                    fill(self.market.past, currency, factor, step, candles[at : at + _AT_ONCE])
+                    await asyncio.sleep(0)  # what else there is to do is not held up by it
 
     def _end(self) -> None:
         if self.market.sample:
@@ -124,11 +138,7 @@ class Sample:
             self.market.past.forget(NUMBERS[NAME])
 
 
-def fill(past: Past, factors: dict[str, float], now: int) -> None:
-    """A past since 2010, as candles of days, hours and minutes."""
-    spans = ((DAY, BEGINNING), (HOUR, now // HOUR - 90 * 24), (MINUTE, now // MINUTE - 2 * 1_440))
-    for currency, factor in factors.items():
-        for step, first in spans:
-            indices = range(first, now // step)
-            made = (_candle(index * step, step, factor) for index in indices)
-            past.candles(step, currency, made, NUMBERS[NAME])
+def fill(past: Past, currency: str, factor: float, step: int, candles: list[tuple[int, list[float]]]) -> None:
+    """Put the made-up past of one currency where nothing is known."""
+    made = (Candle(time, *(Decimal(f"{value * factor:.2f}") for value in prices)) for time, prices in candles)
+    past.candles(step, currency, made, NUMBERS[NAME])
