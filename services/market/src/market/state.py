@@ -1,7 +1,7 @@
 """What a bitcoin costs, worked out of quotes and rates: pure, and paced by the clock that it is given.
 
-A currency is judged anew when a quote of it changes, at most once a second, and every few seconds in any case, since
-quotes grow old by themselves. What the ECB alone tells is worked out once a minute.
+A currency is judged anew when a quote of it changes, and every few seconds in any case, since quotes grow old by
+themselves; it is told at most once a second. What the ECB alone tells is worked out once a minute.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from shared.views import PriceNow, PricesView, QuoteNow
 
 PACE_MS: Final = 1_000
 """Between two prices of one currency."""
+
+JUDGE_MS: Final = 20
+"""Between two judgements of one currency, where none of them was told."""
 
 AGAIN_MS: Final = 5_000
 """A currency is judged anew after this time, whatever is heard of it."""
@@ -109,9 +112,13 @@ class Market:
 
     def due_ms(self, now_ms: int) -> int:
         """When the next price may be told: now, where that is past."""
-        waits = [self._judged_ms.get(currency, 0) + PACE_MS for currency in self._changed]
+        waits = [self._next_ms(currency) for currency in self._changed]
         again = min((self._judged_ms.get(currency, 0) + AGAIN_MS for currency in DIRECT), default=now_ms)
         return min([*waits, again])
+
+    def _next_ms(self, currency: str) -> int:
+        """When a currency of which something new was heard may be judged."""
+        return max(self._told_ms.get(currency, 0) + PACE_MS, self._judged_ms.get(currency, 0) + JUDGE_MS)
 
     def flush(self, now_ms: int) -> Changes:
         """Judge what is due, and say what is to be written."""
@@ -119,7 +126,8 @@ class Market:
         due = [
             currency
             for currency in DIRECT
-            if now_ms - self._judged_ms.get(currency, 0) >= (PACE_MS if currency in self._changed else AGAIN_MS)
+            if now_ms
+            >= (self._next_ms(currency) if currency in self._changed else self._judged_ms.get(currency, 0) + AGAIN_MS)
         ]
         told = [price for currency in due if (price := self._direct(currency, now_ms, changes)) is not None]
         if now_ms - self._crossed_ms >= CROSS_MS:
