@@ -14,8 +14,8 @@ import msgspec
 
 from bench.figures import Figure, percentile
 from shared.domains import MARKET
+from shared.price_views import MarketSourcesView, PricesView
 from shared.prices import DIRECT
-from shared.views import MarketSourcesView, PricesView
 from support.exchanges import START, Exchanges
 from support.stack import Stack, memory, until
 

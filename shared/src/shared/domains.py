@@ -17,8 +17,9 @@ from shared import series
 from shared.events import backfill, blocks, derived, mempool, ops, prices
 from shared.events.base import Event, Family
 from shared.keys import Keys
+from shared.price_views import MARKET_VIEWS
 from shared.series import Series
-from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MARKET_VIEWS, MEMPOOL_VIEWS, View
+from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,11 @@ Everything in a chain view follows from the chain alone, never from the clock, s
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
 
 from shared.events.base import Height, UnixSeconds
-from shared.events.prices import Rejected
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,96 +226,6 @@ class LargestView(View, frozen=True, kw_only=True):
 
     transactions: list[LargeTx]
 
-
-# --- of whoever asks somebody outside -------------------------------------------------------------------
-
-
-class OutsideSource(View, frozen=True, kw_only=True):
-    """How a source outside has answered. Times are Unix milliseconds by Redis' clock; None: never."""
-
-    name: str
-    title: str
-    link: str
-    state: Literal["ok", "waiting", "failing", "open", "off"]  # open: its circuit is, nobody asks it
-    connected: bool  # whether it tells by itself now
-    asked: int
-    answered: int
-    failed: int
-    messages: int  # that it told by itself, since the service's replica is active
-    refused: int  # quotes or rows of it that cannot be, likewise
-    refused_why: str  # the last one
-    well_ms: int | None
-    error: str  # the last one
-    error_ms: int | None
-    again_ms: int | None  # when it is asked again at the earliest, where it is left alone
-    limits: list[tuple[int, float]]  # requests in so many seconds
-
-
-# --- of market -----------------------------------------------------------------------------------------
-
-
-class PastPrice(View, frozen=True, kw_only=True):
-    """A price of a while ago, and how the price has changed since."""
-
-    time: UnixSeconds  # of that price
-    price: Decimal
-    percent: float
-
-
-class PriceNow(View, frozen=True, kw_only=True):
-    """What a bitcoin costs in one currency."""
-
-    currency: str
-    price: Decimal
-    time_ms: int  # when the newest quote that it rests on was heard, by Redis' clock
-    how: Literal["direct", "cross"]
-    agreed: bool  # False: the sources disagree
-    sources: list[str]
-    rejected: list[Rejected]
-    changes: dict[str, PastPrice]  # by `1h`, `24h`, `7d`, `30d`, `1y`; without those that are not known
-    sample: bool = False
-
-
-class PricesView(View, frozen=True, kw_only=True):
-    """What a bitcoin costs."""
-
-    prices: dict[str, PriceNow]  # by currency
-    fx_day: str  # of the ECB's rates, as ISO 8601 writes it; empty: there are none
-    sample: bool  # whether the prices are made up, for a demonstration
-
-
-class RecentPrices(View, frozen=True, kw_only=True):
-    """The course over the last day, for sparklines."""
-
-    since: UnixSeconds  # of the first point
-    every: int  # seconds from one to the next
-    courses: dict[str, list[float | None]]  # by currency, oldest first; None: not known
-
-
-class QuoteNow(View, frozen=True, kw_only=True):
-    """What one exchange said last."""
-
-    source: str
-    currency: str
-    price: Decimal
-    heard_ms: int
-    verdict: str  # shared.prices.VERDICTS
-    apart_percent: float | None  # from the price
-
-
-class MarketSourcesView(View, frozen=True, kw_only=True):
-    """Who is asked for prices, and what each said."""
-
-    sources: list[OutsideSource]
-    quotes: list[QuoteNow]
-
-
-MARKET_VIEWS: Final[dict[str, type[View]]] = {
-    "prices": PricesView,
-    "price_recent": RecentPrices,
-    "market_sources": MarketSourcesView,
-}
-"""Of market."""
 
 CHAIN_VIEWS: Final[dict[str, type[View]]] = {
     "tip": TipView,

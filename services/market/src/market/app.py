@@ -26,9 +26,9 @@ from shared.leased import Leased
 from shared.logging import Trouble
 from shared.outlet import Outlet
 from shared.outside.client import Outside
+from shared.price_views import MarketSourcesView, PricesView
 from shared.service import Service
 from shared.tasks import accompanied, pause
-from shared.views import MarketSourcesView, PricesView
 from shared.watch import Watch
 
 PROVIDERS: Final = (

@@ -15,8 +15,8 @@ from shared import redis, series
 from shared.commit import Commands
 from shared.domains import MARKET
 from shared.keys import Keys
+from shared.price_records import Bar
 from shared.prices import FX, NUMBERS, SOURCES, WORTH, millionths, price_of
-from shared.records import Bar
 from shared.series import DAY, FX_DAYS, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES, Series
 from shared.series_writer import SeriesWriter
 

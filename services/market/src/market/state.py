@@ -22,9 +22,9 @@ from shared.domains import MARKET
 from shared.events.prices import PriceUpdated, Rejected
 from shared.fold import Changes
 from shared.keys import Keys
+from shared.price_views import PriceNow, PricesView, QuoteNow
 from shared.prices import DIRECT, NUMBERS
 from shared.series import MINUTE
-from shared.views import PriceNow, PricesView, QuoteNow
 
 PACE_MS: Final = 1_000
 """Between two prices of one currency."""

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.views import MarketSourcesView
+from shared.price_views import MarketSourcesView
 from web.http.answers import Answer
 from web.http.document import Document
 from web.http.readers import Spoken

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.views import HistoryView, MarketSourcesView
+from shared.price_views import MarketSourcesView
+from shared.views import HistoryView
 from web.endpoints import Endpoints
 from web.http.answers import RETRY_AFTER, Answer, document, error, private
 from web.state import conditions

@@ -19,8 +19,8 @@ from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
+from shared.price_views import RecentPrices
 from shared.prices import DIRECT
-from shared.views import RecentPrices
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.pages import pictures
