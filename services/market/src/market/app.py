@@ -53,7 +53,7 @@ SILENT_MS: Final = 30_000
 
 SILENT: Final = "no exchange has said for half a minute or more what a bitcoin costs"
 NOTHING_YET: Final = "no exchange has said yet what a bitcoin costs"
-OFF: Final = "OUTSIDE=off: no exchange is asked what a bitcoin costs"
+OFF: Final = "OUTSIDE is off: no exchange is asked what a bitcoin costs"
 
 
 class Desk:
