@@ -15,7 +15,7 @@ from market.exchanges import EXCHANGES
 from market.history import AGGREGATES, History
 from market.sample import Sample
 from market.state import AGAIN_MS, Market
-from market.tally import Tally, standings
+from shared.outside.tally import Tally, standings
 from market.telling import Listener
 from market.watch import Kept
 from shared import redis

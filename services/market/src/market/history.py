@@ -16,7 +16,7 @@ import msgspec
 from market.aggregates import blockchain_info, mempool_space
 from market.exchange import Candle, Exchange
 from market.past import BEGINNING, Past, worth
-from market.tally import Tally
+from shared.outside.tally import Tally
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
 from shared.outside.client import Outside
