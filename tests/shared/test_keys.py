@@ -14,8 +14,8 @@ from local_run import ports
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
 from shared import keys as shared_keys
-from shared.domains import DOMAINS, SLOTS, STREAMS
 from shared.assets import LISTS
+from shared.domains import DOMAINS, SLOTS, STREAMS
 from shared.keys import Keys
 from shared.networks import NETWORKS
 from support.each import each

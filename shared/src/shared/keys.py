@@ -32,7 +32,7 @@ SERIES_KEEP = 5_000
 """As STREAM_KEEP, for the announcements that series changed."""
 
 ASSETS_KEEP = 16
-"""As STREAM_KEEP, for what sources say of assets, whose entries are up to 200 kB each; all is told anew now and then."""
+"""As STREAM_KEEP, for what sources say of assets, whose entries are up to 200 kB each; all is told again."""
 
 BACKFILL_CAP = 32
 """Entries of the backfill that wait for the fold at most; the workers wait beyond that. Each is some 100 kB."""

@@ -26,9 +26,7 @@ class Outlet:
     `holder` is whose the lease is, where the service has a fold with one of its own in the slot.
     """
 
-    def __init__(
-        self, service: Service, slot: str, stream: str, cursor: str, *, keep: int, holder: str = ""
-    ) -> None:
+    def __init__(self, service: Service, slot: str, stream: str, cursor: str, *, keep: int, holder: str = "") -> None:
         keys, client, name = service.keys, service.redis, holder or service.name
         self.lease = Lease(client, keys.lease(slot, name), keys.fence(slot, name))
         self.producer = Producer(client, self.lease, stream, cursor, keys.confirmed(slot))

@@ -53,7 +53,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     claim: Claim  # the one that counts
     others: tuple[Claim, ...]  # what further sources say
     share_of_limit: Decimal  # percent of 21 million, six decimals
-    share_of_supply: Decimal | None  # percent of what there is, six decimals
+    share_of_supply: Decimal | None  # percent of what there is, six decimals; None on a chain that has less
     value: Decimal | None  # USD now, whole cents
     cost: Decimal | None  # USD
     gain: Decimal | None  # USD
@@ -158,7 +158,7 @@ def _holding(
         claim=claim,
         others=tuple(group[1:]),
         share_of_limit=round(100 * held / SUPPLY_LIMIT, 6),
-        share_of_supply=round(100 * held / supply, 6) if supply else None,
+        share_of_supply=round(100 * held / supply, 6) if supply and held <= supply else None,
         value=value,
         cost=cost,
         gain=gain,

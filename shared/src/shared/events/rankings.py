@@ -1,4 +1,4 @@
-"""Events of rankings and treasuries: `{net:marketcap}:rankings`, and what they follow from, `{net:marketcap}:assets`."""
+"""Events of rankings and treasuries, `{net:marketcap}:rankings`, and what they follow from: `{net:marketcap}:assets`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AssetsTold(Event, frozen=True, kw_only=True, gc=False):
 
     asset_class: AssetClass
     assets: list[Asset]
-    missing: list[Word] = []  # what was looked at and is not among them, and why
+    missing: list[Word]  # what was looked at and is not among them, and why
     time_ms: UnixMs
     sample: bool = False  # True: made up, for a demonstration
 
