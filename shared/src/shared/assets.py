@@ -15,7 +15,7 @@ HolderKind = Literal["company", "country", "fund"]
 CLASSES: Final[tuple[Class, ...]] = ("coin", "company", "commodity", "currency")
 """Of assets that are told of; Bitcoin stands in each list."""
 
-LISTS: Final = {
+LISTS: Final[dict[str, Class | None]] = {
     "all": None, "coins": "coin", "companies": "company", "commodities": "commodity", "currencies": "currency",
 }  # fmt: skip
 """Lists by what addresses call them, with the class that each holds; None: all of them."""

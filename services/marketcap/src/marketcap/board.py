@@ -168,16 +168,17 @@ class Board:
             changes.commands.add("HSET", self._keys.asset_answers, part, raw)
         self._dirty.clear()
         for topic in TOPICS:
-            since = now_ms - self._told_ms.get(topic, -AGAIN_MS)
-            news = topic in self._news and (topic != "company" or not 0 <= since < COMPANIES_MS)
-            if not news and 0 <= since < AGAIN_MS:
+            since = now_ms - self._told_ms[topic] if topic in self._told_ms else None
+            recent = since is not None and 0 <= since < COMPANIES_MS
+            news = topic in self._news and not (topic == "company" and recent)
+            if not news and (since is None or 0 <= since < AGAIN_MS):
                 continue
             self._news.discard(topic)
-            self._told_ms[topic] = now_ms
             event, known = self._event(topic, now_ms)
             if known or topic in self._known:
                 changes.events.append(event)
                 self._known.add(topic)
+                self._told_ms[topic] = now_ms
         return changes
 
     def _event(self, topic: str, now_ms: int) -> tuple[Event, bool]:
@@ -228,7 +229,8 @@ class Board:
 
 
 def _class(topic: str) -> AssetClass:
-    return msgspec.convert(topic, AssetClass)
+    kind: AssetClass = msgspec.convert(topic, AssetClass)
+    return kind
 
 
 def _day(text: str) -> int:

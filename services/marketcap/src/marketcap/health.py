@@ -1,4 +1,4 @@
-"""One heartbeat of two pieces of work under leases of their own: a replica may be active in one and stand by in the other."""
+"""One heartbeat of two pieces of work under leases of their own: a replica may be active in one alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of rankings and treasuries, `{net:marketcap}:rankings`, and what they follow from: `{net:marketcap}:assets`."""
+"""Events of rankings and treasuries, `{net:marketcap}:rankings`, and what makes them, `{net:marketcap}:assets`."""
 
 from __future__ import annotations
 
