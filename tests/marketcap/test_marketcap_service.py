@@ -251,13 +251,21 @@ async def test_a_kill_of_the_active_replica_loses_and_doubles_nothing(
         env = {"REDIS_URL": valkey.url, "BITCOIN_NETWORK": "regtest", "OUTSIDE_URL": world.url}
         async with (
             started("marketcap", tmp_path / "one", INSTANCE="one", **env) as one,
-            started("marketcap", tmp_path / "two", INSTANCE="two", **env),
+            started("marketcap", tmp_path / "two", INSTANCE="two", **env) as two,
         ):
             await bitcoin(client)
             await shown(client, "BTC", "ETH", "XAU")
             coins = len(world.asked["coinpaprika"])
-            assert one.process is not None
-            one.process.kill()
+
+            async def active() -> list[str]:
+                beats = {name.decode(): raw for name, raw in (await client.hgetall(KEYS.health)).items()}
+                found = [name for name, raw in beats.items() if msgspec.json.decode(raw)["state"] == "ok"]
+                return found if len(beats) == 2 else []
+
+            [name, *_] = await until(active, 10, "one of them is active")
+            process = {"one": one, "two": two}[name].process
+            assert process is not None
+            process.kill()
             await price(client, 300_000)
 
             async def follows() -> bool:
