@@ -6,9 +6,8 @@ Reached through OUTSIDE_URL as `<url>/<host>/<path>`. What each is to do wrong i
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -52,7 +51,7 @@ class AssetSources:
         source = HOSTS.get(request.match_info["host"], "")
         path = "/" + request.match_info["path"]
         self.asked[source].append(path)
-        self.headers[source] = {name: value for name, value in request.headers.items()}
+        self.headers[source] = dict(request.headers)
         mode = self.modes.get(source, "")
         if mode.isdecimal():
             return web.Response(status=int(mode))
@@ -68,46 +67,78 @@ class AssetSources:
         return web.Response(body=bodies.written(body))
 
     def _body(self, source: str, path: str) -> Any:
-        now = datetime.now(UTC)
-        iso = now.isoformat().replace("+00:00", "Z")
-        last = unquote(path.rpartition("/")[2])
-        match source:
-            case "coinpaprika":
-                over = {"price": self.ethereum, "market_cap": self.ethereum * 1e8, "circulating_supply": 1e8}
-                return [bodies.paprika(last_updated=iso, **over)]
-            case "coingecko" if "treasury" in path:
-                if "companies" in path:
-                    return {"companies": [bodies.treasury(total_holdings=self.strategy)]}
-                return {"governments": [bodies.treasury(name="Bhutan", symbol="", country="BT", total_holdings=6_000)]}
-            case "coingecko":
-                over = {"current_price": self.ethereum, "market_cap": self.ethereum * 1e8, "circulating_supply": 1e8}
-                return [bodies.gecko(last_updated=iso, **over)]
-            case "yahoo":
-                price = {"AAPL": self.apple, "HG=F": 5.0}.get(last, 10.0)
-                at = int(time.time()) - 60
-                return bodies.chart(symbol=last, regularMarketPrice=price, regularMarketTime=at)
-            case "goldapi":
-                return bodies.spot(symbol=last, price=self.gold if last == "XAU" else 50.0, updatedAt=iso)
-            case "sec":
-                quarter = f"CY{now.year}Q{(now.month - 1) // 3 + 1}I"
-                fact = bodies.fact(end=now.date().isoformat(), val=15_000_000_000)
-                return None if quarter in path else bodies.frame(fact)  # nobody has filed yet
-            case "fred":
-                return _months(
-                    now, "observation_date,M2SL\n", lambda month, years: f"{month}-01,{22_000 - 1_000 * years}.0\n"
-                )
-            case "ecb_m2":
-                key = "BSI.M.U2.Y.V.M20.X.1.U2.2300.Z01.E"
-                return _months(
-                    now, "KEY,TIME_PERIOD,OBS_VALUE\n", lambda month, years: f"{key},{month},{16_000_000 - years}\n"
-                )
-            case "btcetfdata":
-                return {"data": {"IBIT": bodies.fund(dt=now.date().isoformat(), holdings=700_000)}}
-            case "bitnodes":
-                return bodies.snapshot({"1.2.3.4:8333": bodies.node()}, timestamp=int(time.time()) - 300)
-        return None
+        make: dict[str, Callable[[str, datetime], Any]] = {
+            "coinpaprika": self._paprika,
+            "coingecko": self._gecko,
+            "yahoo": self._share,
+            "goldapi": self._metal,
+            "sec": _frame,
+            "fred": _dollars,
+            "ecb_m2": _euros,
+            "btcetfdata": _funds,
+            "bitnodes": _nodes,
+        }
+        return make[source](path, datetime.now(UTC)) if source in make else None
+
+    def _paprika(self, path: str, now: datetime) -> Any:
+        del path
+        over = {"price": self.ethereum, "market_cap": self.ethereum * 1e8, "circulating_supply": 1e8}
+        return [bodies.paprika(last_updated=_iso(now), **over)]
+
+    def _gecko(self, path: str, now: datetime) -> Any:
+        if "companies" in path:
+            return {"companies": [bodies.treasury(total_holdings=self.strategy)]}
+        if "governments" in path:
+            return {"governments": [bodies.treasury(name="Bhutan", symbol="", country="BT", total_holdings=6_000)]}
+        over = {"current_price": self.ethereum, "market_cap": self.ethereum * 1e8, "circulating_supply": 1e8}
+        return [bodies.gecko(last_updated=_iso(now), **over)]
+
+    def _share(self, path: str, now: datetime) -> Any:
+        symbol = _last(path)
+        price = {"AAPL": self.apple, "HG=F": 5.0}.get(symbol, 10.0)
+        at = int(now.timestamp()) - 60
+        return bodies.chart(symbol=symbol, regularMarketPrice=price, regularMarketTime=at)
+
+    def _metal(self, path: str, now: datetime) -> Any:
+        symbol = _last(path)
+        return bodies.spot(symbol=symbol, price=self.gold if symbol == "XAU" else 50.0, updatedAt=_iso(now))
 
 
-def _months(now: datetime, head: str, line: Any) -> str:
+def _frame(path: str, now: datetime) -> Any:
+    """Of this quarter nobody has filed yet."""
+    fact = bodies.fact(end=now.date().isoformat(), val=15_000_000_000)
+    return None if f"CY{now.year}Q{(now.month - 1) // 3 + 1}I" in path else bodies.frame(fact)
+
+
+def _dollars(path: str, now: datetime) -> str:
+    del path
+    return _months(now, "observation_date,M2SL\n", lambda month, years: f"{month}-01,{22_000 - 1_000 * years}.0\n")
+
+
+def _euros(path: str, now: datetime) -> str:
+    del path
+    key = "BSI.M.U2.Y.V.M20.X.1.U2.2300.Z01.E"
+    return _months(now, "KEY,TIME_PERIOD,OBS_VALUE\n", lambda month, years: f"{key},{month},{16_000_000 - years}\n")
+
+
+def _funds(path: str, now: datetime) -> Any:
+    del path
+    return {"data": {"IBIT": bodies.fund(dt=now.date().isoformat(), holdings=700_000)}}
+
+
+def _nodes(path: str, now: datetime) -> Any:
+    del path
+    return bodies.snapshot({"1.2.3.4:8333": bodies.node()}, timestamp=int(now.timestamp()) - 300)
+
+
+def _last(path: str) -> str:
+    return unquote(path.rpartition("/")[2])
+
+
+def _iso(now: datetime) -> str:
+    return now.isoformat().replace("+00:00", "Z")
+
+
+def _months(now: datetime, head: str, line: Callable[[str, int], str]) -> str:
     """Two months of the same name: of a year before, and of this one or the last."""
     return head + "".join(line(f"{now.year - years}-{now.month:02d}", years) for years in (1, 0))

@@ -113,9 +113,9 @@ class RankingFold:
         self._news = self._anew = True
 
     @property
-    def shown(self) -> frozenset[str]:
-        """The views that were written."""
-        return frozenset(name for name, raw in self._shown.items() if raw)
+    def shown(self) -> dict[str, bytes]:
+        """The views that were written, by name."""
+        return {name: raw for name, raw in self._shown.items() if raw}
 
     @property
     def written(self) -> frozenset[str]:

@@ -27,14 +27,16 @@ _COINS: Final = (
     ("Ethereum", "ETH", 3_000, 120.7, None), ("Tether", "USDT", 1, 185_000, "USD"), ("XRP", "XRP", 2.1, 60_500, None),
     ("BNB", "BNB", 880, 138, None), ("Solana", "SOL", 135, 560, None), ("USDC", "USDC", 1, 76_000, "USD"),
     ("TRON", "TRX", 0.28, 94_700, None), ("Dogecoin", "DOGE", 0.14, 152_000, None),
-    ("Cardano", "ADA", 0.42, 36_000, None),    ("Bitcoin Cash", "BCH", 540, 20, None), ("Chainlink", "LINK", 13, 697, None), ("Monero", "XMR", 390, 18.4, None),
+    ("Cardano", "ADA", 0.42, 36_000, None), ("Bitcoin Cash", "BCH", 540, 20, None),
+    ("Chainlink", "LINK", 13, 697, None), ("Monero", "XMR", 390, 18.4, None),
     ("Litecoin", "LTC", 84, 76.5, None), ("Zcash", "ZEC", 430, 16.4, None), ("Tether Gold", "XAUT", 4_200, 0.5, "XAU"),
 )  # fmt: skip
 """Name, symbol, USD a coin, millions of coins, what it stands for."""
 
 _COMPANIES: Final = (
     ("NVIDIA", "NVDA", "US", 180, 24_300), ("Apple", "AAPL", "US", 275, 14_700),
-    ("Alphabet", "GOOGL", "US", 310, 12_100),    ("Microsoft", "MSFT", "US", 480, 7_430), ("Amazon", "AMZN", "US", 228, 10_700), ("TSMC", "TSM", "TW", 58, 25_900),
+    ("Alphabet", "GOOGL", "US", 310, 12_100), ("Microsoft", "MSFT", "US", 480, 7_430),
+    ("Amazon", "AMZN", "US", 228, 10_700), ("TSMC", "TSM", "TW", 58, 25_900),
     ("Broadcom", "AVGO", "US", 345, 4_720), ("Saudi Aramco", "2222.SR", "SA", 6.5, 242_000),
     ("Meta", "META", "US", 650, 2_520), ("Tesla", "TSLA", "US", 440, 3_320),
     ("Berkshire Hathaway", "BRK-B", "US", 500, 2_160), ("Eli Lilly", "LLY", "US", 1_030, 945),
@@ -71,7 +73,8 @@ _HOLDERS: Final[tuple[tuple[str, HolderKind, str | None, str | None, int], ...]]
 
 _NODES: Final = (
     ("US", "ipv4", "/Satoshi:29.0.0/", 19), ("DE", "ipv4", "/Satoshi:28.1.0/", 14),
-    ("FR", "ipv4", "/Satoshi:29.1.0/", 6),    ("CA", "ipv4", "/Satoshi:29.2.0/Knots:20251110/", 5), ("NL", "ipv6", "/Satoshi:27.0.0/", 4),
+    ("FR", "ipv4", "/Satoshi:29.1.0/", 6), ("CA", "ipv4", "/Satoshi:29.2.0/Knots:20251110/", 5),
+    ("NL", "ipv6", "/Satoshi:27.0.0/", 4),
     ("FI", "ipv6", "/Satoshi:29.0.0/", 3), (None, "onion", "/Satoshi:29.0.0/", 52),
     (None, "onion", "/Satoshi:29.2.0/Knots:20251110/", 13), (None, "i2p", "/Satoshi:29.0.0/", 4),
     (None, "onion", "/btcd:0.24.2/", 1),
