@@ -139,7 +139,7 @@ async def test_every_list_and_bitcoin_in_it(valkey: EmbeddedValkey, client: redi
         await until(all_there, 10, "everything is shown")
         held = await view(client, "treasuries_companies", TreasuriesView)
         assert held is not None
-        assert (held.rows[0].name, held.satoshi, held.value_usd) == ("Strategy", 600_000 * COIN, 600_000 * 100_000)
+        assert (held.rows[0].name, held.satoshi, held.value_usd) == ("Strategy", 600_000 * COIN, Decimal(60_000_000_000))
         nodes = await view(client, "nodes", NodesView)
         assert nodes is not None
         assert (nodes.counts.total, nodes.counts.countries[0].name) == (1, "DE")
