@@ -18,13 +18,15 @@ WATCHED_SECONDS = 4.0
 
 def strangers(stack: Stack, allowed: set[int]) -> list[str]:
     """Connections of any service to a port that is not ours, or to another machine, names asked for included."""
-    found = []
-    for name in SERVICES:
-        for one in psutil.Process(stack.pid(name)).net_connections(kind="inet"):
-            if one.raddr and not (one.raddr.ip in ("127.0.0.1", "::1") and one.raddr.port in allowed):
-                if one.laddr.port not in (stack.web_port, stack.admin_port):  # a visitor's
-                    found.append(f"{name} to {one.raddr.ip}:{one.raddr.port}")
-    return found
+    ours = (stack.web_port, stack.admin_port)  # a visitor's connection to web is no question of web's
+    return [
+        f"{name} to {one.raddr.ip}:{one.raddr.port}"
+        for name in SERVICES
+        for one in psutil.Process(stack.pid(name)).net_connections(kind="inet")
+        if len(one.raddr)  # a listener has none
+        and one.laddr.port not in ours
+        and not (one.raddr.ip in ("127.0.0.1", "::1") and one.raddr.port in allowed)
+    ]
 
 
 async def test_nobody_outside_is_asked_and_pages_say_so(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketcap import nodes
-from marketcap.nodes import Client, Network, Node, Row
+from marketcap.nodes import Client, Network, Node, NodeRow
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_counts() -> None:
     counts = nodes.counted(found)
     assert counts.total == 8
     assert counts.countries == (
-        Row(name="US", nodes=2, share=25.0),
-        Row(name="DE", nodes=1, share=12.5),
-        Row(name="FR", nodes=1, share=12.5),
-        Row(name=None, nodes=4, share=50.0),
+        NodeRow(name="US", nodes=2, share=25.0),
+        NodeRow(name="DE", nodes=1, share=12.5),
+        NodeRow(name="FR", nodes=1, share=12.5),
+        NodeRow(name=None, nodes=4, share=50.0),
     )
     assert [(row.name, row.nodes) for row in counts.networks] == [("ipv4", 3), ("onion", 3), ("i2p", 1), ("ipv6", 1)]
     assert [(row.name, row.nodes) for row in counts.implementations] == [

@@ -14,6 +14,7 @@ from local_run import ports
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
 from shared import keys as shared_keys
+from shared.assets import LISTS
 from shared.domains import DOMAINS, SLOTS, STREAMS
 from shared.keys import Keys
 from shared.networks import NETWORKS
@@ -48,6 +49,8 @@ def all_keys(network: str) -> dict[str, str]:
             found[f"{name} {domain.name}"] = getattr(keys, name)(domain)
         for series in domain.series:
             found[f"series {series.name}"] = keys.series(series.domain, series.name, 7)
+    for name in LISTS:
+        found[f"ranks {name}"] = keys.ranks(name)
     found["claim"] = keys.claim("blocks-7")
     for name in ("requests", "jobs", "retries"):
         found[f"{name} explorer"] = str(getattr(keys, name)("explorer"))

@@ -41,6 +41,8 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         backfill_load=50,
         outside=True,
         outside_url="",
+        outside_contact="",
+        coingecko_api_key="",
     )
     assert config.configured_nodes == ()
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from shared import keys as k
 from shared import series
-from shared.events import backfill, blocks, derived, mempool, ops, prices
+from shared.asset_views import MARKETCAP_VIEWS
+from shared.events import backfill, blocks, derived, mempool, ops, prices, rankings
 from shared.events.base import Event, Family
 from shared.keys import Keys
 from shared.price_views import MARKET_VIEWS
@@ -66,6 +67,7 @@ class Domain:
     beginning: type[Event] | None = None  # in what is read: after this event nothing that came before matters
     prefix: str = ""  # of its keys' names, where another domain lies in the same slot
     inbox: Stream | None = None  # a second stream that is read, whose entries come in no order
+    beside: tuple[Stream, ...] = ()  # further streams that are read in their own order, in any slots (shared.feeds)
 
     @property
     def slot(self) -> str:
@@ -76,7 +78,7 @@ class Domain:
     def rests_on(self) -> tuple[Service, ...]:
         """The services without which nothing new comes: who publishes what it reads, and its owner."""
         writer = self.reads.owner if self.reads else ""
-        return (*(service for service in SERVICES if service.name == writer), self.owner)
+        return (*(one for one in SERVICES if one.name == writer and one is not self.owner), self.owner)
 
 
 # --- services ------------------------------------------------------------------------------------------
@@ -87,9 +89,12 @@ CHAIN_HISTORY: Final = Service("chain-history", "keeps the chain's history", ess
 BACKFILL_WORKER: Final = Service("backfill", "fetches the chain's past", essential=False, within="chain_ingest")
 MEMPOOL_FOLD: Final = Service("mempool", "works out the mempool's figures")
 MARKET_SERVICE: Final = Service("market", "asks what a bitcoin costs", essential=False)
+MARKETCAP_SERVICE: Final = Service("marketcap", "ranks Bitcoin among other assets", essential=False)
 WEB: Final = Service("web", "shows all of it")
 
-SERVICES: Final = (INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, WEB)
+SERVICES: Final = (
+    INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, MARKETCAP_SERVICE, WEB,
+)  # fmt: skip
 """In the order in which trouble spreads."""
 
 # --- streams -------------------------------------------------------------------------------------------
@@ -100,6 +105,10 @@ FEES: Final = Stream("fees", "mempool", MEMPOOL_FOLD.name, derived.FEES, k.BLOCK
 METRICS: Final = Stream("metrics", "chain", CHAIN_METRICS.name, derived.METRICS, k.BLOCKS_KEEP, "metrics")
 SERIES: Final = Stream("series-updates", "chain", CHAIN_HISTORY.name, derived.SERIES, k.SERIES_KEEP, "series")
 PRICES: Final = Stream("prices", "market", MARKET_SERVICE.name, prices.PRICES, k.SERIES_KEEP, "prices")
+ASSETS: Final = Stream("assets", "marketcap", MARKETCAP_SERVICE.name, rankings.ASSETS, k.ASSETS_KEEP)
+RANKINGS: Final = Stream(
+    "rankings", "marketcap", MARKETCAP_SERVICE.name, rankings.RANKINGS, k.SERIES_KEEP, "rankings"
+)  # fmt: skip
 OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)
 BACKFILL: Final = Stream(
     "backfill",
@@ -109,7 +118,7 @@ BACKFILL: Final = Stream(
     k.BACKFILL_CAP,
 )
 
-STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, OPS, BACKFILL)
+STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, RANKINGS, OPS, BACKFILL, ASSETS)
 """In the order in which they are told."""
 
 # --- domains -------------------------------------------------------------------------------------------
@@ -160,7 +169,19 @@ MARKET: Final = Domain(
     waiting="No exchange has said what a bitcoin costs yet",
 )
 
-DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET)
+MARKETCAP: Final = Domain(
+    name="marketcap",
+    title="the ranking of assets",
+    owner=MARKETCAP_SERVICE,
+    reads=ASSETS,
+    beside=(PRICES, METRICS),
+    announces=RANKINGS,
+    views=MARKETCAP_VIEWS,
+    series=(),
+    waiting="No source has said yet what an asset is worth",
+)
+
+DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET, MARKETCAP)
 
 SLOTS: Final = tuple(dict.fromkeys(domain.slot for domain in DOMAINS))
 """Where domains lie: each has dead letters, and a record of when its figures were confirmed."""

@@ -96,8 +96,9 @@ class Wiring:
             checkpoint=keys.checkpoint(domain),
             derived=keys.stream(domain.announces),
             derived_keep=domain.announces.keep,
-            resync=keys.resync(domain.reads),
+            resync="" if domain.beside else keys.resync(domain.reads),
             beginning=domain.beginning.TYPE.encode() if domain.beginning else b"",
             inbox=None if domain.inbox is None else keys.stream(domain.inbox),
             inbox_family=None if domain.inbox is None else domain.inbox.family,
+            beside=tuple(Feed(keys.stream(stream), stream.family) for stream in domain.beside),
         )

@@ -31,6 +31,9 @@ LEASE_MS = 6_000
 SERIES_KEEP = 5_000
 """As STREAM_KEEP, for the announcements that series changed."""
 
+ASSETS_KEEP = 16
+"""As STREAM_KEEP, for what sources say of assets, whose entries are up to 200 kB each; all is told again."""
+
 BACKFILL_CAP = 32
 """Entries of the backfill that wait for the fold at most; the workers wait beyond that. Each is some 100 kB."""
 
@@ -192,6 +195,20 @@ class Keys:
     def mempool_left(self) -> str:
         """List of mempool: txids (32 bytes) of what left, so that it counts once when it returns. Newest LEFT_KEEP."""
         return self._key("mempool", "left")
+
+    # --- {net:marketcap}: owner marketcap --------------------------------------------------------------
+
+    @property
+    def asset_answers(self) -> str:
+        """Hash of marketcap, by part: JSON of what sources said last, so that a restart asks nobody; `asked`: when."""
+        return self._key("marketcap", "answers")
+
+    def ranks(self, kind: str) -> str:
+        """Hash of marketcap, of one list (shared.assets.LISTS): day -> JSON of `[id, rank, USD]` of the first 100.
+
+        Days are Unix time over 86,400; today's is rewritten every ten minutes. All are kept: nobody can tell it again.
+        """
+        return self._key("marketcap", f"ranks:{kind}")
 
     # --- {net:ops}: every service ----------------------------------------------------------------------
 

@@ -21,11 +21,14 @@ QUIET_SECONDS: Final = 300.0
 
 
 class Outlet:
-    """The stream of one domain, as its one producer. `keep`: entries that it keeps for readers."""
+    """The stream of one domain, as its one producer. `keep`: entries that it keeps for readers.
 
-    def __init__(self, service: Service, slot: str, stream: str, cursor: str, *, keep: int) -> None:
-        keys, client = service.keys, service.redis
-        self.lease = Lease(client, keys.lease(slot, service.name), keys.fence(slot, service.name))
+    `holder` is whose the lease is, where the service has a fold with one of its own in the slot.
+    """
+
+    def __init__(self, service: Service, slot: str, stream: str, cursor: str, *, keep: int, holder: str = "") -> None:
+        keys, client, name = service.keys, service.redis, holder or service.name
+        self.lease = Lease(client, keys.lease(slot, name), keys.fence(slot, name))
         self.producer = Producer(client, self.lease, stream, cursor, keys.confirmed(slot))
         self._service = service
         self._keep = keep

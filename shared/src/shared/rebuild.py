@@ -42,8 +42,9 @@ async def request(url: str, keys: Keys, wanted: Iterable[Domain]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code."""
-    known = {domain.name: domain for domain in DOMAINS if domain.reads}  # what was asked of others comes once
-    usual = [domain.name for domain in DOMAINS if domain.inbox is None]
+    # what was asked of others comes once, and nobody can be asked to begin several streams anew
+    known = {domain.name: domain for domain in DOMAINS if domain.reads and not domain.beside}
+    usual = [name for name, domain in known.items() if domain.inbox is None]
     parser = argparse.ArgumentParser(prog="python -m shared.rebuild", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("domains", nargs="*", help=f"{', '.join(known)}; {' and '.join(usual)} if none is named")
     wanted: list[str] = parser.parse_args(arguments).domains or usual

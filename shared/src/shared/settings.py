@@ -29,6 +29,7 @@ IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _OF_A_NODE: Final = re.compile(r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS)")
 _READ_ELSEWHERE: Final = ("ENV_DIR", "BITCOIND", "DASHBOARD_DEMO")
+_LONGEST_HEADER: Final = 200
 _LIKENESS: Final = 0.85
 """How alike, from 0 to 1, an unknown name and one of ours must be to be taken for a slip."""
 
@@ -72,6 +73,8 @@ class Settings:
     backfill_load: int  # per cent of the time that one backfill worker keeps the node busy; 0: no backfill
     outside: bool  # whether anybody but node, Redis and Electrum server may be asked
     outside_url: str  # below which everybody outside is reached; empty: at their own addresses
+    outside_contact: str  # an e-mail address that goes with questions to sources that want one; empty: none
+    coingecko_api_key: str = field(repr=False)  # empty: CoinGecko is asked without one
 
     def require_redis(self) -> str:
         """The address of Redis; raises ConfigError where it is not set."""
@@ -196,6 +199,8 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         backfill_load=reader.whole("BACKFILL_LOAD", 0, 100, 50),
         outside=reader.choice("OUTSIDE", ("on", "off"), "on") == "on",
         outside_url=reader.url("OUTSIDE_URL", ("http", "https")),
+        outside_contact=_header("OUTSIDE_CONTACT", reader.text("OUTSIDE_CONTACT"), shown=True),
+        coingecko_api_key=_header("COINGECKO_API_KEY", reader.text("COINGECKO_API_KEY"), shown=False),
     )
     known = {*reader.asked, *_READ_ELSEWHERE}
     prefixes = tuple(f"{node.prefix}_" for node in config.nodes)
@@ -205,6 +210,14 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         if name.startswith(prefixes):  # any other one may belong to another program
             _refuse_slip(name, known, "")
     return config
+
+
+def _header(name: str, value: str, *, shown: bool) -> str:
+    """A value that goes into a header of a request; a secret is not shown in the error."""
+    if len(value) > _LONGEST_HEADER or not re.fullmatch(r"[!-~]*", value):
+        said = f"={value[:40]!r}" if shown else ""
+        raise ConfigError(f"{name}{said}: expected at most {_LONGEST_HEADER} printable characters without spaces")
+    return value
 
 
 def _refuse_slip(name: str, known: Iterable[str], place: str) -> None:

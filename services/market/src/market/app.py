@@ -15,7 +15,6 @@ from market.exchanges import EXCHANGES
 from market.history import AGGREGATES, History
 from market.sample import Sample
 from market.state import AGAIN_MS, Market
-from market.tally import Tally, standings
 from market.telling import Listener
 from market.watch import Kept
 from shared import redis
@@ -26,6 +25,7 @@ from shared.leased import Leased
 from shared.logging import Trouble
 from shared.outlet import Outlet
 from shared.outside.client import Outside
+from shared.outside.tally import Tally, standings
 from shared.price_views import MarketSourcesView, PricesView
 from shared.service import Service
 from shared.tasks import accompanied, pause

@@ -16,11 +16,11 @@ import msgspec
 from market.aggregates import blockchain_info, mempool_space
 from market.exchange import Candle, Exchange
 from market.past import BEGINNING, Past, worth
-from market.tally import Tally
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
 from shared.outside.client import Outside
 from shared.outside.provider import Provider
+from shared.outside.tally import Tally
 from shared.prices import DIRECT, NUMBERS, WORTH
 from shared.series import DAY, HOUR, MINUTE
 from shared.service import Service

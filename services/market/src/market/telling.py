@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from market.exchange import Exchange, Quotes, Refused
 from market.state import Market
-from market.tally import Tally
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
 from shared.outside.client import Outside
+from shared.outside.tally import Tally
 from shared.service import Service
 from shared.tasks import pause
 

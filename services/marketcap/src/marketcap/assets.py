@@ -4,54 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from marketcap.coins import Coin
 from marketcap.fx import Rates
 from marketcap.stocks import Stock
+from shared.assets import Asset, Class, Period, Source
 
-Class = Literal["bitcoin", "coin", "company", "commodity", "currency"]
-Period = Literal["24 h", "close", "year"]
+__all__ = ["Asset", "Class", "Made", "Money", "Period", "Quote", "Source", "coins", "commodities", "currencies"]
 
 _ISSUERS: Final = {"USD": ("US dollar", "US"), "EUR": ("Euro", "EU")}
 """Name and country (EU is reserved in ISO 3166 for the union) of each currency whose money is counted."""
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a figure comes from."""
-
-    of: Literal["price", "quantity", "rate"]
-    name: str
-    link: str
-    as_of: int  # Unix seconds: the date that the figure is of
-    estimate: bool = False  # the source itself only estimates; `note` says why
-    note: str = ""
-
-
-class Asset(msgspec.Struct, frozen=True, kw_only=True):
-    """One asset with its value in USD."""
-
-    id: str  # class and symbol, or the source's own name: stays the same over time
-    kind: Class
-    name: str
-    symbol: str
-    country: str | None = None  # ISO 3166, of companies and currencies
-    price: Decimal  # USD a unit
-    quantity: Decimal
-    unit: str  # of the quantity
-    value: Decimal  # USD
-    change: Decimal | None = None  # percent, over `period`
-    period: Period | None = None
-    claim_on: str | None = None  # stands for this asset, which is listed itself: not in the list of all
-    sources: tuple[Source, ...]
-    seen: int  # Unix seconds: when the oldest of its live figures was last true
-
-    @property
-    def estimate(self) -> bool:
-        """Whether a figure of it is only an estimate."""
-        return any(source.estimate for source in self.sources)
 
 
 class Made(msgspec.Struct, frozen=True):

@@ -10,6 +10,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from shared.assets import NodeCounts, NodeRow
+
+__all__ = ["Client", "Network", "Node", "NodeCounts", "NodeRow", "client_of", "counted", "network_of"]
+
 Network = Literal["ipv4", "ipv6", "onion", "i2p", "cjdns"]
 
 _CJDNS: Final = IPv6Network("fc00::/8")
@@ -44,25 +48,6 @@ class Client(msgspec.Struct, frozen=True):
 
     implementation: str | None
     version: str | None
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """So many nodes of one kind."""
-
-    name: str | None  # None: unknown
-    version: str | None = None  # of a client
-    nodes: int
-    share: float  # percent of all nodes, four decimals
-
-
-class NodeCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """All nodes, each in one row of each list; rows by falling count, what is unknown last."""
-
-    total: int
-    countries: tuple[Row, ...]  # by ISO code
-    networks: tuple[Row, ...]
-    implementations: tuple[Row, ...]
-    clients: tuple[Row, ...]  # by implementation and version
 
 
 def network_of(address: str) -> Network | None:
@@ -110,11 +95,11 @@ def counted(nodes: Sequence[Node]) -> NodeCounts:
     )
 
 
-def _rows(names: Iterable[tuple[str | None, str | None]], total: int) -> tuple[Row, ...]:
+def _rows(names: Iterable[tuple[str | None, str | None]], total: int) -> tuple[NodeRow, ...]:
     counts = sorted(
         Counter(names).items(), key=lambda one: (one[0][0] is None, -one[1], one[0][0] or "", one[0][1] or "")
     )
     return tuple(
-        Row(name=name, version=version, nodes=count, share=round(100 * count / total, 4))
+        NodeRow(name=name, version=version, nodes=count, share=round(100 * count / total, 4))
         for (name, version), count in counts
     )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
+
+from shared.assets import Claim, HolderKind, plain
+
+__all__ = [
+    "COIN", "MOST_COST", "MOST_HELD", "SUPPLY_LIMIT", "Change", "Claim", "Holding", "Kind", "Listed", "Published",
+    "changes", "holdings", "merged", "plain", "satoshi", "totals",
+]  # fmt: skip
 
 COIN: Final = 10**8
 SUPPLY_LIMIT: Final = 21_000_000 * COIN
@@ -19,37 +25,7 @@ MOST_HELD: Final = 21_000_000
 MOST_COST: Final = 10**14
 """USD."""
 
-Kind = Literal["company", "country", "fund"]
-
-_FILLING: Final = re.compile(
-    r"\b(the|incorporated|inc|corporation|corp|company|co|limited|ltd|plc|ag|se|sa|nv|ab|holdings?|group|"
-    r"government|kingdom|republic|state|of)\b|[^\w ]",
-    re.IGNORECASE,
-)
-"""Words that one source writes and another leaves out."""
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What one source says of one holder."""
-
-    name: str
-    kind: Kind
-    symbol: str | None  # of its shares, as Yahoo spells it, or of the fund
-    country: str | None  # ISO 3166
-    satoshi: int
-    cost: Decimal | None  # USD; None where nobody knows
-    source: str
-    link: str  # where the source says so, for people
-    as_of: int  # Unix seconds
-    dated: bool = True  # False: the source gives no date, `as_of` is when it was asked
-    filing: str | None = None  # a link to what the holder itself filed
-
-    @property
-    def key(self) -> str:
-        """Of the holder: the symbol where there is one (that a fund and a company share), else the name."""
-        if self.symbol and self.kind != "country":
-            return f"symbol:{self.symbol.upper()}"
-        return f"{self.kind}:{plain(self.name)}"
+Kind = HolderKind
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +53,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     claim: Claim  # the one that counts
     others: tuple[Claim, ...]  # what further sources say
     share_of_limit: Decimal  # percent of 21 million, six decimals
-    share_of_supply: Decimal | None  # percent of what there is, six decimals
+    share_of_supply: Decimal | None  # percent of what there is, six decimals; None on a chain that has less
     value: Decimal | None  # USD now, whole cents
     cost: Decimal | None  # USD
     gain: Decimal | None  # USD
@@ -104,11 +80,6 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def satoshi(bitcoin: Decimal) -> int:
     """An amount of bitcoin in satoshi, rounded: sources compute with floats, and have digits below one."""
     return int((bitcoin * COIN).to_integral_value(ROUND_HALF_EVEN))
-
-
-def plain(name: str) -> str:
-    """A holder's name without what sources write differently; of a name that is nothing else, all of it."""
-    return " ".join(_FILLING.sub(" ", name).lower().split()) or name.strip().lower()
 
 
 def merged(claims: Iterable[Claim]) -> dict[str, tuple[Claim, ...]]:
@@ -187,7 +158,7 @@ def _holding(
         claim=claim,
         others=tuple(group[1:]),
         share_of_limit=round(100 * held / SUPPLY_LIMIT, 6),
-        share_of_supply=round(100 * held / supply, 6) if supply else None,
+        share_of_supply=round(100 * held / supply, 6) if supply and held <= supply else None,
         value=value,
         cost=cost,
         gain=gain,

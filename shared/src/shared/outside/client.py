@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
@@ -56,7 +56,7 @@ class Outside:
         self.gateway = Gateway(settings.outside_url, off=not settings.outside)
         self.allowance = Allowance(service.redis, service.keys)
         self._log = service.log
-        self._agent = f"bitcoin-dashboard/{service.version}"
+        self.agent = f"bitcoin-dashboard/{service.version}"
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,7 +64,7 @@ class Outside:
         tracing.on_request_redirect.append(_refuse_redirect)
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            headers={"User-Agent": self._agent, "Accept-Encoding": "gzip, deflate"},
+            headers={"User-Agent": self.agent, "Accept-Encoding": "gzip, deflate"},
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
         )
@@ -89,15 +89,18 @@ class Outside:
         *,
         host: str = "",
         most: int = MOST_BYTES,
+        headers: Mapping[str, str] | None = None,
     ) -> T:
         """What `decode` makes of the answer to one GET. Raises OutsideError, and what Redis fails with.
+
+        `headers` are sent besides ours, or in their place; a key goes there, where no error and no log names it.
 
         What `decode` raises other than an OutsideError is an answer that is not what was asked for, too.
         """
         url = self.gateway.http(host or provider.host, path)
         await self.allowance.ask(provider)
         try:
-            made = decode(await self._body(provider, url, most))
+            made = decode(await self._body(provider, url, most, headers))
         except OutsideError as error:
             await self.count(provider, error)
             raise
@@ -108,9 +111,9 @@ class Outside:
         await self.count(provider, None)
         return made
 
-    async def _body(self, provider: Provider, url: str, most: int) -> bytes:
+    async def _body(self, provider: Provider, url: str, most: int, headers: Mapping[str, str] | None) -> bytes:
         try:
-            async with self._opened.get(url, max_redirects=1) as response:
+            async with self._opened.get(url, max_redirects=1, headers=headers) as response:
                 if response.status != 200:
                     raise OutsideRefused(
                         f"{provider.title} answered with status {response.status}", _wish(response.headers)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -21,6 +21,7 @@ from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
 from shared.price_views import RecentPrices
 from shared.prices import DIRECT
+from shared.views import View
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.pages import pictures
@@ -38,6 +39,8 @@ from web.words.currency import CURRENCIES, counted
 from web.words.language import LANGUAGES, spoken
 from web.words.reader import reader
 from web.words.sentence import gettext, ngettext, pgettext
+
+V = TypeVar("V", bound=View)
 
 _HERE: Final = Path(__file__).parent
 _MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
@@ -192,6 +195,10 @@ class Pages:
     def age(self, domains: Iterable[str]) -> float | None:
         """As the state that is shown tells it."""
         return self._state.age(domains)
+
+    def view(self, kind: type[V]) -> V | None:
+        """The view of this type, None while it is not known."""
+        return self._state.snapshot[kind]
 
     def broken(self) -> list[str]:
         """What cannot be shown now, and why: one line for each such card."""

@@ -118,6 +118,12 @@ def tiny(value: float) -> str:
     return f"{spoken().number(mantissa)}×10{raised(int(exponent))}"  # noqa: RUF001
 
 
+@plainly
+def ratio(value: float) -> str:
+    """How many times something is: 1, 15.2, 0.0035, 4.66×10⁻¹⁰."""  # noqa: RUF002
+    return tiny(value) if 0 < abs(value) < 1 else trimmed(significant(value))
+
+
 def raised(exponent: int) -> str:
     """An exponent as it stands behind a power of ten: ⁻¹⁰."""
     return str(exponent).translate(_RAISED)
@@ -265,7 +271,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     function.__name__: function
     for function in (
         whole, blocks, transactions, txs, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent,
-        plain, change, short, ordinal, detail, label, money, price,
+        plain, change, short, ordinal, detail, label, money, price, ratio,
     )
 }  # fmt: skip
 """Filters of the templates, by their name."""

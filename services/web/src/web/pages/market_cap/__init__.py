@@ -1,0 +1,57 @@
+"""Bitcoin among coins, companies, commodities and currencies, and all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from shared.asset_views import RANKINGS, RankedAsset
+from web.http.readers import by_reader
+from web.pages.listing import Listing
+from web.pages.page import Handler, Means, Page
+from web.words.sentence import say
+
+
+def _by_change(row: RankedAsset) -> tuple[bool, float]:
+    """Largest first; what is not known last."""
+    return (row.change_percent is None, -float(row.change_percent or 0))
+
+
+_SORTS: Final = {
+    "value": (say("Value"), lambda row: -row.value_usd),
+    "name": (say("Name"), lambda row: row.name.casefold()),
+    "price": (say("Price"), lambda row: -row.price_usd),
+    "change": (say("Change"), _by_change),
+}
+
+TITLES: Final = {
+    "all": say("All assets"), "coins": say("Coins"), "companies": say("Companies"), "commodities": say("Commodities"),
+    "currencies": say("Currencies"),
+}  # fmt: skip
+
+KINDS: Final = {
+    "bitcoin": say("Bitcoin"), "coin": say("Coin"), "company": say("Company"), "commodity": say("Commodity"),
+    "currency": say("Currency"),
+}  # fmt: skip
+
+PERIODS: Final = {"24 h": say("in 24 hours"), "close": say("since the last close"), "year": say("in a year")}
+
+
+def address(name: str) -> str:
+    """Of one list."""
+    return PAGE.path if name == "all" else f"{PAGE.path}/{name}"
+
+
+def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
+    lists = [(name, title, address(name)) for name, title in TITLES.items()]
+    for name, kind in RANKINGS.items():
+        listing = Listing(
+            PAGE, means.pages, address(name), kind, _SORTS, name=name, heading=TITLES[name], lists=lists, kinds=KINDS,
+            periods=PERIODS,
+        )  # fmt: skip
+        yield f"{PAGE.path}/{name}", by_reader(listing.handle)
+        if name == "all":
+            yield PAGE.path, by_reader(listing.handle)
+
+
+PAGE: Final = Page("market_cap", "/market-cap", say("Market capitalisation"), place=46, under="charts", routes=_routes)
