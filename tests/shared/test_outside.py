@@ -1,4 +1,4 @@
-"""Whether a source may be asked: budgets of all replicas together, pauses, circuits, wishes, and a record gone wrong."""
+"""Whether a source may be asked: budgets of all together, pauses, circuits, wishes, and a record gone wrong."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_what_is_refused_costs_nothing_and_says_when(client: redis.Client)
 
 
 async def test_a_pause_doubles_and_an_answer_ends_it(client: redis.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allowance.random, "uniform", lambda low, high: 1.0)
+    monkeypatch.setattr("random.uniform", lambda low, high: 1.0)
     it, one = Allowance(client, KEYS), provider()
     for nth in range(FAILURES - 1):
         await it.failed(one, "no")
@@ -267,7 +267,7 @@ async def test_a_record_as_it_is_shown(client: redis.Client) -> None:
     it, one = Allowance(client, KEYS), provider()
     assert await it.records([one]) == [Record()]
     assert await it.records([]) == []
-    fields: dict[str, Any] = {name: b"9" * 5_000 for name in Record.__struct_fields__}
+    fields: dict[str, Any] = dict.fromkeys(Record.__struct_fields__, b"9" * 5000)
     await client.hset(record_key(one), mapping=fields | {"error": b"\xff" * 10})
     [record] = await it.records([one])
     assert (record.asked, record.open_ms) == (0, 0)
