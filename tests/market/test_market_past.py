@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from market.exchange import Candle
-from market.past import BEGINNING, Past, worth
+from market.past import BEGINNING, Past
 from market.views import changes_of, recent_of
 from shared import redis
 from shared.commit import Commands

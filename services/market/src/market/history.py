@@ -100,7 +100,7 @@ class History:
     asked: dict[str, Asked] = field(default_factory=dict)  # by source, currency and step
     told_at: dict[str, int] = field(default_factory=dict)  # of an aggregate: Unix seconds
     changed: bool = False  # whether there is something to write
-    cross_due: bool = True  # whether days or rates came to be known
+    cross_due: bool = True  # whether days in USD, or rates, came to be known
     _failures: dict[str, Backoff] = field(default_factory=dict)  # by what is asked for
     _troubles: dict[str, Trouble] = field(default_factory=dict)  # by source
 
@@ -216,7 +216,7 @@ class History:
         self._well(exchange.provider, _key(exchange, currency, step))
         self.past.candles(step, currency, found, NUMBERS[exchange.provider.name])
         self._seen(_key(exchange, currency, step), chunk)
-        self.cross_due |= step == DAY
+        self.cross_due |= step == DAY and currency == "USD"
         return True
 
     # --- aggregates ----------------------------------------------------------------------------------
