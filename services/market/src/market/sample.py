@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from market import fx
 from market.exchange import Candle, Said
 from market.past import BEGINNING, Past
 from market.state import Market
+from shared.outside import ecb
 from shared.prices import DIRECT, NUMBERS
 from shared.series import DAY, HOUR, MINUTE
 from shared.service import Service
@@ -29,9 +29,6 @@ AFTER_SECONDS: Final = 15.0
 """Without any source's answer for so long after the start, the sample begins."""
 
 STEP_SECONDS: Final = 2.0
-
-_AT_ONCE: Final = 250
-"""Candles put into the past before others may do something."""
 
 _TURNS: Final = (0.3, 5, 13, 750, 320, 430, 960, 14_000, 3_700, 7_200, 29_000, 46_000, 16_500, 42_000, 93_000, 88_000)
 """Dollars at the turn of each year from 2010/11 on, rounded; beyond, the last one stands."""
@@ -63,16 +60,21 @@ def _wave(time: int, period: float, depth: float) -> float:
     return depth * (math.sin(2 * math.pi * phase) + 0.5 * math.sin(2 * math.pi * phase * 1.618 + period))
 
 
-def _candle(time: int, step: int) -> tuple[int, list[float]]:
-    """A beginning, and open, high, low and close in dollars."""
+_Span = tuple[int, float, float, float, float]
+"""Time in Unix seconds, open, high, low, close in dollars."""
+
+_AT_ONCE: Final = 50
+"""Spans that are made up before others have their turn."""
+
+
+def _dollars(time: int, step: int) -> _Span:
     points = [dollars(time + step * part // 4) for part in range(5)]
-    return time, [points[0], max(points), min(points), points[-1]]
+    return time, points[0], max(points), min(points), points[-1]
 
 
-def course(now: int) -> dict[int, list[tuple[int, list[float]]]]:
-    """What the made-up bitcoin has cost since 2010 in dollars, by the seconds of a span. Takes about a second."""
-    first = {DAY: BEGINNING, HOUR: now // HOUR - 90 * 24, MINUTE: now // MINUTE - 2 * 1_440}
-    return {step: [_candle(index * step, step) for index in range(first[step], now // step)] for step in first}
+def _candle(time: int, opened: float, high: float, low: float, close: float, factor: float) -> Candle:
+    exact = [Decimal(f"{value * factor:.2f}") for value in (opened, high, low, close)]
+    return Candle(time, *exact)
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ class Sample:
         drift = 0.0
         while not stopping.is_set():
             if self._answered():
-                self._end()
+                await self._end()
                 return
             if not self.market.sample:
                 await self._begin()
@@ -115,7 +117,7 @@ class Sample:
             return {"USD": 1.0}
         found = {}
         for currency in DIRECT:
-            factor = fx.cross(Decimal(1), "USD", currency, rates.newest)
+            factor = ecb.cross(Decimal(1), "USD", currency, rates.newest)
             if factor is not None:
                 found[currency] = float(factor)
         return found
@@ -123,22 +125,27 @@ class Sample:
     async def _begin(self) -> None:
         self.service.log.warning("sample_prices", why="no source answers: prices are made up from now on")
         self.market.sample = True
-        made = await asyncio.to_thread(course, self.service.clock.now_ms // 1000)
-        for currency, factor in self._factors().items():
-            for step, candles in made.items():
-                for at in range(0, len(candles), _AT_ONCE):
-                    fill(self.market.past, currency, factor, step, candles[at : at + _AT_ONCE])
-                    await asyncio.sleep(0)  # what else there is to do is not held up by it
+        await fill(self.market.past, self._factors(), self.service.clock.now_ms // 1000)
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         if self.market.sample:
             self.service.log.warning("sample_prices_end", why="a source answers")
-            self.market.sample = False
-            self.market.forget_source(NAME)
-            self.market.past.forget(NUMBERS[NAME])
+        await forget(self.market)  # also what a replica of before made up
 
 
-def fill(past: Past, currency: str, factor: float, step: int, candles: list[tuple[int, list[float]]]) -> None:
-    """Put the made-up past of one currency where nothing is known."""
-    made = (Candle(time, *(Decimal(f"{value * factor:.2f}") for value in prices)) for time, prices in candles)
-    past.candles(step, currency, made, NUMBERS[NAME])
+async def forget(market: Market) -> None:
+    """Take out everything that was made up, whoever did it."""
+    market.sample = False
+    market.forget_source(NAME)
+    await market.past.forget(NUMBERS[NAME])
+
+
+async def fill(past: Past, factors: dict[str, float], now: int) -> None:
+    """A past since 2010, as candles of days, hours and minutes; others have their turn meanwhile."""
+    spans = ((DAY, BEGINNING), (HOUR, now // HOUR - 90 * 24), (MINUTE, now // MINUTE - 2 * 1_440))
+    for step, first in spans:
+        for begin in range(first, now // step, _AT_ONCE):
+            made = [_dollars(index * step, step) for index in range(begin, min(begin + _AT_ONCE, now // step))]
+            for currency, factor in factors.items():
+                past.candles(step, currency, [_candle(*one, factor) for one in made], NUMBERS[NAME])
+            await asyncio.sleep(0)
