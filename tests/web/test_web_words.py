@@ -25,6 +25,7 @@ from web.miners.figures import SORTS
 from web.miners.reading import RANGES
 from web.pages.found import PAGES
 from web.words import formats, language, moments
+from web.words.currency import CURRENCIES
 from web.words.language import ENGLISH, FOLDER, LANGUAGES, accepted, speaking
 from web.words.sentence import altered, count, joined, say
 
@@ -93,7 +94,7 @@ _CLDR: Final = {*_MONTHS, *(month[:3] for month in _MONTHS), "Sept"}
 
 _UNITS: Final = {
     *(f"{prefix}{unit}" for prefix in ("", "k", "M", "G", "T", "P", "E") for unit in ("H/s", "vB", "vB/s", "B")),
-    "sat/vB", "BTC", "sat", "K", "M", "G", "T", "P", "k", "UTC",
+    "sat/vB", "BTC", "sat", "K", "M", "G", "T", "P", "k", "UTC", *CURRENCIES,
 }  # fmt: skip
 
 _NAMES: Final = (
@@ -203,7 +204,7 @@ async def test_a_page_is_in_its_readers_language(http: aiohttp.ClientSession) ->
         assert response.headers["Content-Language"] == "de"
         assert response.headers["Vary"] == "Accept-Encoding, Accept-Language, Cookie"
     Balanced(html)
-    assert '<html lang="de">' in html
+    assert '<html lang="de"' in html
     assert "Nächstes Halving" in html
     assert "954.210" in html
     assert '<script type="application/json" id="words">' in html
