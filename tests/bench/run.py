@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import full_block, history_load, http_load, latency, mempool_load, recorded_blocks
+from bench import full_block, history_load, http_load, latency, market_load, mempool_load, recorded_blocks
 from bench.figures import Figure, table, write
 from support.spending import fan_out, mined_coins
 from support.stack import SERVICES, Stack, memory
 
-PARTS = ("latency", "size", "mempool", "web", "history", "blocks")
+PARTS = ("latency", "size", "mempool", "web", "history", "blocks", "market")
 OF_THE_STACK = ("latency", "size", "mempool", "web")
 MEMORY_TARGET = 120.0
 """Megabytes a service."""
@@ -35,6 +35,8 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
         (folder / "history").mkdir()
         figures += await history_load.backfill(folder / "history")
         figures += await history_load.million(folder / "million")
+    if wanted("market"):
+        figures += await market_load.measure(folder / "market")
     if wanted("blocks"):
         figures += await recorded_blocks.measure(folder / "recorded")
     if not any(map(wanted, OF_THE_STACK)):

@@ -11,8 +11,9 @@ from shared import domains, redis
 from shared.errors import StreamGap
 from shared.events.backfill import BlocksUnavailable, HistoryReset
 from shared.events.blocks import BlockConnected
+from shared.pools import pool_id
 from shared.pow import work
-from shared.records import Bucket, pool_id
+from shared.records import Bucket
 from shared.series import BLOCKS, DAYS, HEADERS, HOURS, RETARGETS, WEEKS, read
 from shared.views import ConfirmedLargestView, HistoryView
 from support.chain_samples import (

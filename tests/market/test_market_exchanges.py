@@ -17,6 +17,7 @@ from market.aggregates import blockchain_info, mempool_space
 from market.exchange import Candle, Exchange, Quotes, Refused, Said
 from market.exchanges import EXCHANGES
 from shared.errors import OutsideError, OutsideMalformed, OutsideRefused
+from shared.outside import ecb
 from support.exchanges import CURRENCIES, Exchanges, _candles, _greetings, ecb_archive, mangled
 
 BY_NAME = {exchange.provider.name: exchange for exchange in EXCHANGES}
@@ -143,7 +144,7 @@ def test_aggregates_tell_closes_by_day_and_no_zero() -> None:
     assert found["EUR"] == found["GBP"] == found["JPY"] == {}
 
 
-@pytest.mark.parametrize("decode", [blockchain_info.decode, mempool_space.decode, fx.decode])
+@pytest.mark.parametrize("decode", [blockchain_info.decode, mempool_space.decode, ecb.decode])
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b'{"prices":[]}', b'{"unit":"EUR","values":[]}', b"PK\x03\x04 no zip"]
 )
@@ -153,12 +154,12 @@ def test_aggregates_and_the_ecb_refuse_what_they_are_not(decode: Any, body: byte
 
 
 def test_the_rates_of_the_ecb() -> None:
-    rates = fx.decode(ecb_archive(30))
+    rates = ecb.decode(ecb_archive(30))
     assert rates.newest["USD"] == Decimal("1.25")
     assert "XYZ" not in rates.newest
     assert len(rates.past) in range(18, 24)
-    assert fx.cross(Decimal(100), "USD", "JPY", rates.newest) == Decimal(100) / Decimal("1.25") * 180
-    assert fx.cross(Decimal(100), "USD", "XYZ", rates.newest) is None
+    assert ecb.cross(Decimal(100), "USD", "JPY", rates.newest) == Decimal(100) / Decimal("1.25") * 180
+    assert ecb.cross(Decimal(100), "USD", "XYZ", rates.newest) is None
 
 
 def test_the_package_ships_rates_since_2010() -> None:

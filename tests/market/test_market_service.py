@@ -20,9 +20,10 @@ from shared import redis
 from shared.domains import MARKET
 from shared.events.prices import PRICES, PriceUpdated
 from shared.outside import allowance
+from shared.outside.standing import OutsideSource
+from shared.price_views import MarketSourcesView, PriceNow, PricesView
 from shared.prices import DIRECT
 from shared.service import Service
-from shared.views import MarketSourcesView, OutsideSource, PriceNow, PricesView
 from support.exchanges import NAMES, Exchanges
 from support.ledger import KEYS, running
 from support.stack import until

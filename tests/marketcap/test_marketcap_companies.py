@@ -13,6 +13,7 @@ from marketcap.assets import Made, Quote
 from marketcap.companies import Company, parsed
 from marketcap.fx import Rates
 from marketcap.providers.sec import Shares
+from marketcap.treasuries import Listed
 from shared.errors import ConfigError
 from support.each import each
 
@@ -28,7 +29,7 @@ RATES = Rates(
 
 
 def table(*lines: str) -> tuple[Company, ...]:
-    return parsed("\n".join(["# a comment", HEAD, "", *lines]))
+    return parsed("\n".join(["# a comment", HEAD, "", *lines]), "some.csv")
 
 
 def prices(**quotes: tuple[str, str]) -> dict[str, Quote]:
@@ -65,6 +66,21 @@ def test_the_table_is_whole() -> None:
     }
 
 
+def test_holders_are_further_companies() -> None:
+    ranked, further = companies.listed(), companies.holders()
+    assert not {one.cik for one in ranked if one.cik} & {one.cik for one in further}
+    assert not {*companies.symbols(ranked)} & {*companies.symbols(further)}
+    assert further[0].classes[0].symbol == "MSTR"
+
+
+def test_what_lies_behind_a_share() -> None:
+    strategy = companies.holders()[:1]
+    made = companies.assets(strategy, filing(1050446, 300_000_000), prices(MSTR=("350", "USD")), None)
+    assert companies.shares_by_symbol(made) == {
+        "MSTR": Listed(shares=300_000_000, market_cap=Decimal(105_000_000_000)),
+    }
+
+
 def test_what_it_says_of_some() -> None:
     by_name = {one.name: one for one in companies.listed()}
     assert (by_name["Apple"].cik, by_name["Apple"].stated) == (320193, None)
@@ -97,6 +113,7 @@ def test_classes_are_summed_each_at_its_own_price() -> None:
     made = companies.assets(two, {}, prices(GOOGL=("3", "USD"), GOOG=("2", "USD")), None)
     assert value(made) == 100 * 3 + 50 * 2 + 10 * 3
     assert made.assets[0].quantity == 160
+    assert made.assets[0].sources[-1].as_of == 1_774_915_200  # 2026-03-31
     assert [(one.of, one.note) for one in made.assets[0].sources] == [
         ("price", ""), ("price", ""), ("quantity", "Stated by hand, not asked"),
     ]  # fmt: skip
@@ -117,6 +134,13 @@ def test_a_foreign_price_is_converted() -> None:
     assert made.assets[0].price == 50
     assert made.assets[0].sources[-1].of == "rate"
     assert made.assets[0].seen == RATES.as_of
+
+
+def test_a_price_in_dollars_needs_no_rate_and_names_none() -> None:
+    for rates in (RATES, None):
+        (asset,) = companies.assets(table("D,US,D,4,,,,,"), filing(4, 1), prices(D=("1", "USD")), rates).assets
+        assert [one.of for one in asset.sources] == ["price", "quantity"]
+        assert asset.seen == NOW - 100
 
 
 def test_a_class_in_each_of_two_currencies() -> None:
@@ -182,11 +206,11 @@ def test_an_old_price_makes_an_old_company() -> None:
     ],
 )
 def test_a_line_that_cannot_be_is_named(lines: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=f"some.csv, .*{message}"):
         table(*lines)
 
 
 def test_a_table_without_its_head_is_refused() -> None:
     for text in ("", "name,country\n", "# only a comment"):
         with pytest.raises(ConfigError, match="expected the head"):
-            parsed(text)
+            parsed(text, "some.csv")

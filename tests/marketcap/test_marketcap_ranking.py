@@ -116,6 +116,12 @@ def test_currencies_are_worth_their_money_in_dollars() -> None:
     assert [(one.name, one.country) for one in made.assets[:2]] == [("US dollar", "US"), ("Euro", "EU")]
 
 
+def test_a_currency_without_a_name_of_its_own_is_called_by_its_code() -> None:
+    (made,) = assets.currencies([money("JPY", 32_000)], RATES).assets
+    assert (made.name, made.country) == ("JPY", "JP")
+    assert [one.of for one in made.sources] == ["quantity", "rate"]
+
+
 def test_a_month_that_is_two_months_old_is_not_an_old_answer() -> None:
     made = assets.currencies([money("USD", 22_000), money("EUR", 16_000)], RATES)
     assert [one.seen for one in made.assets] == [NOW, RATES.as_of]
@@ -160,11 +166,19 @@ def coin(**over: Any) -> Coin:
 
 
 def test_a_coin_is_as_old_as_its_price() -> None:
-    made = assets.coins([coin(), coin(id="dead", as_of=NOW - 8 * DAY)], "CoinPaprika", "https://c/", NOW).assets
+    made = assets.coins(
+        [coin(), coin(id="dead", symbol="D", as_of=NOW - 8 * DAY)], "CoinPaprika", "https://c/", NOW
+    ).assets
     assert [one.seen for one in made] == [NOW - 60, NOW - 8 * DAY]
     assert assets.coins([coin()], "CoinPaprika", "https://c/", NOW - 90).assets[0].seen == NOW - 90
     assert [one.estimate for one in made] == [False, False]
     assert assets.coins([coin(supply_derived=True)], "C", "https://c/", NOW).assets[0].estimate
+
+
+def test_a_coin_is_the_same_asset_whichever_source_tells_of_it() -> None:
+    rows = [coin(id="small-eth", value=Decimal(1)), coin(), coin(id="other", symbol="OTH", value=Decimal(11))]
+    made = assets.coins(rows, "CoinPaprika", "https://c/", NOW).assets
+    assert [one.id for one in made] == ["coin:OTH", "coin:ETH", "coin:CoinPaprika:small-eth"]
 
 
 # --- the ranking -----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from marketcap import desk, fold, sample
 from marketcap.app import run
 from marketcap.questions import ASKED
 from shared import redis
+from shared.asset_views import MARKETCAP_VIEWS, AssetSourcesView, NodesView, RankedAsset, RankingView, TreasuriesView
 from shared.domains import ASSETS, MARKETCAP, METRICS, PRICES, RANKINGS, Stream
 from shared.events import rankings
 from shared.events.base import Event, entry_fields
@@ -26,15 +27,7 @@ from shared.events.prices import PriceUpdated
 from shared.events.rankings import RankingUpdated, TreasuryChanged
 from shared.networks import COIN, NETWORKS
 from shared.service import Service
-from shared.views import (
-    MARKETCAP_VIEWS,
-    AssetSourcesView,
-    NodesView,
-    RankedAsset,
-    RankingView,
-    TreasuriesView,
-    View,
-)
+from shared.views import View
 from support.asset_sources import AssetSources
 from support.each import each
 from support.ledger import KEYS, running, sequence
@@ -139,7 +132,11 @@ async def test_every_list_and_bitcoin_in_it(valkey: EmbeddedValkey, client: redi
         await until(all_there, 10, "everything is shown")
         held = await view(client, "treasuries_companies", TreasuriesView)
         assert held is not None
-        assert (held.rows[0].name, held.satoshi, held.value_usd) == ("Strategy", 600_000 * COIN, Decimal(60_000_000_000))
+        assert (held.rows[0].name, held.satoshi, held.value_usd) == (
+            "Strategy",
+            600_000 * COIN,
+            Decimal(60_000_000_000),
+        )
         nodes = await view(client, "nodes", NodesView)
         assert nodes is not None
         assert (nodes.counts.total, nodes.counts.countries[0].name) == (1, "DE")

@@ -20,6 +20,7 @@ from marketcap.providers import (
     sec,
     yahoo,
 )
+from shared.errors import OutsideMalformed
 from support.each import each
 from support.market_bodies import (
     BITCOIN_AT_GECKO,
@@ -56,6 +57,7 @@ def test_paths_are_those_of_the_sources() -> None:
     assert coinpaprika.path() == "/v1/tickers?quotes=USD"
     assert coingecko.markets_path(2).endswith("vs_currency=usd&order=market_cap_desc&per_page=250&page=2")
     assert coingecko.treasuries_path("governments") == "/api/v3/governments/public_treasury/bitcoin?per_page=250&page=1"
+    assert coingecko.markets_path().endswith("&page=1")
     assert yahoo.path("BRK-B") == "/v8/finance/chart/BRK-B?range=1d&interval=1d"
     assert yahoo.path("HG=F").startswith("/v8/finance/chart/HG%3DF?")
     assert goldapi.path("XAU") == "/price/XAU"
@@ -94,6 +96,14 @@ def test_a_supply_that_is_not_stated_follows_from_value_and_price_and_says_so() 
         assert row.supply == 120_000_000  # 252,060,000,000 / 2,100.5
         assert row.supply_derived
         assert row.value == 252_060_000_000
+
+
+def test_a_stated_supply_decides_the_value_and_one_that_contradicts_it_is_refused() -> None:
+    (row,) = coinpaprika.decode(written([paprika(circulating_supply=125_000_000)]), NOW).rows
+    assert row.value == Decimal("262562500000.0"), "price times supply, 4 % above what the source states"
+    answer = coinpaprika.decode(written([paprika(circulating_supply=140_000_000), paprika(id="other")]), NOW)
+    assert [row.id for row in answer.rows] == ["other"]
+    assert "expected one to be the other" in answer.refused[0]
 
 
 def test_decimals_are_exactly_those_that_were_written() -> None:
@@ -253,6 +263,14 @@ def test_euros_are_whole_euros() -> None:
     assert change == 3  # 16,068 / 15,600
 
 
+@pytest.mark.parametrize(
+    ("before", "known"), [("2025-02-28", True), ("2025-03-01", True), ("2025-02-27", False), ("2025-03-03", False)]
+)
+def test_a_year_before_is_365_days_or_one_more_or_less(before: str, known: bool) -> None:
+    answer = fred.decode(f"observation_date,M2SL\n{before},21000\n2026-03-01,22050\n".encode(), NOW)
+    assert money.newest(answer)[1] == (5 if known else None)
+
+
 def test_a_change_without_the_month_a_year_before_is_not_known() -> None:
     answer = fred.decode(b"observation_date,M2SL\n2025-04-01,21000\n2026-03-01,22851.15\n", NOW)
     assert money.newest(answer)[1] is None
@@ -289,6 +307,18 @@ def test_governments_of_one_country_are_several_holders() -> None:
         ("United States", "country", "US", None),
         ("Texas", "country", "US", None),
     ]
+
+
+def test_the_question_says_whether_holders_are_governments() -> None:
+    """Both names of the list were seen for governments; companies have theirs alone."""
+    bhutan = treasury(name="Bhutan", symbol="")
+    (row,) = coingecko.decode_treasuries(written({"companies": [bhutan]}), "governments", NOW).rows
+    assert row.kind == "country"
+    both = written({"companies": [treasury()], "governments": [bhutan]})
+    assert [row.name for row in coingecko.decode_treasuries(both, "governments", NOW).rows] == ["Bhutan"]
+    assert [row.name for row in coingecko.decode_treasuries(both, "companies", NOW).rows] == ["Strategy"]
+    with pytest.raises(OutsideMalformed, match="under 'companies', got neither"):
+        coingecko.decode_treasuries(written({"governments": [bhutan]}), "companies", NOW)
 
 
 def test_digits_below_a_satoshi_are_rounded() -> None:

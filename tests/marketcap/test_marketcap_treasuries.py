@@ -53,6 +53,18 @@ def test_what_is_not_known_is_none_and_not_zero() -> None:
     assert (one.share_of_supply, one.gain, one.value) == (None, None, Decimal(4_351_400_000))
 
 
+def test_shares_are_rounded_to_six_decimals() -> None:
+    (one,) = held(claim("A", 1), supply=19_999_999 * COIN)
+    assert (one.share_of_limit, one.share_of_supply) == (Decimal("0.000005"), Decimal("0.000005"))
+    (one,) = held(claim("A", 700_000), supply=3 * 10**14)
+    assert (one.share_of_limit, one.share_of_supply) == (Decimal("3.333333"), Decimal("23.333333"))
+
+
+def test_the_multiple_has_three_decimals() -> None:
+    (one,) = held(claim("A", 3, symbol="A"), listed={"A": Listed(shares=7, market_cap=Decimal(100_000))})
+    assert (one.multiple, one.satoshi_a_share) == (Decimal("0.333"), Decimal("42857142.86"))
+
+
 def test_a_loss_is_negative() -> None:
     (one,) = held(claim("Late", 1, cost=Decimal(125_000)))
     assert (one.gain, one.gain_percent) == (Decimal(-25_000), Decimal(-20))

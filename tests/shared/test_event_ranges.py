@@ -9,7 +9,7 @@ import pytest
 
 from mempool.graph import Tx
 from mempool.records import pack
-from shared import records
+from shared import pools, records
 from shared.bands import VALUE_BOUNDS
 from shared.errors import BadEntry
 from shared.events.backfill import BACKFILL, BlocksMeasured, HeadersCollected
@@ -180,7 +180,7 @@ def test_the_largest_that_is_taken_can_be_packed() -> None:
             fees=measured.fees,
             percentiles=tuple(measured.fee_rate_percentiles),
             feerate=measured.fee_rate_avg,
-            pool=records.pool_id("x"),
+            pool=pools.pool_id("x"),
             output_bands=tuple(measured.output_bands),
         )
     )

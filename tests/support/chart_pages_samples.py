@@ -300,7 +300,22 @@ def _tx_fees(start: int, end: int) -> tuple[list[Figure], list[Table], str]:
     )
 
 
+def _price(start: int, end: int) -> tuple[list[Figure], list[Table], str]:
+    grid = _grid(start, end)
+    close = _noisy(grid, lambda moment: 90_000 + 8_000 * math.sin(moment / 4e6), 0.01, "price")
+    lines = [_line("price", "Price", "USD", close)]
+    for name, factor in (("high", 1.02), ("low", 0.98)):
+        points: Points = [(moment, None if value is None else value * factor) for moment, value in close]
+        lines.append(replace(_line(name, "Highest" if name == "high" else "Lowest", "USD", points), quiet=True))
+    figure = Figure(
+        "price", "Price of one bitcoin in USD", lines, "each day", fills=[("high", "low")], log=True, domain="market"
+    )
+    columns = [Column("Source", "text"), Column("Points", "count"), Column("First", "time")]
+    return [figure], [Table("Whose prices these are", columns, [("bitstamp", len(grid), grid[0])])], "USD"
+
+
 _MAKERS: dict[str, Callable[[int, int], tuple[list[Figure], list[Table], str]]] = {
+    "price": _price,
     "difficulty": _difficulty,
     "hashrate": _hashrate,
     "tx-volume": _tx_volume,

@@ -69,7 +69,7 @@ def block(kind: int, moment: int = 0) -> Block:
         fees=0 if empty else 1_500_000 + kind * 41_113,
         percentiles=(0,) * 5 if empty else (low, low + 1, low + 2, low + 5, low + 40),
         feerate=0 if empty else low + 4,
-        pool=records.pool_id(POOLS[kind % len(POOLS)]),
+        pool=pools.pool_id(POOLS[kind % len(POOLS)]),
         output_bands=bands,
     )
 
@@ -343,7 +343,7 @@ async def fill_chain(client: Any, keys: Keys, chain: Chain) -> None:
     for height in measured:
         days[times[height] // DAY][height % KINDS, chain.network.subsidy(height)] += 1
     await client.hset(keys.history_pools, mapping={str(day): shares(kinds) for day, kinds in days.items()})
-    names = {pools.name_field(records.pool_id(name)): name for name in POOLS if name}
+    names = {pools.name_field(pools.pool_id(name)): name for name in POOLS if name}
     await client.hset(keys.state(domains.HISTORY), mapping=names)
     await write_views(client, keys, chain)
 

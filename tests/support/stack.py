@@ -105,6 +105,7 @@ class Stack:
             "ADMIN_PORT": str(self.admin_port),
             "ENV_DIR": str(self.folder / "no-env"),
             "LOG_LEVEL": "debug",
+            "OUTSIDE": "off",  # nobody outside is asked by a test
             **self.extra_env,
         }
 

@@ -64,6 +64,7 @@ async def test_every_chart_is_whole_and_says_what_it_shows(
     assert page.inline == []
     chart = await shelf.chart(metric, Span(span, 0, 0))
     shown = words(html)
+    money = "&amp;currency=USD" if METRICS[metric].in_currency else ""
     assert METRICS[metric].about in shown
     assert re.findall(r'<li><a id="range-(\w+)"[^>]*aria-current="true"', html) == [span]
     assert html.count('aria-current="page"') == 2  # Charts, in both navigations
@@ -82,13 +83,13 @@ async def test_every_chart_is_whole_and_says_what_it_shows(
             assert newest
             assert str(units.quantity(newest[1], line.unit)) in words(card)
             assert f"{line.label}: from " in told
-        assert f"/api/v1/charts/{metric}?range={span}&amp;format=csv&amp;figure={figure.name}" in card
+        assert f"/api/v1/charts/{metric}?range={span}{money}&amp;format=csv&amp;figure={figure.name}" in card
         assert figure.resolution in words(card)
         assert card.count("<tr>") - 1 == min(30, len({t for line in figure.lines for t, _ in line.points}))
         assert "NaN" not in card
     described = description_of(html)
     assert [figure["name"] for figure in described["figures"]] == [f.name for f in chart.figures if drawable(f)]
-    assert described["query"] == f"range={span}"
+    assert described["query"] == f"range={span}{unescape(money)}"
 
 
 async def test_figures_of_the_page_can_be_had_from_the_api(charted: aiohttp.ClientSession) -> None:

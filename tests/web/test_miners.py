@@ -11,9 +11,8 @@ import pytest
 from shared import domains, pools, redis
 from shared.events.blocks import BlockConnected
 from shared.networks import COIN, NETWORKS
-from shared.pools import UNKNOWN, Share
+from shared.pools import UNKNOWN, Share, pool_id
 from shared.pow import work
-from shared.records import pool_id
 from shared.series import DAY, HOUR
 from support.chain_samples import BITS, GENESIS_TIME, connected, disconnected, loaded, measured
 from support.history_building import KEYS, Built, view

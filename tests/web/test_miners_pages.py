@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from shared.networks import NETWORKS
-from shared.records import Block, pool_id
+from shared.pools import pool_id
+from shared.records import Block
 from shared.series import DAY
 from shared.views import HistoryView
 from support import series_samples

@@ -25,8 +25,8 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "charts.drawing": _CHARTS | {"words"},
     "charts.serving": _CHARTS | {"charts.metrics", "http", "state", "words"},
     "miners": _CHARTS | {"http", "state", "words"},
-    "compat": _CHARTS | {"endpoints", "finding", "http", "miners", "state"},
-    "api": _CHARTS | {"charts.metrics", "charts.serving", "endpoints", "http", "miners", "state"},
+    "compat": _CHARTS | {"endpoints", "finding", "http", "miners", "state", "words"},
+    "api": _CHARTS | {"charts.metrics", "charts.serving", "endpoints", "http", "miners", "state", "words"},
     "pages": _CHARTS
     | {"charts.metrics", "charts.drawing", "charts.serving", "finding", "http", "miners", "state", "words"},
 }

@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from shared import keys as k
 from shared import series
+from shared.asset_views import MARKETCAP_VIEWS
 from shared.events import backfill, blocks, derived, mempool, ops, prices, rankings
 from shared.events.base import Event, Family
 from shared.keys import Keys
+from shared.price_views import MARKET_VIEWS
 from shared.series import Series
-from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MARKET_VIEWS, MARKETCAP_VIEWS, MEMPOOL_VIEWS, View
+from shared.views import CHAIN_VIEWS, HISTORY_VIEWS, MEMPOOL_VIEWS, View
 
 
 @dataclass(frozen=True, slots=True)

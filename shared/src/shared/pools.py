@@ -7,6 +7,7 @@ fields of `Keys.history_state`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -29,7 +30,7 @@ _NAME: Final = "pool:"
 class Share(NamedTuple):
     """A pool's part of some measured blocks: counts and sums."""
 
-    pool: int  # shared.records.pool_id of its name, or UNKNOWN
+    pool: int  # pool_id of its name, or UNKNOWN
     blocks: int
     empty: int  # of them, without a transaction but the coinbase
     weight: int  # weight units
@@ -84,6 +85,11 @@ def _of_lanes(pool: int, lanes: int) -> Share:
 def _check(packed: bytes) -> None:
     if packed and (packed[0] != VERSION or len(packed) % _share.size != 1):  # what is older is 12 bytes a share
         raise UnknownLayout(f"the blocks by pool of a day are not in layout {VERSION}, which this software reads")
+
+
+def pool_id(name: str | None) -> int:
+    """A mining pool's number: the same in every build, whatever the order in which pools are met; 0: unknown."""
+    return int.from_bytes(sha256(name.encode()).digest()[:4], "little") or 1 if name else 0
 
 
 def name_field(pool: int) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from struct import Struct
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from shared.bands import COARSER, FEERATE_BOUNDS, VALUE_BOUNDS
-from shared.prices import FX, PAIRS
 
 R = TypeVar("R")
 T = TypeVar("T", bound=tuple[Any, ...])
@@ -40,7 +38,7 @@ class Block(NamedTuple):
     fees: int  # satoshi
     percentiles: tuple[int, ...]  # sat/vB at 10, 25, 50, 75, 90 % of the weight
     feerate: int  # average, sat/vB
-    pool: int  # shared.records.pool_id of its name; 0: unknown
+    pool: int  # shared.pools.pool_id of its name; 0: unknown
     output_bands: tuple[int, ...]  # outputs by value, coinbase excluded
 
 
@@ -110,23 +108,6 @@ class Congestion(NamedTuple):
     fee: int  # satoshi
     min_fee_rate: float  # sat/vB, at the last look
     bands: tuple[int, ...]  # virtual bytes by effective feerate (shared.bands.FEERATE_BOUNDS)
-
-
-class Bar(NamedTuple):
-    """What a bitcoin cost in a span of time, in millionths of a unit of the currency."""
-
-    open: int  # 0: only the close is known, as of high and low
-    high: int
-    low: int
-    close: int
-    source: int  # shared.prices.SOURCES
-
-
-class Quoted(NamedTuple):
-    """What one source said last in a span of time, and what became of it."""
-
-    price: int  # millionths of a unit of the currency; 0: it said nothing
-    verdict: int  # shared.prices.VERDICTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,38 +214,9 @@ BLOCK: Final[Layout[Block]] = Layout(_block.size, _pack_block, _unpack_block)
 BUCKET: Final[Layout[Bucket]] = Layout(_bucket.size, _pack_bucket, _unpack_bucket)
 
 
-BAR: Final[Layout[Bar]] = flat(Bar, "4QB")
-
-
 def _written_elsewhere(record: object) -> bytes:
     raise TypeError(f"{record!r} is only ever read")
 
-
-# --- of each currency, and of each pair of source and currency: as many numbers as there are ------------------
-
-_rates: Final = Struct(f"<?{len(FX)}d")
-_quotes: Final = Struct("<?" + "QB" * len(PAIRS))
-
-
-def _unpack_rates(buffer: bytes | bytearray, at: int) -> tuple[float, ...] | None:
-    there, *rates = _rates.unpack_from(buffer, at)
-    return tuple(rates) if there else None
-
-
-def _pack_quotes(record: tuple[Quoted, ...]) -> bytes:
-    return _quotes.pack(True, *(number for quote in record for number in quote))
-
-
-def _unpack_quotes(buffer: bytes | bytearray, at: int) -> tuple[Quoted, ...] | None:
-    there, *numbers = _quotes.unpack_from(buffer, at)
-    return tuple(map(Quoted, numbers[::2], numbers[1::2])) if there else None
-
-
-RATES: Final[Layout[tuple[float, ...]]] = Layout(_rates.size, lambda record: _rates.pack(True, *record), _unpack_rates)
-"""Units of each of shared.prices.FX for a euro; 0: not listed that day."""
-
-QUOTES: Final[Layout[tuple[Quoted, ...]]] = Layout(_quotes.size, _pack_quotes, _unpack_quotes)
-"""Of each of shared.prices.PAIRS."""
 
 # --- layouts of before, read once to be converted ----------------------------------------------------------
 
@@ -352,8 +304,3 @@ NO_CONGESTION: Final = Congestion(0, 0, 0, 0.0, (0,) * _FEERATES)
 def tail(block_hash: str) -> bytes:
     """The last 8 bytes of a hash in RPC order: enough to tell two blocks of one height apart."""
     return bytes.fromhex(block_hash[-16:])
-
-
-def pool_id(name: str | None) -> int:
-    """A mining pool's number: the same in every build, whatever the order in which pools are met; 0: unknown."""
-    return int.from_bytes(sha256(name.encode()).digest()[:4], "little") or 1 if name else 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from shared import keys as k
-from shared import layouts, records, redis
+from shared import layouts, price_records, records, redis
 from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
 from shared.prices import DIRECT
@@ -98,9 +98,9 @@ CONGESTION_MINUTES: Final = Series(
 CONGESTION_HOURS: Final = Series("congestion-hours", "mempool", records.CONGESTION, k.MEMPOOL_HOUR_SEGMENT, HOUR)
 
 
-def _prices(name: str, segment: int, step: int, keep: int = 0) -> dict[str, Series[records.Bar]]:
+def _prices(name: str, segment: int, step: int, keep: int = 0) -> dict[str, Series[price_records.Bar]]:
     return {
-        currency: Series(f"price-{name}-{currency}", "market", records.BAR, segment, step, keep, bool(keep))
+        currency: Series(f"price-{name}-{currency}", "market", price_records.BAR, segment, step, keep, bool(keep))
         for currency in DIRECT
     }
 
@@ -110,11 +110,11 @@ PRICE_HOURS: Final = _prices("hours", k.PRICE_HOUR_SEGMENT, HOUR, k.PRICE_HOURS_
 PRICE_DAYS: Final = _prices("days", k.DAY_SEGMENT, DAY)
 """What a bitcoin cost, by currency. A day is one in UTC."""
 
-FX_DAYS: Final = Series("fx-days", "market", records.RATES, k.DAY_SEGMENT, DAY)
+FX_DAYS: Final = Series("fx-days", "market", price_records.RATES, k.DAY_SEGMENT, DAY)
 """The rates of the ECB, on the days on which it set some."""
 
 QUOTE_MINUTES: Final = Series(
-    "quote-minutes", "market", records.QUOTES, k.QUOTE_MINUTE_SEGMENT, MINUTE, k.QUOTE_MINUTES_KEEP, True
+    "quote-minutes", "market", price_records.QUOTES, k.QUOTE_MINUTE_SEGMENT, MINUTE, k.QUOTE_MINUTES_KEEP, True
 )
 """What each source said last in a minute, so that the price can be worked out again."""
 

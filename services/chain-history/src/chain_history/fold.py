@@ -20,7 +20,8 @@ from shared.events.derived import SeriesUpdated
 from shared.fold import Changes
 from shared.keys import Keys
 from shared.networks import NETWORKS
-from shared.records import Block, Header, pool_id, tail
+from shared.pools import pool_id
+from shared.records import Block, Header, tail
 from shared.watch import Losses
 
 SHOW_MS: Final = 1_000

@@ -21,7 +21,8 @@ from shared.commit import Argument, Commands
 from shared.events.backfill import MeasuredBlock
 from shared.keys import REORG_BLOCKS, Keys
 from shared.networks import RETARGET_INTERVAL, Network
-from shared.records import Block, Header, pool_id
+from shared.pools import pool_id
+from shared.records import Block, Header
 from shared.series import BLOCKS, DAY, DAYS, HEADERS, RETARGETS, segments_of
 from shared.series_writer import SeriesWriter
 

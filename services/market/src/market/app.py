@@ -24,16 +24,17 @@ from shared.keys import Keys
 from shared.leased import Leased
 from shared.logging import Trouble
 from shared.outlet import Outlet
+from shared.outside import ecb
 from shared.outside.client import Outside
 from shared.outside.tally import Tally, standings
+from shared.price_views import MarketSourcesView, PricesView
 from shared.service import Service
 from shared.tasks import accompanied, pause
-from shared.views import MarketSourcesView, PricesView
 from shared.watch import Watch
 
 PROVIDERS: Final = (
     *(exchange.provider for exchange in EXCHANGES),
-    fx.PROVIDER,
+    ecb.PROVIDER,
     *(aggregate.provider for aggregate in AGGREGATES),
 )
 """Everybody who is asked."""
@@ -53,7 +54,7 @@ SILENT_MS: Final = 30_000
 
 SILENT: Final = "no exchange has said for half a minute or more what a bitcoin costs"
 NOTHING_YET: Final = "no exchange has said yet what a bitcoin costs"
-OFF: Final = "OUTSIDE=off: no exchange is asked what a bitcoin costs"
+OFF: Final = "OUTSIDE is off: no exchange is asked what a bitcoin costs"
 
 
 class Desk:
@@ -67,7 +68,7 @@ class Desk:
         self._market = Market(keys)
         self._tallies = {provider.name: Tally() for provider in PROVIDERS}
         self._history = History(service, outside, EXCHANGES, self._market.past, self._tallies)
-        self._watch = Watch(service, Kept(service.redis, keys, self._market))
+        self._watch = Watch(service, Kept(service.redis, keys, self._market, self._history))
         self._wake = asyncio.Event()
         self._leased = Leased(service, self._outlet.lease, name="producer")
         self._sources_ms = self._confirmed_ms = 0
@@ -100,7 +101,11 @@ class Desk:
         await self._market.log.load(client, keys)
         kept = await client.hget(keys.state(MARKET), "asked")
         self._history.restored(kept)
-        self._market.restored(await _view(client, keys))
+        now_ms = self._service.clock.now_ms
+        self._market.past.resumed(now_ms // 1000)
+        self._market.restored(await _view(client, keys), now_ms)
+        if not self._demonstration:  # what one left is no price
+            await sample.forget(self._market)
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -111,6 +116,7 @@ class Desk:
             now_ms = service.clock.now_ms
             await self._watch.look()
             changes = market.flush(now_ms)
+            self._history.reopen()
             if self._history.changed:
                 self._history.changed = False
                 changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
@@ -146,7 +152,7 @@ class Desk:
         """Prices are those of the moment at which the newest quote was heard."""
         health, producer, fresh_ms = self._service.health, self._outlet.producer, self._market.fresh_ms
         if self._off and not self._market.sample:
-            if now_ms - self._confirmed_ms >= CONFIRM_MS:
+            if now_ms - self._confirmed_ms >= CONFIRM_MS or now_ms < self._confirmed_ms:
                 self._confirmed_ms = now_ms
                 await producer.confirm("", OFF, ago_ms=0)
             health.ok(seq=producer.seq, outside="off")
@@ -171,7 +177,7 @@ class Desk:
         while not service.stopping.is_set():
             wait = RATES_SECONDS
             try:
-                market.rated(await self._outside.get(fx.PROVIDER, fx.PATH, fx.decode))
+                market.rated(await self._outside.get(ecb.PROVIDER, ecb.PATH, ecb.decode))
                 trouble.ended()
                 self._history.cross_due = True
             except OutsideNotNow as error:
@@ -188,7 +194,7 @@ async def _view(client: redis.Client, keys: Keys) -> PricesView | None:
     raw = await client.hget(keys.views(MARKET), "prices")
     try:
         return None if raw is None else msgspec.json.decode(raw, type=PricesView)
-    except (msgspec.DecodeError, msgspec.ValidationError):  # of another version: it is told anew
+    except ValueError:  # of another version, or nonsense: it is told anew
         return None
 
 

@@ -49,6 +49,12 @@ class Book:
         held[source] = Quote(said.price, said.time_ms, now_ms, moved_ms)
         return not same
 
+    def set_back(self, now_ms: int) -> None:
+        """The clock was set back to this: nothing was heard later."""
+        for held in self._quotes.values():
+            for quote in held.values():
+                quote.heard_ms, quote.moved_ms = min(quote.heard_ms, now_ms), min(quote.moved_ms, now_ms)
+
     def forget(self, source: str) -> None:
         """Take out all that a source has said."""
         for held in self._quotes.values():

@@ -19,6 +19,9 @@ T = TypeVar("T")
 HIGHEST: Final = Decimal(10) ** 13
 """No currency has a bitcoin at so many units: what is above is no price."""
 
+LOWEST: Final = Decimal("0.01")
+"""What is below is none either: it would be shown, and kept, as nothing."""
+
 WIDEST: Final = Decimal("0.10")
 """Of a price: bid and ask that lie further apart, or a last price further off, say nothing."""
 
@@ -83,20 +86,24 @@ class Exchange:
         return tuple(self.tickers)
 
 
-def decoded(kind: type[T], raw: str | bytes, who: str) -> T:
+def decoded(kind: type[T], raw: str | bytes | msgspec.Raw, who: str) -> T:
     """The message as this type. Raises OutsideMalformed, which says what is wrong and how the message begins."""
     try:
         made: T = msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise OutsideMalformed(f"{who}: {error}; it begins {raw[:80]!r}") from error
+        raise OutsideMalformed(f"{who}: {error}; it begins {_beginning(raw)!r}") from error
     return made
 
 
+def _beginning(raw: str | bytes | msgspec.Raw) -> str | bytes:
+    return bytes(raw)[:80] if isinstance(raw, msgspec.Raw) else raw[:80]
+
+
 def priced(value: Decimal | None, who: str) -> Decimal:
-    """A price that can be. Raises OutsideMalformed."""
-    if value is None or not value.is_finite() or not 0 < value < HIGHEST:
-        raise OutsideMalformed(f"{who}: {value} is no price: expected a number above 0 and below {HIGHEST:,}")
-    return value
+    """A price that can be, to 28 digits. Raises OutsideMalformed."""
+    if value is None or not value.is_finite() or not LOWEST <= value < HIGHEST:
+        raise OutsideMalformed(f"{who}: {str(value)[:40]} is no price: expected {LOWEST} or more, below {HIGHEST:,}")
+    return +value
 
 
 def quoted(bid: Decimal | None, ask: Decimal | None, last: Decimal | None, who: str) -> Decimal:

@@ -1,14 +1,10 @@
-"""The rates of the European Central Bank (shared.outside.ecb), also as a package keeps them."""
+"""The rates of the European Central Bank (shared.outside.ecb) as a package ships them."""
 
 from __future__ import annotations
 
 from importlib import resources
 
-from shared.outside.ecb import EURO, FEWEST, MOST_BYTES, PATH, PROVIDER, SINCE, Rates, cross, decode
-
-__all__ = [
-    "EURO", "FEWEST", "MOST_BYTES", "PATH", "PROVIDER", "SINCE", "Rates", "cross", "decode", "shipped",
-]  # fmt: skip
+from shared.outside.ecb import Rates, decode
 
 
 def shipped() -> Rates:

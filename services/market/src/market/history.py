@@ -16,6 +16,7 @@ import msgspec
 from market.aggregates import blockchain_info, mempool_space
 from market.exchange import Candle, Exchange
 from market.past import BEGINNING, Past, worth
+from shared.backoff import Backoff
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
 from shared.outside.client import Outside
@@ -37,6 +38,13 @@ REST_SECONDS: Final = 60.0
 
 LEAST_SECONDS: Final = 1.0
 """Between two requests: quotes of now go first."""
+
+FAILED_SECONDS: Final = 60.0
+LONGEST_SECONDS: Final = 3_600.0
+"""What failed is left for so long, doubled each time, and others have their turn."""
+
+CROSSED_AT_ONCE: Final = 500
+"""Days that are worked out in one go: quotes come in between."""
 
 AGAIN_SECONDS: Final = 86_400
 """Before an aggregate, which tells everything at once, is asked anew."""
@@ -92,13 +100,15 @@ class History:
     asked: dict[str, Asked] = field(default_factory=dict)  # by source, currency and step
     told_at: dict[str, int] = field(default_factory=dict)  # of an aggregate: Unix seconds
     changed: bool = False  # whether there is something to write
-    cross_due: bool = True  # whether days or rates came to be known
+    cross_due: bool = True  # whether days in USD, or rates, came to be known
+    _failures: dict[str, Backoff] = field(default_factory=dict)  # by what is asked for
+    _troubles: dict[str, Trouble] = field(default_factory=dict)  # by source
 
     def restored(self, raw: bytes | None) -> None:
         """Go on from what is kept; what cannot be read is asked for anew."""
         try:
             kept = msgspec.json.decode(raw or b"{}", type=dict[str, Asked])
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except ValueError:
             kept = {}
         self.asked = {name: span for name, span in kept.items() if " " in name}
         self.told_at = {name: span.last for name, span in kept.items() if " " not in name}
@@ -110,23 +120,39 @@ class History:
 
     async def run(self) -> None:
         """Until the service is told to stop; what Redis fails with is raised."""
-        trouble = Trouble(self.service.log, "history")
         while not self.service.stopping.is_set():
-            fetched = await self._round(trouble)
+            fetched = await self._round()
             await self._cross()
             await pause(self.service.stopping, LEAST_SECONDS if fetched else REST_SECONDS)
 
-    async def _round(self, trouble: Trouble) -> bool:
+    def reopen(self) -> None:
+        """What came to be seen only in part is asked for again, whoever was asked before."""
+        for step, currency, index in self.past.reopened:
+            for exchange in self._longest_first(currency, step):
+                key = _key(exchange, currency, step)
+                span = self.asked.get(key)
+                if span is None or not span.first <= index <= span.last:
+                    continue
+                self.changed = True
+                if index == span.first:
+                    del self.asked[key]
+                else:
+                    self.asked[key] = Asked(span.first, index - 1)
+        self.past.reopened.clear()
+
+    async def _round(self) -> bool:
         """Ask for one thing at the most; returns whether there was anything that could be asked for."""
         now = self.service.clock.now_ms // 1000
         for aggregate in AGGREGATES:
-            if await self._all_of(aggregate, now, trouble):
+            if not self._rests(aggregate.provider.name) and await self._all_of(aggregate, now):
                 return True
         for currency in DIRECT:
             for step in BACK:
                 for exchange in self._longest_first(currency, step):
+                    if self._rests(_key(exchange, currency, step)):
+                        continue
                     chunk = self._next(exchange, currency, step, now)
-                    if chunk is not None and await self._fetch(exchange, currency, step, chunk, trouble):
+                    if chunk is not None and await self._fetch(exchange, currency, step, chunk):
                         return True
         return False
 
@@ -147,7 +173,7 @@ class History:
             first = max(first, last - candles.newest + 1)
         value, bars = WORTH[exchange.provider.name], self.past.bars[step, currency]
         span = self.asked.get(key)
-        if span is not None and span.last < first:
+        if span is not None and not max(first, span.first) <= span.last <= last:  # long ago, or of another clock
             span = None
         while True:
             if span is None:
@@ -165,13 +191,14 @@ class History:
 
     def _seen(self, key: str, chunk: Chunk) -> None:
         span = self.asked.get(key)
-        if span is not None and span.last >= chunk.lowest:
+        joins = span is not None and (chunk.first == span.last + 1 or chunk.last == span.first - 1)
+        if span is not None and joins and span.last >= chunk.lowest:
             self.asked[key] = Asked(min(span.first, chunk.first), max(span.last, chunk.last))
         else:
             self.asked[key] = Asked(chunk.first, chunk.last)
         self.changed = True
 
-    async def _fetch(self, exchange: Exchange, currency: str, step: int, chunk: Chunk, trouble: Trouble) -> bool:
+    async def _fetch(self, exchange: Exchange, currency: str, step: int, chunk: Chunk) -> bool:
         """Whether it was asked: what may not be asked now is left to another."""
         candles = exchange.candles
 
@@ -184,19 +211,19 @@ class History:
         except OutsideNotNow:
             return False
         except OutsideError as error:
-            self._failed(exchange.provider, error, trouble)
+            self._failed(exchange.provider, _key(exchange, currency, step), error)
             return True
-        trouble.ended()
+        self._well(exchange.provider, _key(exchange, currency, step))
         self.past.candles(step, currency, found, NUMBERS[exchange.provider.name])
         self._seen(_key(exchange, currency, step), chunk)
-        self.cross_due |= step == DAY
+        self.cross_due |= step == DAY and currency == "USD"
         return True
 
     # --- aggregates ----------------------------------------------------------------------------------
 
-    async def _all_of(self, aggregate: Aggregate, now: int, trouble: Trouble) -> bool:
+    async def _all_of(self, aggregate: Aggregate, now: int) -> bool:
         name = aggregate.provider.name
-        if now - self.told_at.get(name, 0) < AGAIN_SECONDS or not self._lacks(aggregate, now):
+        if 0 <= now - self.told_at.get(name, 0) < AGAIN_SECONDS or not self._lacks(aggregate, now):
             return False
         try:
             closes: dict[str, dict[int, Decimal]] = await self.outside.get(
@@ -205,9 +232,9 @@ class History:
         except OutsideNotNow:
             return False
         except OutsideError as error:
-            self._failed(aggregate.provider, error, trouble)
+            self._failed(aggregate.provider, name, error)
             return True
-        trouble.ended()
+        self._well(aggregate.provider, name)
         today = now // DAY
         for currency, days in closes.items():
             over = {day: price for day, price in days.items() if day < today}
@@ -218,14 +245,25 @@ class History:
 
     def _lacks(self, aggregate: Aggregate, now: int) -> bool:
         name = aggregate.provider.name
-        value, since = WORTH[name], max(BEGINNING, self.told_at.get(name, 0) // DAY - 1)
+        told_at = self.told_at.get(name, 0)
+        value, since = WORTH[name], max(BEGINNING, (told_at if told_at <= now else 0) // DAY - 1)
         return any(
             worth(self.past.get(DAY, currency, day)) < value
             for currency in aggregate.currencies
             for day in range(now // DAY - 1, since, -1)
         )
 
-    def _failed(self, provider: Provider, error: OutsideError, trouble: Trouble) -> None:
+    def _rests(self, key: str) -> bool:
+        return key in self._failures and self._failures[key].wait > 0
+
+    def _well(self, provider: Provider, key: str) -> None:
+        self._failures.pop(key, None)
+        if provider.name in self._troubles:
+            self._troubles[provider.name].ended(source=provider.name)
+
+    def _failed(self, provider: Provider, key: str, error: OutsideError) -> None:
+        self._failures.setdefault(key, Backoff(FAILED_SECONDS, LONGEST_SECONDS)).tried()
+        trouble = self._troubles.setdefault(provider.name, Trouble(self.service.log, "history"))
         trouble.failed(error, source=provider.name)
         if isinstance(error, OutsideMalformed):
             self.tallies.setdefault(provider.name, Tally()).refuse(str(error))
@@ -235,8 +273,10 @@ class History:
         if self.cross_due:
             self.cross_due = False
             for currency in DIRECT:
-                self.past.cross_days(currency, self.service.clock.now_ms // 1000 // DAY - 1)
-                await asyncio.sleep(0)  # quotes come in meanwhile
+                yesterday = self.service.clock.now_ms // 1000 // DAY - 1
+                for first in range(BEGINNING, yesterday + 1, CROSSED_AT_ONCE):
+                    self.past.cross_days(currency, first, min(first + CROSSED_AT_ONCE - 1, yesterday))
+                    await asyncio.sleep(0)
             self.changed = True
 
 

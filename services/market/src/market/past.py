@@ -6,6 +6,7 @@ worth less than what an exchange tells of all of it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -15,8 +16,8 @@ from shared import redis, series
 from shared.commit import Commands
 from shared.domains import MARKET
 from shared.keys import Keys
+from shared.price_records import Bar
 from shared.prices import FX, NUMBERS, SOURCES, WORTH, millionths, price_of
-from shared.records import Bar
 from shared.series import DAY, FX_DAYS, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES, Series
 from shared.series_writer import SeriesWriter
 
@@ -25,11 +26,16 @@ BY_STEP: Final[Mapping[int, Mapping[str, Series[Bar]]]] = {MINUTE: PRICE_MINUTES
 BEGINNING: Final = 1_279_324_800 // DAY
 """17 July 2010: the first day on which bitcoin was traded at an exchange."""
 
+_OURS: Final = NUMBERS["market"]
+
 _PART: Final = 1
-"""Worth of a bar of ours that does not begin with its span."""
+"""Worth of a bar of ours that does not begin with its span, or has a gap."""
 
 _BEGINS_WITHIN: Final = 90
 """Seconds after its beginning within which a span must have been seen to count as whole."""
+
+_GAP: Final = 90
+"""Seconds without a price after which a span was seen only in part; half of its length where that is less."""
 
 _LATEST_RATES: Final = 7
 """Days that a rate of the ECB stands for at most: it sets none at weekends and holidays."""
@@ -39,8 +45,12 @@ def worth(bar: Bar | None) -> int:
     """Of a bar; -1 where there is none."""
     if bar is None:
         return -1
-    source = SOURCES.get(bar.source, "sample")
-    return _PART if source == "market" and not bar.open else WORTH[source]
+    return _PART if partly(bar) else WORTH[SOURCES.get(bar.source, "sample")]
+
+
+def partly(bar: Bar) -> bool:
+    """Whether it is ours, and we did not see all of its span."""
+    return bar.source == _OURS and not bar.open
 
 
 class Past:
@@ -53,6 +63,8 @@ class Past:
             for currency, one in by_currency.items()
         }
         self.rates = SeriesWriter(FX_DAYS, keys, mirrored=True)
+        self.reopened: set[tuple[int, str, int]] = set()  # step, currency, index: came to be seen only in part
+        self._last: dict[str, int] = {}  # Unix seconds of the last price published, by currency
 
     @property
     def writers(self) -> dict[str, SeriesWriter[Any]]:
@@ -75,15 +87,51 @@ class Past:
     def price(self, currency: str, price: Decimal, now_ms: int, source: int) -> None:
         """A price was published: it is part of the minute, the hour and the day."""
         kept, now = millionths(price), now_ms // 1000
+        if source == _OURS:
+            self._gap(currency, self._last.get(currency, now), now)
+            self._last[currency] = now
         for step in BY_STEP:
             writer, index = self.bars[step, currency], now // step
             bar = writer.get(index)
-            if bar is None or (bar.source != source and bar.source == NUMBERS["sample"]):
-                whole = now - index * step <= min(_BEGINS_WITHIN, step // 4)
-                bar = Bar(kept if whole else 0, kept, kept, kept, source)
-            else:
+            if bar is not None and bar.source == source:
                 bar = bar._replace(high=max(bar.high or kept, kept), low=min(bar.low or kept, kept), close=kept)
-            writer.put(index, bar)
+                writer.put(index, bar)
+                continue
+            whole = now - index * step <= min(_BEGINS_WITHIN, step // 4)
+            made = Bar(kept if whole else 0, kept, kept, kept, source)
+            if worth(bar) < worth(made):
+                writer.put(index, made)
+
+    def resumed(self, now: int) -> None:
+        """We begin, or begin again: spans in which nobody published meanwhile were seen only in part."""
+        for currency in BY_STEP[MINUTE]:
+            last = self._last_minute(currency)
+            if last is not None:
+                self._gap(currency, last * MINUTE, now, (MINUTE,))
+                self._gap(currency, (last + 1) * MINUTE, now, (HOUR, DAY))
+
+    def _last_minute(self, currency: str) -> int | None:
+        """The newest minute with a price that was published here."""
+        writer = self.bars[MINUTE, currency]
+        size = writer.series.segment
+        for segment in sorted(writer.held, reverse=True):
+            for index in range((segment + 1) * size - 1, segment * size - 1, -1):
+                bar = writer.get(index)
+                if bar is not None and bar.source == _OURS:
+                    return index
+        return None
+
+    def _gap(self, currency: str, last: int, now: int, steps: Iterable[int] = tuple(BY_STEP)) -> None:
+        """Nothing was published between these moments: a span that lost too much of itself was seen only in part."""
+        for step in steps:
+            index = last // step
+            if min((index + 1) * step, now) - last <= min(_GAP, step // 2):
+                continue
+            writer = self.bars[step, currency]
+            bar = writer.get(index)
+            if bar is not None and bar.source == _OURS and bar.open:
+                writer.put(index, bar._replace(open=0))
+                self.reopened.add((step, currency, index))
 
     def candles(self, step: int, currency: str, candles: Iterable[Candle], source: int) -> None:
         """What an exchange tells of spans that are over."""
@@ -98,18 +146,20 @@ class Past:
         """What others tell of days that are over: a price each."""
         writer, value = self.bars[DAY, currency], WORTH[SOURCES[source]]
         for day, price in closes.items():
-            if day >= BEGINNING and worth(writer.get(day)) < value:
-                writer.put(day, Bar(0, 0, 0, millionths(price), source))
+            close = millionths(price)
+            if close and day >= BEGINNING and worth(writer.get(day)) < value:
+                writer.put(day, Bar(0, 0, 0, close, source))
 
-    def forget(self, source: int) -> None:
-        """Take out everything that came from one source."""
+    async def forget(self, source: int) -> None:
+        """Take out everything that came from one source; others have their turn meanwhile."""
         for writer in self.bars.values():
             size = writer.series.segment
-            for segment in list(writer.held):
+            for segment in sorted(writer.held):
                 for index in range(segment * size, (segment + 1) * size):
                     bar = writer.get(index)
                     if bar is not None and bar.source == source:
                         writer.put(index, None)
+                await asyncio.sleep(0)
 
     def put_rates(self, past: Mapping[int, tuple[float, ...]]) -> None:
         """The rates of these days; what is the same already is left."""
@@ -117,19 +167,21 @@ class Past:
             if self.rates.get(day) != rates:
                 self.rates.put(day, rates)
 
-    def cross_days(self, currency: str, last: int) -> None:
-        """Fill days without a price from USD through the ECB's rates, up to the day `last`."""
+    def cross_days(self, currency: str, first: int, last: int) -> None:
+        """Fill days without a price from USD through the ECB's rates, both days included."""
         if currency == "USD":
             return
         writer, dollars = self.bars[DAY, currency], self.bars[DAY, "USD"]
         usd, place = FX.index("USD"), None if currency == "EUR" else FX.index(currency)
-        for day in range(BEGINNING, last + 1):
+        for day in range(first, last + 1):
             base = dollars.get(day) if writer.get(day) is None else None
             rates = self.rates_at(day) if base is not None and base.source != NUMBERS["sample"] else None
             if base is None or rates is None or not rates[usd] or (place is not None and not rates[place]):
                 continue
             factor = (1.0 if place is None else rates[place]) / rates[usd]
-            writer.put(day, Bar(0, 0, 0, int(base.close * factor), NUMBERS["cross"]))
+            close = int(base.close * factor)
+            if close:
+                writer.put(day, Bar(0, 0, 0, close, NUMBERS["cross"]))
 
     def rates_at(self, day: int) -> tuple[float, ...] | None:
         """The rates that held on a day; None where the last ones are too old."""
@@ -148,10 +200,13 @@ class Past:
 
     def at(self, currency: str, time: int, tolerance: int) -> tuple[int, Decimal] | None:
         """The last price before a moment (Unix seconds), at most `tolerance` seconds older, and when it was."""
+        found: tuple[int, Decimal] | None = None
         for step in BY_STEP:
-            last = time // step - 1
-            for index in range(last, max(last - tolerance // step, 0) - 1, -1):
-                bar = self.get(step, currency, index)
-                if bar is not None:
-                    return (index + 1) * step, price_of(bar.close)
-        return None
+            sooner = time - tolerance if found is None else found[0] + 1
+            for end in range(time // step * step, sooner - 1, -step):
+                bar = self.get(step, currency, end // step - 1)
+                if bar is None or not bar.close or (step > MINUTE and partly(bar)):  # which may have ended before
+                    continue
+                found = end, price_of(bar.close)
+                break
+        return found

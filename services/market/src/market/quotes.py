@@ -11,8 +11,8 @@ from shared import redis, series
 from shared.commit import Commands
 from shared.domains import MARKET
 from shared.keys import Keys
+from shared.price_records import Quoted
 from shared.prices import PAIRS, VERDICTS, millionths
-from shared.records import Quoted
 from shared.series import QUOTE_MINUTES
 from shared.series_writer import SeriesWriter
 

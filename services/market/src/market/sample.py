@@ -6,6 +6,7 @@ every run; the present walks at random from its end.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections.abc import Callable
@@ -13,10 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from market import fx
 from market.exchange import Candle, Said
 from market.past import BEGINNING, Past
 from market.state import Market
+from shared.outside import ecb
 from shared.prices import DIRECT, NUMBERS
 from shared.series import DAY, HOUR, MINUTE
 from shared.service import Service
@@ -59,10 +60,20 @@ def _wave(time: int, period: float, depth: float) -> float:
     return depth * (math.sin(2 * math.pi * phase) + 0.5 * math.sin(2 * math.pi * phase * 1.618 + period))
 
 
-def _candle(time: int, step: int, factor: float) -> Candle:
-    points = [dollars(time + step * part // 8) * factor for part in range(9)]
-    opened, close = points[0], points[-1]
-    exact = [Decimal(f"{value:.2f}") for value in (opened, max(points), min(points), close)]
+_Span = tuple[int, float, float, float, float]
+"""Time in Unix seconds, open, high, low, close in dollars."""
+
+_AT_ONCE: Final = 50
+"""Spans that are made up before others have their turn."""
+
+
+def _dollars(time: int, step: int) -> _Span:
+    points = [dollars(time + step * part // 4) for part in range(5)]
+    return time, points[0], max(points), min(points), points[-1]
+
+
+def _candle(time: int, opened: float, high: float, low: float, close: float, factor: float) -> Candle:
+    exact = [Decimal(f"{value * factor:.2f}") for value in (opened, high, low, close)]
     return Candle(time, *exact)
 
 
@@ -82,10 +93,10 @@ class Sample:
         drift = 0.0
         while not stopping.is_set():
             if self._answered():
-                self._end()
+                await self._end()
                 return
             if not self.market.sample:
-                self._begin()
+                await self._begin()
             now_ms = self.service.clock.now_ms
             drift = 0.98 * drift + chance.gauss(0, 0.0003)
             dollar = dollars(now_ms // 1000) * math.exp(drift)
@@ -106,29 +117,35 @@ class Sample:
             return {"USD": 1.0}
         found = {}
         for currency in DIRECT:
-            factor = fx.cross(Decimal(1), "USD", currency, rates.newest)
+            factor = ecb.cross(Decimal(1), "USD", currency, rates.newest)
             if factor is not None:
                 found[currency] = float(factor)
         return found
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         self.service.log.warning("sample_prices", why="no source answers: prices are made up from now on")
         self.market.sample = True
-        fill(self.market.past, self._factors(), self.service.clock.now_ms // 1000)
+        await fill(self.market.past, self._factors(), self.service.clock.now_ms // 1000)
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         if self.market.sample:
             self.service.log.warning("sample_prices_end", why="a source answers")
-            self.market.sample = False
-            self.market.forget_source(NAME)
-            self.market.past.forget(NUMBERS[NAME])
+        await forget(self.market)  # also what a replica of before made up
 
 
-def fill(past: Past, factors: dict[str, float], now: int) -> None:
-    """A past since 2010, as candles of days, hours and minutes."""
+async def forget(market: Market) -> None:
+    """Take out everything that was made up, whoever did it."""
+    market.sample = False
+    market.forget_source(NAME)
+    await market.past.forget(NUMBERS[NAME])
+
+
+async def fill(past: Past, factors: dict[str, float], now: int) -> None:
+    """A past since 2010, as candles of days, hours and minutes; others have their turn meanwhile."""
     spans = ((DAY, BEGINNING), (HOUR, now // HOUR - 90 * 24), (MINUTE, now // MINUTE - 2 * 1_440))
-    for currency, factor in factors.items():
-        for step, first in spans:
-            indices = range(first, now // step)
-            made = (_candle(index * step, step, factor) for index in indices)
-            past.candles(step, currency, made, NUMBERS[NAME])
+    for step, first in spans:
+        for begin in range(first, now // step, _AT_ONCE):
+            made = [_dollars(index * step, step) for index in range(begin, min(begin + _AT_ONCE, now // step))]
+            for currency, factor in factors.items():
+                past.candles(step, currency, [_candle(*one, factor) for one in made], NUMBERS[NAME])
+            await asyncio.sleep(0)

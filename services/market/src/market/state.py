@@ -1,19 +1,19 @@
 """What a bitcoin costs, worked out of quotes and rates: pure, and paced by the clock that it is given.
 
-A currency is judged anew when a quote of it changes, at most once a second, and every few seconds in any case, since
-quotes grow old by themselves. What the ECB alone tells is worked out once a minute.
+A currency is judged anew when a quote of it changes, and every few seconds in any case, since quotes grow old by
+themselves; it is told at most once a second. What the ECB alone tells is worked out once a minute.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from market.book import Book
-from market.exchange import Said
-from market.fx import EURO, Rates, cross
+from market.exchange import HIGHEST, Said
 from market.index import ENOUGH, Judgement, judged
 from market.past import Past
 from market.quotes import QuoteLog
@@ -22,12 +22,16 @@ from shared.domains import MARKET
 from shared.events.prices import PriceUpdated, Rejected
 from shared.fold import Changes
 from shared.keys import Keys
+from shared.outside.ecb import EURO, Rates, cross
+from shared.price_views import PriceNow, PricesView, QuoteNow
 from shared.prices import DIRECT, NUMBERS
 from shared.series import MINUTE
-from shared.views import PriceNow, PricesView, QuoteNow
 
 PACE_MS: Final = 1_000
 """Between two prices of one currency."""
+
+JUDGE_MS: Final = 20
+"""Between two judgements of one currency, where none of them was told."""
 
 AGAIN_MS: Final = 5_000
 """A currency is judged anew after this time, whatever is heard of it."""
@@ -70,13 +74,15 @@ class Market:
         self._told_ms: dict[str, int] = {}
         self._crossed_ms = 0
         self._minute = 0
+        self._flushed_ms = 0
         self._began_ms = 0  # when the first quote was judged; 0: none was
         self._lost = True  # whether the views must be written whatever is told
 
-    def restored(self, view: PricesView | None) -> None:
-        """Go on from what is shown: prices keep their age."""
-        if view is not None:
-            self.now = dict(view.prices)
+    def restored(self, view: PricesView | None, now_ms: int) -> None:
+        """Go on from what is shown: prices keep their age. What cannot be, or is not yet, was not written here."""
+        for name, price in view.prices.items() if view is not None else ():
+            if name == price.currency and price.price.is_finite() and _CENT <= price.price < HIGHEST:
+                self.now[name] = msgspec.structs.replace(price, time_ms=min(price.time_ms, now_ms))
 
     def show_again(self) -> None:
         """What was shown is lost: it is written with the next flush."""
@@ -85,8 +91,7 @@ class Market:
     def forget_source(self, source: str) -> None:
         """Nothing that this source said counts any more, nor what follows from it."""
         self.book.forget(source)
-        self.now = {name: price for name, price in self.now.items() if source not in price.sources}
-        self.now = {name: price for name, price in self.now.items() if not price.sample}
+        self.now = {name: one for name, one in self.now.items() if source not in one.sources and not one.sample}
         self._lost = True
 
     # --- what is heard -------------------------------------------------------------------------------
@@ -101,7 +106,7 @@ class Market:
     def rated(self, rates: Rates) -> None:
         """The ECB's rates; older ones than we have are left."""
         if self.rates is None or rates.day >= self.rates.day:
-            self.rates = rates
+            self.rates = dataclasses.replace(rates, past={})  # which the series keeps
             self._crossed_ms = 0
         self.past.put_rates(rates.past)
 
@@ -109,17 +114,25 @@ class Market:
 
     def due_ms(self, now_ms: int) -> int:
         """When the next price may be told: now, where that is past."""
-        waits = [self._judged_ms.get(currency, 0) + PACE_MS for currency in self._changed]
+        waits = [self._next_ms(currency) for currency in self._changed]
         again = min((self._judged_ms.get(currency, 0) + AGAIN_MS for currency in DIRECT), default=now_ms)
         return min([*waits, again])
 
+    def _next_ms(self, currency: str) -> int:
+        """When a currency of which something new was heard may be judged."""
+        return max(self._told_ms.get(currency, 0) + PACE_MS, self._judged_ms.get(currency, 0) + JUDGE_MS)
+
     def flush(self, now_ms: int) -> Changes:
         """Judge what is due, and say what is to be written."""
+        if now_ms < self._flushed_ms:
+            self._set_back(now_ms)
+        self._flushed_ms = now_ms
         changes = Changes(views=self._keys.views(MARKET))
         due = [
             currency
             for currency in DIRECT
-            if now_ms - self._judged_ms.get(currency, 0) >= (PACE_MS if currency in self._changed else AGAIN_MS)
+            if now_ms
+            >= (self._next_ms(currency) if currency in self._changed else self._judged_ms.get(currency, 0) + AGAIN_MS)
         ]
         told = [price for currency in due if (price := self._direct(currency, now_ms, changes)) is not None]
         if now_ms - self._crossed_ms >= CROSS_MS:
@@ -135,6 +148,17 @@ class Market:
         elif not changes.commands:
             changes.views = ""
         return changes
+
+    def _set_back(self, now_ms: int) -> None:
+        """The clock was set back to this: nothing was heard, judged or told later, or it would rest until then."""
+        for moments in (self._judged_ms, self._told_ms):
+            moments.update((currency, min(at_ms, now_ms)) for currency, at_ms in moments.items())
+        self._crossed_ms, self._began_ms = min(self._crossed_ms, now_ms), min(self._began_ms, now_ms)
+        self.book.set_back(now_ms)
+        for name, price in self.now.items():
+            if price.time_ms > now_ms:
+                self.now[name] = msgspec.structs.replace(price, time_ms=now_ms)
+                self._lost = True
 
     def _direct(self, currency: str, now_ms: int, changes: Changes) -> PriceNow | None:
         """Judge a currency; returns what is new of it."""
@@ -247,7 +271,8 @@ class Market:
 
     def _view(self) -> PricesView:
         day = self.rates.iso_day if self.rates else ""
-        return PricesView(prices=self.now, fx_day=day, sample=self.sample)
+        sample = self.sample or any(price.sample for price in self.now.values())
+        return PricesView(prices=self.now, fx_day=day, sample=sample)
 
     @property
     def quotes_now(self) -> list[QuoteNow]:
@@ -260,7 +285,7 @@ class Market:
                 heard_ms=quote.heard_ms,
                 verdict=judgement.verdicts.get(source, "silent"),
                 apart_percent=float((quote.price / self.now[currency].price - 1) * 100)
-                if currency in self.now
+                if currency in self.now and self.now[currency].price
                 else None,
             )
             for currency, judgement in self._judgements.items()

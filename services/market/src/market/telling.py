@@ -11,7 +11,7 @@ from market.exchange import Exchange, Quotes, Refused
 from market.state import Market
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
-from shared.outside.client import Outside
+from shared.outside.client import Outside, understood
 from shared.outside.tally import Tally
 from shared.service import Service
 from shared.tasks import pause
@@ -68,7 +68,7 @@ class Listener:
             def message(raw: str | bytes, understand: Any = understand) -> bool:
                 self.tally.messages += 1
                 try:
-                    quotes: Quotes = understand(raw)
+                    quotes: Quotes = understood(exchange.provider, understand, raw)
                 except OutsideMalformed as error:  # one message; a talk of nothing else ends by its silence
                     self.tally.refuse(str(error))
                     return False

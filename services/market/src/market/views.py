@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Final
 
 from market.past import Past
+from shared.price_views import PastPrice, RecentPrices
 from shared.prices import DIRECT
 from shared.series import DAY, HOUR, MINUTE
-from shared.views import PastPrice, RecentPrices
 
 SPANS: Final = {
     "1h": (HOUR, 5 * MINUTE),

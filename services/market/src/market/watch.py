@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from market.history import History
 from market.state import Market
 from shared import redis
 from shared.domains import MARKET
@@ -14,11 +15,12 @@ from shared.watch import Losses, Segment, Stored
 class Kept(Stored):
     """The bars and rates; quotes of before are only in Redis, and what is lost of them is lost."""
 
-    def __init__(self, client: redis.Client, keys: Keys, market: Market) -> None:
+    def __init__(self, client: redis.Client, keys: Keys, market: Market, history: History) -> None:
         super().__init__("the history of the price", market.past.writers)
         self._client = client
         self._keys = keys
         self._market = market
+        self._history = history
 
     async def lost(self, segments: Sequence[Segment]) -> Losses:
         """As the base says."""
@@ -27,7 +29,8 @@ class Kept(Stored):
             pipeline.exists(self._keys.series(MARKET.slot, name, segment))
         pipeline.scard(self._keys.series_index(MARKET.slot))
         pipeline.hexists(self._keys.views(MARKET), "prices")
-        *there, listed, shown = await pipeline.execute()
+        pipeline.hexists(self._keys.state(MARKET), "asked")
+        *there, listed, shown, asked = await pipeline.execute()
         gone = [segment for segment, exists in zip(segments, there, strict=True) if not exists]
         known = sum(len(writer.known) for writer in self.writers.values())
         parts = set()
@@ -35,6 +38,8 @@ class Kept(Stored):
             parts.add("the index of its series")
         if self._market.now and not shown:
             parts.add("the prices shown")
+        if (self._history.asked or self._history.told_at) and not asked and not self._history.changed:
+            parts.add("the record of who was asked")
         return Losses(parts, gone)
 
     def mend(self, losses: Losses) -> None:
@@ -43,5 +48,6 @@ class Kept(Stored):
             for writer in self.writers.values():
                 writer.rewrite()
             self._market.show_again()
+            self._history.changed = True
         for name, segment in losses.segments:
             self.writers[name].forget([segment])

@@ -40,37 +40,40 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def coins(rows: Iterable[Coin], source: str, link: str, fetched: int) -> Made:
-    """The coins of one source."""
-    return Made(
-        tuple(
-            Asset(
-                id=f"coin:{row.id}",
-                kind="coin",
-                name=row.name,
-                symbol=row.symbol,
-                price=row.price,
-                quantity=row.supply,
-                unit=row.symbol,
-                value=row.value,
-                change=row.change,
-                period=None if row.change is None else "24 h",
-                claim_on=row.claim_on,
-                sources=(
-                    Source(of="price", name=source, link=link, as_of=row.as_of),
-                    Source(
-                        of="quantity",
-                        name=source,
-                        link=link,
-                        as_of=row.as_of,
-                        estimate=row.supply_derived,
-                        note="Worked out from value and price" if row.supply_derived else "",
-                    ),
+    """The coins of one source, largest first.
+
+    The largest of a symbol has the symbol as its id, so that it is the same asset whichever source tells of it; smaller
+    ones of that symbol have the source's own name for them.
+    """
+    found: dict[str, Asset] = {}
+    for row in sorted(rows, key=lambda one: -one.value):
+        id = f"coin:{row.symbol}" if f"coin:{row.symbol}" not in found else f"coin:{source}:{row.id}"
+        found[id] = Asset(
+            id=id,
+            kind="coin",
+            name=row.name,
+            symbol=row.symbol,
+            price=row.price,
+            quantity=row.supply,
+            unit=row.symbol,
+            value=row.value,
+            change=row.change,
+            period=None if row.change is None else "24 h",
+            claim_on=row.claim_on,
+            sources=(
+                Source(of="price", name=source, link=link, as_of=row.as_of),
+                Source(
+                    of="quantity",
+                    name=source,
+                    link=link,
+                    as_of=row.as_of,
+                    estimate=row.supply_derived,
+                    note="Worked out from value and price" if row.supply_derived else "",
                 ),
-                seen=min(row.as_of, fetched),
-            )
-            for row in rows
+            ),
+            seen=min(row.as_of, fetched),
         )
-    )
+    return Made(tuple(found.values()))
 
 
 def commodities(stocks: Iterable[tuple[Stock, int]], quotes: Mapping[str, Quote]) -> Made:

@@ -1,7 +1,8 @@
 """The companies that are looked at, and what each is worth: price times shares, classes summed, converted to USD.
 
 Shares are those of the newest filing at the SEC where it has one; else those that the table states, with their source
-and date. The table is `companies.csv`; its first lines say what is in it.
+and date. The tables are `companies.csv`, of those that are ranked, and `holders.csv`, of those whose shares matter for
+the bitcoin behind them alone; their first lines say what is in them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 from marketcap.assets import Asset, Made, Quote, Source
 from marketcap.fx import Rates
 from marketcap.providers import sec
+from marketcap.treasuries import Listed
 from shared.errors import ConfigError
 
 COLUMNS: Final = ("name", "country", "symbol", "cik", "per", "shares", "as_of", "source", "link")
@@ -54,61 +56,64 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listed() -> tuple[Company, ...]:
-    """The companies of the table in this package."""
-    return parsed(resources.files("marketcap").joinpath("companies.csv").read_text("utf-8"))
+    """The companies that are ranked."""
+    return _table("companies.csv")
 
 
-def parsed(text: str) -> tuple[Company, ...]:
-    """The companies of a table. Raises ConfigError, which names the line."""
+def holders() -> tuple[Company, ...]:
+    """Further companies that hold bitcoin."""
+    return _table("holders.csv")
+
+
+def _table(name: str) -> tuple[Company, ...]:
+    return parsed(resources.files("marketcap").joinpath(name).read_text("utf-8"), name)
+
+
+def parsed(text: str, table: str) -> tuple[Company, ...]:
+    """The companies of a table of this name. Raises ConfigError, which names it and the line."""
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
     if not lines or tuple(lines[0][1].split(",")) != COLUMNS:
-        raise ConfigError(f"companies.csv: expected the head {','.join(COLUMNS)}")
-    rows = [(number, _row(number, next(csv.reader([line])))) for number, line in lines[1:]]
+        raise ConfigError(f"{table}: expected the head {','.join(COLUMNS)}")
+    rows = [(number, _row(table, number, next(csv.reader([line])))) for number, line in lines[1:]]
     found: dict[str, Company] = {}
     for name, group in groupby(rows, key=lambda one: one[1]["name"]):
         every = list(group)
         number, first = every[0]
         if name in found:
-            raise ConfigError(
-                f"companies.csv, line {number}: {name} stands in two places, expected its classes together"
-            )
+            raise ConfigError(f"{table}, line {number}: {name} stands in two places, expected its classes together")
         found[name] = Company(
             name=name,
             country=first["country"],
             cik=int(first["cik"]) if first["cik"] else None,
-            classes=tuple(_share_class(number, row) for number, row in every),
+            classes=tuple(_share_class(table, number, row) for number, row in every),
         )
         if found[name].cik is None and found[name].stated is None:
-            raise ConfigError(
-                f"companies.csv, line {number}: {name} has neither a CIK nor shares, expected one of them"
-            )
+            raise ConfigError(f"{table}, line {number}: {name} has neither a CIK nor shares, expected one of them")
     return tuple(found.values())
 
 
-def _row(number: int, cells: list[str]) -> dict[str, str]:
+def _row(table: str, number: int, cells: list[str]) -> dict[str, str]:
     row = dict(zip(COLUMNS, (cell.strip() for cell in cells), strict=False))
     if len(cells) != len(COLUMNS):
-        raise ConfigError(f"companies.csv, line {number}: {len(cells)} columns, expected {len(COLUMNS)}")
+        raise ConfigError(f"{table}, line {number}: {len(cells)} columns, expected {len(COLUMNS)}")
     if not row["name"] or not row["symbol"] or not re.fullmatch("[A-Z]{2}", row["country"]):
-        raise ConfigError(f"companies.csv, line {number}: expected a name, a symbol, a country of two capital letters")
+        raise ConfigError(f"{table}, line {number}: expected a name, a symbol, a country of two capital letters")
     if not re.fullmatch("[0-9]{0,10}", row["cik"]):
-        raise ConfigError(f"companies.csv, line {number}: cik is {row['cik']!r}, expected numbers")
+        raise ConfigError(f"{table}, line {number}: cik is {row['cik']!r}, expected numbers")
     return row
 
 
-def _share_class(number: int, row: Mapping[str, str]) -> ShareClass:
+def _share_class(table: str, number: int, row: Mapping[str, str]) -> ShareClass:
     try:
         shares = int(row["shares"]) if row["shares"] else None
         day = date.fromisoformat(row["as_of"]) if shares is not None else None
         per = Decimal(row["per"] or "1")
     except (ValueError, InvalidOperation) as error:
-        raise ConfigError(
-            f"companies.csv, line {number}: {error}; expected numbers, and a date with the shares"
-        ) from error
+        raise ConfigError(f"{table}, line {number}: {error}; expected numbers, and a date with the shares") from error
     if per <= 0 or (
         shares is not None and (shares <= 0 or not row["source"] or not row["link"].startswith("https://"))
     ):
-        raise ConfigError(f"companies.csv, line {number}: expected numbers above 0, and shares with source and link")
+        raise ConfigError(f"{table}, line {number}: expected numbers above 0, and shares with source and link")
     return ShareClass(
         symbol=row["symbol"],
         per=per,
@@ -211,3 +216,8 @@ def _shares_sources(company: Company, filing: sec.Shares | None) -> tuple[Source
         for one in stated
     )
     return tuple(dict.fromkeys(every))
+
+
+def shares_by_symbol(made: Made) -> dict[str, Listed]:
+    """Shares and capitalisation of each company, as the table of treasuries asks for them."""
+    return {one.symbol: Listed(shares=int(one.quantity), market_cap=round(one.value, 2)) for one in made.assets}

@@ -12,6 +12,7 @@ import msgspec
 from marketcap import sample
 from marketcap.board import Board
 from marketcap.questions import ASKED, Question, Questions
+from shared.asset_views import AssetSourcesView
 from shared.domains import ASSETS, MARKETCAP
 from shared.errors import OutsideError, OutsideNotNow
 from shared.leased import Leased
@@ -21,7 +22,6 @@ from shared.outside.client import Outside
 from shared.outside.tally import standings
 from shared.service import Service
 from shared.tasks import accompanied, pause
-from shared.views import AssetSourcesView
 
 PACE_SECONDS: Final = 1.0
 """Between two times that what was heard is written down and told."""

@@ -16,6 +16,7 @@ from marketcap.assets import Asset, Source
 from marketcap.ranking import Bitcoin, Ranked, Ranking, ranked
 from marketcap.treasuries import Change, Claim, Holding, Listed, changes, holdings
 from shared import redis
+from shared.asset_views import NodesView, RankingView
 from shared.assets import CLASSES, HOLDERS, LISTS
 from shared.clock import Moment
 from shared.domains import MARKETCAP
@@ -27,7 +28,7 @@ from shared.fold import Changes
 from shared.keys import Keys
 from shared.networks import COIN, NETWORKS
 from shared.series import DAY
-from shared.views import NodesView, RankingView, View
+from shared.views import View
 
 PACE_MS: Final = 1_000
 """Between two rankings at least."""

@@ -7,8 +7,7 @@ from decimal import Decimal
 
 from marketcap.ranking import Ranked
 from marketcap.treasuries import COIN, SUPPLY_LIMIT, Change, Holding
-from shared.assets import MOST
-from shared.views import (
+from shared.asset_views import (
     RANKINGS,
     TREASURIES,
     OtherClaim,
@@ -18,6 +17,7 @@ from shared.views import (
     Treasury,
     TreasuryChange,
 )
+from shared.assets import MOST
 
 
 def ranking(name: str, rows: Sequence[Ranked], missing: Iterable[str], *, sample: bool) -> RankingView:

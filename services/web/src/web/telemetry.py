@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from shared.price_views import MarketSourcesView
 from web.http.answers import Answer
 from web.http.document import Document
 from web.http.readers import Spoken
@@ -68,6 +69,27 @@ class _Web(Collector):
             blocks.add_metric(["missing"], progress.missing)
             blocks.add_metric(["unavailable"], progress.unavailable)
         yield from (requests, renders, clients, changes, up, blocks)
+        yield from _sources(self._state)
+
+
+def _sources(state: State) -> Iterator[Metric]:
+    """Who is asked outside."""
+    view = state.snapshot[MarketSourcesView]
+    well = GaugeMetricFamily("outside_ok", "1 while a source outside answers as it should", labels=["source"])
+    counts = {
+        name: CounterMetricFamily(f"outside_{name}", words, labels=["source"])
+        for name, words in (
+            ("asked", "Requests to a source outside"),
+            ("failed", "Requests that failed"),
+            ("messages", "Messages that a source told by itself"),
+            ("refused", "Quotes and rows of a source that cannot be"),
+        )
+    }
+    for one in view.sources if view else ():
+        well.add_metric([one.name], one.state == "ok")
+        for name, family in counts.items():
+            family.add_metric([one.name], getattr(one, name))
+    yield from (well, *counts.values())
 
 
 class Telemetry:

@@ -38,69 +38,93 @@ TRIAL_MS: Final = 60_000
 LONGEST_WISH: Final = 86_400.0
 """Seconds that a source may ask to be left alone for; more is taken for a mistake."""
 
-_NOW: Final = """
+_BEGIN: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function whole(stored) -- nil for what was never written here
+  return stored and #stored <= 15 and string.find(stored, '^%d+$') and tonumber(stored) or nil
+end
+local function field(name) return whole(redis.call('HGET', KEYS[1], name)) or 0 end
+local function text(number) return string.format('%.0f', number) end
+local function count(name)
+  local counted = field(name) + 1
+  redis.call('HSET', KEYS[1], name, text(counted))
+  return counted
+end
 """
 
 _ASK: Final = (
-    _NOW
+    _BEGIN
     + """
-local held = redis.call('HMGET', KEYS[1], 'left_alone_ms', 'open_ms', 'trial_ms')
-local function until_when(stored) -- a moment further ahead than any is set was told by another clock
-  local moment = tonumber(stored or 0)
-  return moment > now + __LONGEST__ and 1 or moment
+local back = field('asked_ms') > now -- the clock was set back since
+local function until_when(name, longest) -- a moment further ahead than any is set was told by another clock
+  local moment = field(name)
+  return (back or moment > now + longest) and math.min(moment, 1) or moment
 end
-local alone, open, trial = until_when(held[1]), until_when(held[2]), until_when(held[3])
+local alone = until_when('left_alone_ms', __LONGEST__)
+local open, trial = until_when('open_ms', __LONGEST_OPEN__), until_when('trial_ms', __TRIAL__)
 if open > 0 and math.max(open, trial) > now then return {'open', math.max(open, trial) - now} end
 if alone > now then return {'alone', alone - now} end
 local most, longest = 0, 0
 for at = 1, #ARGV, 2 do
   most, longest = math.max(most, tonumber(ARGV[at])), math.max(longest, tonumber(ARGV[at + 1]))
 end
-if tonumber(redis.call('LINDEX', KEYS[2], 0) or 0) > now then -- the clock was set back: nobody knows how long ago
+local times, wrong = {}, false
+for at, stored in ipairs(redis.call('LRANGE', KEYS[2], 0, most - 1)) do
+  local asked = whole(stored)
+  if not asked or asked > now then asked, wrong = now, true end -- nobody knows how long ago: just now at the worst
+  times[at] = asked
+end
+if wrong then
+  table.sort(times, function(one, other) return one > other end)
   redis.call('DEL', KEYS[2])
-  redis.call('HSET', KEYS[1], 'left_alone_ms', string.format('%.0f', now + longest))
-  return {'budget', longest}
+  for _, asked in ipairs(times) do redis.call('RPUSH', KEYS[2], text(asked)) end
+  redis.call('PEXPIRE', KEYS[2], longest)
 end
 for at = 1, #ARGV, 2 do
   local span = tonumber(ARGV[at + 1])
-  local since = now - tonumber(redis.call('LINDEX', KEYS[2], tonumber(ARGV[at]) - 1) or 0)
+  local since = now - (times[tonumber(ARGV[at])] or 0)
   if since < span then return {'budget', span - since} end
 end
-redis.call('LPUSH', KEYS[2], string.format('%.0f', now))
+while #times > 0 and now - times[#times] >= longest do -- only the past that counts may come to be just now
+  redis.call('RPOP', KEYS[2])
+  table.remove(times)
+end
+redis.call('LPUSH', KEYS[2], text(now))
 redis.call('LTRIM', KEYS[2], 0, most - 1)
 redis.call('PEXPIRE', KEYS[2], longest)
-if open > 0 then redis.call('HSET', KEYS[1], 'trial_ms', string.format('%.0f', now + __TRIAL__)) end
-redis.call('HSET', KEYS[1], 'asked_ms', string.format('%.0f', now))
-redis.call('HINCRBY', KEYS[1], 'asked', 1)
+redis.call('HSET', KEYS[1], 'asked_ms', text(now), 'left_alone_ms', 0, 'open_ms', text(math.min(open, now)),
+  'trial_ms', open > 0 and text(now + __TRIAL__) or 0)
+count('asked')
 return {'go', 0}
-""".replace("__TRIAL__", str(TRIAL_MS)).replace("__LONGEST__", str(int(LONGEST_WISH * 1000)))
+""".replace("__TRIAL__", str(TRIAL_MS))
+    .replace("__LONGEST__", str(int(LONGEST_WISH * 1000)))
+    .replace("__LONGEST_OPEN__", str(LONGEST_OPEN_MS))
 )
 """KEYS: standing, times of requests. ARGV: requests and milliseconds of each limit."""
 
 _ANSWERED: Final = (
-    _NOW
+    _BEGIN
     + """
-redis.call('HSET', KEYS[1], 'failures', 0, 'left_alone_ms', 0, 'open_ms', 0, 'trial_ms', 0,
-  'well_ms', string.format('%.0f', now))
-redis.call('HINCRBY', KEYS[1], 'answered', 1)
+redis.call('HSET', KEYS[1], 'failures', 0, 'left_alone_ms', 0, 'open_ms', 0, 'trial_ms', 0, 'well_ms', text(now),
+  'asked_ms', text(math.min(field('asked_ms'), now)))
+count('answered')
 """
 )
 
 _FAILED: Final = (
-    _NOW
+    _BEGIN
     + """
-local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
+local failures = count('failures')
 local function doubled(first, longest, times) return math.min(first * 2 ^ math.min(times, 30), longest) end
 local pause = doubled(__PAUSE__, __LONGEST_PAUSE__, failures - 1) * tonumber(ARGV[3])
-redis.call('HSET', KEYS[1], 'error', ARGV[1], 'error_ms', string.format('%.0f', now), 'trial_ms', 0,
-  'left_alone_ms', string.format('%.0f', now + math.max(pause, tonumber(ARGV[2]))))
+redis.call('HSET', KEYS[1], 'error', ARGV[1], 'error_ms', text(now), 'trial_ms', 0,
+  'left_alone_ms', text(now + math.max(pause, tonumber(ARGV[2]))), 'asked_ms', text(math.min(field('asked_ms'), now)))
 if failures >= __FAILURES__ then
   local open = doubled(__OPEN__, __LONGEST_OPEN__, failures - __FAILURES__)
-  redis.call('HSET', KEYS[1], 'open_ms', string.format('%.0f', now + open))
+  redis.call('HSET', KEYS[1], 'open_ms', text(now + open))
 end
-redis.call('HINCRBY', KEYS[1], 'failed', 1)
+count('failed')
 """.replace("__PAUSE__", str(PAUSE_MS))
     .replace("__LONGEST_PAUSE__", str(LONGEST_PAUSE_MS))
     .replace("__FAILURES__", str(FAILURES))
@@ -108,6 +132,9 @@ redis.call('HINCRBY', KEYS[1], 'failed', 1)
     .replace("__LONGEST_OPEN__", str(LONGEST_OPEN_MS))
 )
 """ARGV: the error in words, milliseconds that the source wants to be left alone, the pause's jitter."""
+
+_DIGITS: Final = 15
+"""No number of a record is longer: what is, was never written here."""
 
 _WHY: Final = {
     "open": "it has failed too often and is tried again in",
@@ -175,5 +202,5 @@ def _record(fields: dict[bytes, bytes]) -> Record:
         if name == "error":
             found[name] = value.decode(errors="replace")
         else:
-            found[name] = int(value) if value.isdigit() else 0
+            found[name] = int(value) if value.isdigit() and len(value) <= _DIGITS else 0
     return Record(**found)

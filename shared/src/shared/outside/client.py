@@ -18,13 +18,13 @@ import aiohttp
 
 from shared import redis
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff, OutsideRefused, OutsideUnreachable
-from shared.logging import chain
 from shared.outside.allowance import Allowance
 from shared.outside.provider import Gateway, Provider
 
 if TYPE_CHECKING:
     from shared.service import Service
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5.0
@@ -34,6 +34,11 @@ ANSWER_SECONDS: Final = 20.0
 MOST_BYTES: Final = 8_000_000
 MOST_MESSAGE: Final = 1_000_000
 """Bytes of an answer, and of one message."""
+
+LONG_BYTES: Final = 200_000
+"""Of an answer: a longer one keeps the event loop for more than some milliseconds."""
+
+_LONGEST_WORDS: Final = 300
 
 PING_SECONDS: Final = 20.0
 """Between two pings on a connection that stays open; the longest of ours wants one within that time."""
@@ -96,19 +101,20 @@ class Outside:
 
         `headers` are sent besides ours, or in their place; a key goes there, where no error and no log names it.
 
-        What `decode` raises other than an OutsideError is an answer that is not what was asked for, too.
+        What `decode` raises other than an OutsideError is an answer that is not what was asked for, too. A long answer
+        is taken apart in a thread.
         """
         url = self.gateway.http(host or provider.host, path)
         await self.allowance.ask(provider)
         try:
-            made = decode(await self._body(provider, url, most, headers))
+            body = await self._body(provider, url, most, headers)
+            if len(body) > LONG_BYTES:
+                made = await asyncio.to_thread(understood, provider, decode, body)
+            else:
+                made = understood(provider, decode, body)
         except OutsideError as error:
             await self.count(provider, error)
             raise
-        except (ValueError, ArithmeticError, LookupError, TypeError) as error:
-            said = OutsideMalformed(f"{provider.title}: {type(error).__name__}: {error}")
-            await self.count(provider, said)
-            raise said from error
         await self.count(provider, None)
         return made
 
@@ -132,7 +138,7 @@ class Outside:
         """Say the opening, and hand over each message until the conversation ends, which it always does by an error.
 
         `heard` says whether the message was a good one: the first that is counts as an answer, and a talk without any
-        for the time of `silence` is given up. It is called once for each message, and may raise OutsideError.
+        for the time of `silence` is given up. It is called once for each message; whatever it raises ends the talk.
         """
         url = self.gateway.socket(talk.host, talk.path)
         await self.allowance.ask(provider)
@@ -141,6 +147,12 @@ class Outside:
         except OutsideError as error:
             await self.count(provider, error)
             raise
+        except aiohttp.WSServerHandshakeError as error:
+            refused = OutsideRefused(
+                f"{provider.title} answered with status {error.status}", _wish(error.headers or {})
+            )
+            await self.count(provider, refused)
+            raise refused from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             said = _unreachable(provider, error)
             await self.count(provider, said)
@@ -163,7 +175,7 @@ class Outside:
             async for message in socket:
                 if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                     continue
-                if heard(message.data):
+                if understood(provider, heard, message.data):
                     limit.reschedule(loop.time() + talk.silence)
                     if not well:
                         well = True
@@ -177,11 +189,26 @@ class Outside:
                 await self.allowance.answered(provider)
             elif not isinstance(error, OutsideNotNow | OutsideOff):
                 wish = error.retry_after if isinstance(error, OutsideRefused) else None
-                await self.allowance.failed(provider, chain(error), wish)
+                await self.allowance.failed(provider, str(error), wish)
+
+
+def understood(provider: Provider, decode: Callable[[R], T], raw: R) -> T:
+    """What `decode` makes of what the source said. Raises OutsideError: it does nothing else that could fail."""
+    try:
+        return decode(raw)
+    except OutsideError:
+        raise
+    except Exception as error:
+        raise OutsideMalformed(f"{provider.title}: {type(error).__name__}: {error}"[:_LONGEST_WORDS]) from error
 
 
 def _unreachable(provider: Provider, error: BaseException) -> OutsideUnreachable:
-    said = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        said = "no answer in time"
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        said = f"no connection ({error.strerror or error})"
+    else:
+        said = str(error) or type(error).__name__
     return OutsideUnreachable(f"{provider.title}: {said}")
 
 

@@ -10,7 +10,8 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -63,15 +64,21 @@ def decode(body: bytes) -> Rates:
             [name] = archive.namelist()
             with archive.open(name) as file:
                 text = file.read(MOST_BYTES + 1)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise OutsideMalformed(f"ECB: {error}: expected an archive of one file; it begins {body[:40]!r}") from error
     if len(text) > MOST_BYTES:
         raise OutsideMalformed(f"ECB: more than {MOST_BYTES:,} bytes of rates")
-    return _rates(text.decode("utf-8", "replace"))
+    return _rates(io.TextIOWrapper(io.BytesIO(text), "utf-8", "replace", newline=""))
 
 
-def _rates(text: str) -> Rates:
-    lines = csv.reader(io.StringIO(text))
+def _rates(text: Iterable[str]) -> Rates:
+    try:
+        return _read(csv.reader(text))
+    except csv.Error as error:
+        raise OutsideMalformed(f"ECB: {error}: expected lines of rates") from error
+
+
+def _read(lines: Iterator[list[str]]) -> Rates:
     head = [name.strip() for name in next(lines, [])]
     if not head or head[0] != "Date" or "USD" not in head:
         raise OutsideMalformed(f"ECB: the columns are {head[:5]}: expected Date, then currencies with USD")

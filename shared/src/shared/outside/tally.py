@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.outside.allowance import Allowance, Record
 from shared.outside.provider import Provider
-from shared.views import OutsideSource
+from shared.outside.standing import OutsideSource
 
 
 @dataclass(slots=True)

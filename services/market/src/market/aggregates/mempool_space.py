@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -20,8 +21,11 @@ CURRENCIES: Final = ("USD", "EUR", "JPY", "GBP", "CHF", "CAD", "AUD")
 MOST_BYTES: Final = 32_000_000
 
 
+class _When(msgspec.Struct, gc=False):
+    time: int = -1
+
+
 class _Prices(msgspec.Struct, gc=False):
-    time: int
     USD: Decimal | None = None
     EUR: Decimal | None = None
     JPY: Decimal | None = None
@@ -32,19 +36,34 @@ class _Prices(msgspec.Struct, gc=False):
 
 
 class _Answer(msgspec.Struct):
-    prices: list[_Prices]
+    prices: list[msgspec.Raw]  # taken apart one by one: all at once take ten times the memory
+
+
+_WHO: Final = "mempool.space"
 
 
 def decode(body: bytes) -> dict[str, dict[int, Decimal]]:
     """Closes by currency and day (Unix time over 86,400). 0 and -1 stand for none there. Raises OutsideMalformed."""
-    last: dict[str, dict[int, tuple[int, Decimal]]] = {currency: {} for currency in CURRENCIES}
-    for one in decoded(_Answer, body, "mempool.space").prices:
-        for currency, days in last.items():
-            price: Decimal | None = getattr(one, currency)
-            if price is None or not price.is_finite() or not 0 < price < HIGHEST or one.time < 0:
-                continue
-            if one.time >= days.get(one.time // DAY, (0, price))[0]:
-                days[one.time // DAY] = (one.time, price)
-    if not last["USD"]:
-        raise OutsideMalformed(f"mempool.space: no price in {body[:80]!r}")
-    return {currency: {day: price for day, (_, price) in days.items()} for currency, days in last.items()}
+    by_day: dict[int, list[tuple[int, msgspec.Raw]]] = {}
+    for raw in decoded(_Answer, body, _WHO).prices:
+        time = decoded(_When, raw, _WHO).time
+        if time >= 0:
+            by_day.setdefault(time // DAY, []).append((time, raw))
+    found: dict[str, dict[int, Decimal]] = {currency: {} for currency in CURRENCIES}
+    for day, rows in by_day.items():
+        missing = set(CURRENCIES)
+        for _, raw in sorted(rows, key=itemgetter(0), reverse=True):  # mostly the last one tells them all
+            one = decoded(_Prices, raw, _WHO)
+            told = {currency: price for currency in missing if _can_be(price := getattr(one, currency))}
+            for currency, price in told.items():
+                found[currency][day] = price
+            missing -= told.keys()
+            if not missing:
+                break
+    if not found["USD"]:
+        raise OutsideMalformed(f"{_WHO}: no price in {body[:80]!r}")
+    return found
+
+
+def _can_be(price: Decimal | None) -> bool:
+    return price is not None and price.is_finite() and 0 < price < HIGHEST

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from shared.assets import HOLDERS, LISTS, NodeRow, Source
-from shared.domains import MARKETCAP
-from shared.views import (
+from shared.asset_views import (
     RANKINGS,
     TREASURIES,
     NodesView,
@@ -18,6 +16,8 @@ from shared.views import (
     Treasury,
     TreasuryChange,
 )
+from shared.assets import HOLDERS, LISTS, NodeRow, Source
+from shared.domains import MARKETCAP
 from web.endpoints import Endpoints, OfSnapshot
 from web.http.answers import RETRY_AFTER, Answer, document, error
 from web.state import conditions

@@ -7,8 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from shared.domains import CHAIN, MEMPOOL
+from shared.price_views import PricesView
 from shared.prices import DIRECT
-from shared.views import FeesView, HalvingView, MempoolView, PricesView, RetargetView, TipView
+from shared.views import FeesView, HalvingView, MempoolView, RetargetView, TipView
 from web.endpoints import Endpoints
 from web.http.answers import RETRY_AFTER, Answer, document, error
 from web.state import conditions

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.price_views import MarketSourcesView
 from shared.views import HistoryView
 from web.endpoints import Endpoints
 from web.http.answers import RETRY_AFTER, Answer, document, error, private
@@ -45,6 +46,7 @@ def status(state: State) -> Answer:
             ],
             "dead_letters": s.dead,
             "history": _history(s),
+            "sources": _sources(s),
             "redis": {
                 "ok": not s.redis_error and bool(s.read_at),
                 "error": s.redis_error or None,
@@ -65,6 +67,12 @@ def status(state: State) -> Answer:
         }
     )
     return private(told)
+
+
+def _sources(s: Snapshot) -> list[dict[str, Any]]:
+    """Who is asked outside, and how each has answered. Moments in Unix milliseconds."""
+    view = s[MarketSourcesView]
+    return [] if view is None else [msgspec.to_builtins(one) for one in view.sources]
 
 
 def _history(s: Snapshot) -> dict[str, Any] | None:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from shared.domains import MARKET
+from shared.price_views import PricesView
 from shared.prices import DIRECT
 from shared.series import DAY
-from shared.views import PricesView
 from web.charts.data.prices import price_at, priced
 from web.charts.data.reading import SeriesReader
 from web.compat.answers import refusal, unavailable

@@ -7,7 +7,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-from shared.views import FeeBand, RecentPrices
+from shared.price_views import RecentPrices
+from shared.views import FeeBand
 from web.words import formats
 from web.words.sentence import gettext
 

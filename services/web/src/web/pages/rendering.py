@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,8 +19,9 @@ from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
+from shared.price_views import RecentPrices
 from shared.prices import DIRECT
-from shared.views import RecentPrices, View
+from shared.views import View
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.pages import pictures
@@ -132,6 +134,7 @@ class Pages:
             source_words=conditions.SOURCE_STATES,
             verdict_words=conditions.VERDICTS,
             direct=DIRECT,
+            fx_day=_fx_day,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)
@@ -225,6 +228,11 @@ class Pages:
         cards = {card.name: every[card.name].current(now) for card in COMMON}
         context = self._context() | {"page": None, "cards": cards, "status": status, "title": title, "text": text}
         return _answer(self._error.render(context), status)
+
+
+def _fx_day(day: str) -> Markup:
+    """A day as ISO 8601 writes it, as a reader reads it."""
+    return moments.day(int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()))
 
 
 def _answer(html: str, status: int = 200) -> Answer:

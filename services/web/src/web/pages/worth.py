@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from shared.networks import COIN
-from shared.views import PriceNow, PricesView
+from shared.price_views import PriceNow, PricesView
 from web.state.snapshot import Snapshot
 from web.words import formats
 from web.words.currency import counted

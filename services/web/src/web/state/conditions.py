@@ -147,7 +147,7 @@ def trouble_of_node(snapshot: Snapshot, now: float) -> str:
 def pulse(snapshot: Snapshot, now_ms: int) -> dict[str, Any]:
     """What an open page is told regularly. `node` is why figures age, in words; empty while they do not."""
     now = now_ms / 1000
-    stale = any(snapshot.truth[domain].stale(now) for domain in SLOTS)
+    stale = any(snapshot.truth[domain.name].stale(now) for domain in DOMAINS if domain.owner.essential)
     return {
         "now_ms": now_ms,
         **{f"{domain}_ms": snapshot.truth[domain].true_ms for domain in SLOTS},

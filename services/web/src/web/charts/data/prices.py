@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from shared.price_records import Bar
 from shared.prices import DIRECT, FX, MILLION, SOURCES
-from shared.records import Bar
 from shared.series import DAY, FX_DAYS, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES, Series
 from web.charts.data.reading import SeriesReader
 

@@ -65,7 +65,7 @@ def _step(span: Span, now: int) -> int:
 
 def drawn(found: list[Priced], metric: str, span: Span, currency: str, step: int) -> Chart:
     """The chart of these prices: closes, and the range of each span where it is known."""
-    times, columns = _columns(found, step)
+    times, columns = _columns(found, step, span.end)
     names = (("price", say("Price")), ("high", say("Highest")), ("low", say("Lowest")))
     lines = [
         Line(name, label, currency, points, colour=0, quiet=name != "price")
@@ -100,7 +100,7 @@ def drawn(found: list[Priced], metric: str, span: Span, currency: str, step: int
     )
 
 
-def _columns(found: list[Priced], step: int) -> tuple[list[int], list[list[float | None]]]:
+def _columns(found: list[Priced], step: int, end: int) -> tuple[list[int], list[list[float | None]]]:
     """Times and the three lines, with a gap where spans are missing."""
     times: list[int] = []
     columns: list[list[float | None]] = [[], [], []]
@@ -109,7 +109,7 @@ def _columns(found: list[Priced], step: int) -> tuple[list[int], list[list[float
             times.append(times[-1] + step)
             for column in columns:
                 column.append(None)
-        times.append(one.time)
+        times.append(min(one.time + step, end) if one is found[-1] else one.time)  # the last one is of now
         for column, value in zip(columns, (one.close, one.high, one.low), strict=True):
             column.append(value)
     return times, columns
@@ -120,11 +120,12 @@ def _change(found: list[Priced], currency: str) -> str:
         return ""
     first, last = found[0].open or found[0].close, found[-1].close
     percent = (last / first - 1) * 100
+    sign = "+" if percent > 0 else ""
     return say(
         "From %(first)s to %(last)s over this time: %(change)s.",
         first=shown(formats.price, first, currency),
         last=shown(formats.price, last, currency),
-        change=shown(formats.change, percent),
+        change=shown(lambda: f"{sign}{formats.number(percent, 2)} %"),
     )
 
 

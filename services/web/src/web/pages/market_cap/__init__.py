@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from shared.views import RANKINGS, RankedAsset
+from shared.asset_views import RANKINGS, RankedAsset
 from web.http.readers import by_reader
 from web.pages.listing import Listing
 from web.pages.page import Handler, Means, Page

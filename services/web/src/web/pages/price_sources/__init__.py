@@ -13,7 +13,7 @@ PAGE: Final = Page(
     "price_sources",
     "/charts/price/sources",
     say("Sources of the price"),
-    place=45,
+    place=41,
     under="charts",
     shows=(_card("price_rule", MARKET), _card("quotes", MARKET)),
 )
