@@ -13,7 +13,7 @@ import msgspec
 
 from marketcap import views
 from marketcap.assets import Asset, Source
-from marketcap.kept import Kept, Own
+from marketcap.kept import Kept
 from marketcap.ranking import Bitcoin, Ranked, Ranking, ranked
 from marketcap.treasuries import Change, Claim, Holding, Listed, changes, holdings
 from shared import redis
