@@ -286,15 +286,15 @@ async def test_each_language_has_a_validator_of_its_own(site: Running, http: aio
 
 async def test_nothing_is_rendered_in_a_language_that_nobody_reads(site: Running, http: aiohttp.ClientSession) -> None:
     await text(http, "/")
-    assert set(site.site._pages._cards) == {"en"}
+    assert set(site.site._pages._cards) == {"en USD"}
     async with http.get("/blocks", headers=IN_GERMAN) as response:
         await response.read()
-    german = site.site._pages._cards["de"]
+    german = site.site._pages._cards["de USD"]
     made = {name for name, card in german.items() if card.rendered_at}
     assert made == set(PAGES["blocks"].cards)
     async with http.get("/", headers={"Accept-Language": "fr,tlh"}) as response:
         await response.read()
-    assert set(site.site._pages._cards) == {"en", "de"}
+    assert set(site.site._pages._cards) == {"en USD", "de USD"}
 
 
 async def test_what_programs_read_is_english(history: tuple[Running, Any]) -> None:
