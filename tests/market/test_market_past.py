@@ -11,7 +11,7 @@ from market.past import BEGINNING, Past
 from market.views import changes_of, recent_of
 from shared import redis
 from shared.commit import Commands
-from shared.prices import FX, NUMBERS, SOURCES, WORTH, millionths
+from shared.prices import FX, MILLION, NUMBERS, SOURCES, WORTH, millionths
 from shared.records import Bar
 from shared.series import DAY, HOUR, MINUTE
 from support.each import each
@@ -31,6 +31,10 @@ def bar(past: Past, step: int, at: int, currency: str = "USD") -> Bar:
     found = past.get(step, currency, at // step)
     assert found is not None
     return found
+
+
+def ours(opened: int, high: int, low: int, close: int) -> Bar:
+    return Bar(opened * MILLION, high * MILLION, low * MILLION, close * MILLION, OURS)
 
 
 def candle(time: int, price: int) -> Candle:
@@ -56,8 +60,8 @@ def test_bars_of_what_was_published() -> None:
     past = Past(KEYS)
     for second, price in ((0, 100), (20, 140), (40, 90), (59, 110), (60, 120)):
         past.price("USD", Decimal(price), (NOON + second) * 1000 + 999, OURS)
-    assert bar(past, MINUTE, NOON) == Bar(*(millionths(Decimal(one)) for one in (100, 140, 90, 110)), OURS)
-    hour = Bar(*(millionths(Decimal(one)) for one in (100, 140, 90, 120)), OURS)
+    assert bar(past, MINUTE, NOON) == ours(100, 140, 90, 110)
+    hour = ours(100, 140, 90, 120)
     assert bar(past, HOUR, NOON) == hour
     assert bar(past, DAY, NOON) == hour._replace(open=0)  # we came at noon
     assert past.get(MINUTE, "EUR", NOON // MINUTE) is None
@@ -81,7 +85,7 @@ async def test_a_restart_in_the_middle_of_a_span(client: redis.Client) -> None:
     past.resumed(midnight + 630)
     publish(past, midnight + 630, midnight + 1_200)
     assert bar(past, HOUR, midnight).open
-    assert bar(past, DAY, midnight) == Bar(*[millionths(Decimal(100))] * 4, OURS)
+    assert bar(past, DAY, midnight) == ours(100, 100, 100, 100)
     past = await stored(past, client)
     past.resumed(midnight + 1_800)
     assert (bar(past, HOUR, midnight).open, bar(past, DAY, midnight).open) == (0, 0)
