@@ -86,8 +86,10 @@ class Sample:
 
     async def run(self) -> None:
         """Wait whether anybody answers; where nobody does, make prices up until somebody does."""
-        await pause(self.service.stopping, AFTER_SECONDS)
         stopping = self.service.stopping
+        await pause(stopping, AFTER_SECONDS)
+        while self.market.rates is None and not stopping.is_set():  # those that are shipped are on their way
+            await pause(stopping, 0.1)
         chance = random.Random()  # noqa: S311 - prices that are made up, no secrets
         drift = 0.0
         while not stopping.is_set():
@@ -111,11 +113,8 @@ class Sample:
         )
 
     def _factors(self) -> dict[str, float]:
-        rates = self.market.rates
-        if rates is None:
-            return {"USD": 1.0}
-        found = {}
-        for currency in DIRECT:
+        found, rates = {"USD": 1.0}, self.market.rates
+        for currency in DIRECT if rates is not None else ():
             factor = fx.cross(Decimal(1), "USD", currency, rates.newest)
             if factor is not None:
                 found[currency] = float(factor)
