@@ -171,7 +171,7 @@ class Desk:
         """What the package ships, until the ECB answers."""
         market, service = self._market, self._service
         trouble = Trouble(service.log, "rates")
-        market.rated(await asyncio.to_thread(fx.shipped))
+        market.rated(await self._outside.apart(fx.shipped))
         self._history.cross_due = True
         while not service.stopping.is_set():
             wait = RATES_SECONDS

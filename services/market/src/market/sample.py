@@ -113,9 +113,10 @@ class Sample:
         )
 
     def _factors(self) -> dict[str, float]:
-        found, rates = {"USD": 1.0}, self.market.rates
-        for currency in DIRECT if rates is not None else ():
-            factor = fx.cross(Decimal(1), "USD", currency, rates.newest)
+        found = {"USD": 1.0}
+        rates = self.market.rates.newest if self.market.rates is not None else {}
+        for currency in DIRECT:
+            factor = fx.cross(Decimal(1), "USD", currency, rates)
             if factor is not None:
                 found[currency] = float(factor)
         return found
