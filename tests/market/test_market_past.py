@@ -164,6 +164,13 @@ def test_no_price_is_kept_as_nothing() -> None:
     assert past.get(DAY, "USD", BEGINNING - 1) is None
 
 
+@pytest.mark.parametrize("price", ["1e13", "9e15", "1e30", "0", "0.0000001"])
+def test_a_price_that_no_record_holds_is_none(price: str) -> None:
+    past = Past(KEYS)
+    past.price("JPY", Decimal(price), NOON * 1000, OURS)
+    assert past.get(MINUTE, "JPY", NOON // MINUTE) is None
+
+
 # --- days worked out of the ECB's rates ------------------------------------------------------------------
 
 
@@ -200,6 +207,25 @@ def test_what_is_worked_out_replaces_nothing_and_rests_on_nothing_made_up() -> N
     assert crossed(past, "EUR", day) == millionths(Decimal(77))
     assert crossed(past, "EUR", day + 1) is None
     assert crossed(past, "EUR", day + 2) is None  # less than a millionth
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, 0.0, 1e300, 1e-300])
+def test_rates_of_nonsense_say_nothing(wrong: float) -> None:
+    """They are read back from Redis."""
+    day = 20_700
+    for units in ({"USD": wrong, "JPY": 200.0}, {"USD": 1.25, "JPY": wrong}):
+        past = Past(KEYS)
+        past.put_rates({day: rates(**units)})
+        past.closes("USD", {day: Decimal("9e12")}, NUMBERS["blockchain.info"])
+        assert crossed(past, "JPY", day) is None
+
+
+def test_more_than_a_record_holds_is_not_worked_out() -> None:
+    past, day = Past(KEYS), 20_700
+    past.put_rates({day: rates(USD=1.25, JPY=200.0)})
+    past.closes("USD", {day: Decimal("9e12")}, NUMBERS["blockchain.info"])
+    assert crossed(past, "JPY", day) is None
+    assert crossed(past, "EUR", day) == millionths(Decimal("7.2e12"))
 
 
 # --- what there was at a moment --------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from decimal import Decimal
@@ -10,7 +11,8 @@ from typing import Any, NoReturn
 import pytest
 
 from local_run.valkey import EmbeddedValkey
-from market.app import run
+from market import fx, telling
+from market.app import Desk, run
 from market.book import FRESH_MS
 from market.exchange import HIGHEST, Quotes, Said, priced
 from market.exchanges import EXCHANGES
@@ -19,13 +21,14 @@ from market.state import AGAIN_MS, CROSS_MS, PATIENCE_MS, Market
 from market.tally import Tally
 from market.telling import Listener
 from shared import redis
+from shared.clock import now
 from shared.domains import MARKET
 from shared.errors import OutsideMalformed
 from shared.events.prices import PriceUpdated
 from shared.outside.client import Outside
 from shared.outside.provider import Provider
 from shared.views import PriceNow, PricesView
-from support.exchanges import Exchanges
+from support.exchanges import Exchanges, ecb_archive
 from support.ledger import KEYS, running, service
 from support.stack import until
 
@@ -179,3 +182,46 @@ async def test_a_message_of_which_nobody_thought_is_refused_and_counted(valkey: 
     assert (listener.tally.messages, listener.tally.refused) == (2, 1)
     assert "KeyError" in listener.tally.refused_why
     assert listener.market.book.heard_ms(exchange.provider.name, "USD") > 0
+
+
+async def test_conversations_that_do_not_last_leave_others_their_budget(
+    valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    it = service(valkey.url, "market")
+
+    class Talking(Outside):
+        async def converse(self, provider: Provider, talk: Any, heard: Callable[[str | bytes], bool]) -> NoReturn:
+            heard("{}")
+            raise OutsideMalformed("it is over")
+
+    async def rest(event: Any, seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 9:
+            event.set()
+
+    monkeypatch.setattr(telling, "pause", rest)
+    exchange = dataclasses.replace(EXCHANGES[0], conversation=lambda: lambda raw: [Said("USD", Decimal(5), None)])
+    listener = Listener(it, Talking(it), exchange, Market(KEYS), Tally(), lambda: None)
+    await listener._talk()
+    await it.close()
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert not listener.tally.connected
+
+
+async def test_rates_of_a_future_day_are_refused(valkey: EmbeddedValkey) -> None:
+    it = service(valkey.url, "market")
+    desk = Desk(it, Outside(it))
+    lines = ecb_archive(40)
+    assert desk._of_now(lines).newest["USD"] == Decimal("1.25")
+    it.clock.told(1_600_000_000_000, now().steady_ms)
+    with pytest.raises(OutsideMalformed, match="not yet"):
+        desk._of_now(lines)
+    await it.close()
+
+
+def test_an_archive_that_is_damaged_is_refused() -> None:
+    whole = ecb_archive(400)
+    for at in range(40, len(whole) - 4, len(whole) // 50):
+        with contextlib.suppress(OutsideMalformed):
+            fx.decode(whole[:at] + bytes(byte ^ 0x5A for byte in whole[at : at + 4]) + whole[at + 4 :])
