@@ -177,5 +177,7 @@ async def shown(it: Watched) -> None:
         "fees",
         "metrics",
         "series",
+        "prices",
+        "rankings",
         "ops",
     }

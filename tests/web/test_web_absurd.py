@@ -49,7 +49,7 @@ from web.pages.rendering import Pages
 from web.state.held import Held
 from web.state.reading import State
 from web.state.snapshot import Group, RedisReport, Snapshot, StreamReport
-from web.state.truth import Truth
+from web.state.truth import CONFIRMED_BY, Truth
 from web.website import endpoints
 from web.words import formats, moments
 from web.words.quantity import ABSURD, Quantity
@@ -91,7 +91,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         streams=(stream,),
         dead={"chain": draw(NUMBERS), "mempool": None},
         redis=RedisReport("Valkey", "9", "", draw(NUMBERS), draw(NUMBERS), draw(NUMBERS), "noeviction"),
-        truth={"chain": Truth(draw(NUMBERS), "main"), "history": Truth(draw(NUMBERS)), "mempool": Truth(None)},
+        truth=dict.fromkeys(CONFIRMED_BY, Truth(None))
+        | {"chain": Truth(draw(NUMBERS), "main"), "history": Truth(draw(NUMBERS))},
         read_at=now,
         redis_lost_at=draw(FLOATS),
     )
