@@ -80,6 +80,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
     asks = allowance.Allowance.ask
     monkeypatch.setattr(allowance.Allowance, "ask", ask)
     monkeypatch.setattr(allowance, "MARGIN", 0.01)
+    monkeypatch.setattr(allowance, "LATE_MS", 0)
     monkeypatch.setattr(history, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(history, "REST_SECONDS", 0.05)
     monkeypatch.setattr(History, "_round", counted)

@@ -128,7 +128,7 @@ def test_what_is_added_is_found(wheel: Path, tmp_path: Path) -> None:
     assert "main, reachable" in found["pages"]["nodes"]
     assert each('<a href="/network/nodes"' in html for html in found["pages"].values())
     assert "reachable" in found["cards"]
-    assert found["metrics"] == ["difficulty", "nodes", "hashrate", "tx-volume", "tx-amount", "tx-fees"]
+    assert found["metrics"] == ["price", "difficulty", "nodes", "hashrate", "tx-volume", "tx-amount", "tx-fees"]
     assert "/api/v1/nodes" in found["paths"]
     assert found["nodes"] == ['{"network":"main"}']
     assert found["broken"] == []

@@ -25,6 +25,7 @@ from web.miners.figures import SORTS
 from web.miners.reading import RANGES
 from web.pages.found import PAGES
 from web.words import formats, language, moments
+from web.words.currency import CURRENCIES
 from web.words.language import ENGLISH, FOLDER, LANGUAGES, accepted, speaking
 from web.words.sentence import altered, count, joined, say
 
@@ -93,7 +94,7 @@ _CLDR: Final = {*_MONTHS, *(month[:3] for month in _MONTHS), "Sept"}
 
 _UNITS: Final = {
     *(f"{prefix}{unit}" for prefix in ("", "k", "M", "G", "T", "P", "E") for unit in ("H/s", "vB", "vB/s", "B")),
-    "sat/vB", "BTC", "sat", "K", "M", "G", "T", "P", "k", "UTC",
+    "sat/vB", "BTC", "sat", "K", "M", "G", "T", "P", "k", "UTC", *CURRENCIES,
 }  # fmt: skip
 
 _NAMES: Final = (
@@ -203,12 +204,12 @@ async def test_a_page_is_in_its_readers_language(http: aiohttp.ClientSession) ->
         assert response.headers["Content-Language"] == "de"
         assert response.headers["Vary"] == "Accept-Encoding, Accept-Language, Cookie"
     Balanced(html)
-    assert '<html lang="de">' in html
+    assert '<html lang="de"' in html
     assert "Nächstes Halving" in html
     assert "954.210" in html
     assert '<script type="application/json" id="words">' in html
     plain = await text(http, "/")
-    assert '<html lang="en-GB">' in plain
+    assert '<html lang="en-GB"' in plain
     assert "Next halving" in plain
     assert 'id="words"' not in plain  # English stands in the script
 
@@ -285,15 +286,15 @@ async def test_each_language_has_a_validator_of_its_own(site: Running, http: aio
 
 async def test_nothing_is_rendered_in_a_language_that_nobody_reads(site: Running, http: aiohttp.ClientSession) -> None:
     await text(http, "/")
-    assert set(site.site._pages._cards) == {"en"}
+    assert set(site.site._pages._cards) == {"en USD"}
     async with http.get("/blocks", headers=IN_GERMAN) as response:
         await response.read()
-    german = site.site._pages._cards["de"]
+    german = site.site._pages._cards["de USD"]
     made = {name for name, card in german.items() if card.rendered_at}
     assert made == set(PAGES["blocks"].cards)
     async with http.get("/", headers={"Accept-Language": "fr,tlh"}) as response:
         await response.read()
-    assert set(site.site._pages._cards) == {"en", "de"}
+    assert set(site.site._pages._cards) == {"en USD", "de USD"}
 
 
 async def test_what_programs_read_is_english(history: tuple[Running, Any]) -> None:

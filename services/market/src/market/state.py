@@ -14,7 +14,7 @@ import msgspec
 
 from market.book import Book
 from market.exchange import HIGHEST, Said
-from market.index import ENOUGH, Judgement, judged
+from market.index import APART, ENOUGH, Judgement, judged
 from market.past import Past
 from market.quotes import QuoteLog
 from market.views import changes_of, recent_of
@@ -43,7 +43,7 @@ CROSS_MS: Final = 60_000
 """Between two prices of a currency that no exchange quotes."""
 
 PATIENCE_MS: Final = 8_000
-"""How long the first quotes after a start wait for others, where nothing else speaks for them."""
+"""How long the first quotes after a start wait for others, where nothing else speaks for them: nor the last price."""
 
 YOUNG_MS: Final = 300_000
 """A price that is no older than this may be compared with."""
@@ -201,13 +201,15 @@ class Market:
     def _judge(self, currency: str, now_ms: int) -> Judgement:
         """What the sources say of a currency. At the beginning the first of them do not speak for all."""
         opinions, cross_price = self.book.opinions(currency, now_ms), self._cross(currency, now_ms)
-        good = sum(one.held_against is None for one in opinions)
-        self._began_ms = self._began_ms or now_ms
-        if good < ENOUGH and cross_price is None and not self.sample and now_ms - self._began_ms < PATIENCE_MS:
-            return Judgement(None, "direct", True, {})
+        good = [one.price for one in opinions if one.held_against is None]
         before = self.now.get(currency)
-        young = before is not None and now_ms - before.time_ms < YOUNG_MS
-        return judged(opinions, cross_price, before.price if before and young else None)
+        last = before.price if before is not None and now_ms - before.time_ms < YOUNG_MS else None
+        self._began_ms = self._began_ms or now_ms
+        alone = len(good) < ENOUGH and cross_price is None and not self.sample
+        same = last is not None and max((abs(price - last) for price in good), default=last) <= APART * last
+        if alone and not same and now_ms - self._began_ms < PATIENCE_MS:
+            return Judgement(None, "direct", True, {})
+        return judged(opinions, cross_price, last)
 
     def _tell(self, price: PriceNow, now_ms: int, changes: Changes) -> PriceNow:
         self._told_ms[price.currency] = now_ms

@@ -22,6 +22,9 @@ ASK_SECONDS: Final = 10.0
 SILENT_MS: Final = 20_000
 """A currency of which a conversation has said nothing for so long is asked for."""
 
+FIRST_SECONDS: Final = 2.5
+"""Before anything is asked of an exchange with a conversation, which comes first."""
+
 AGAIN_SECONDS: Final = 1.0
 """Before a conversation is begun anew, where nothing says that it must be longer."""
 
@@ -93,7 +96,7 @@ class Listener:
         asked: dict[str, float] = {}
         loop = asyncio.get_running_loop()
         if self.exchange.talk is not None:
-            await pause(self.service.stopping, SILENT_MS / 4_000)  # a conversation comes first
+            await pause(self.service.stopping, FIRST_SECONDS)
         while not self.service.stopping.is_set():
             wait = 0.5
             for currency, path in self.exchange.tickers.items():

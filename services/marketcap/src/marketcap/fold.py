@@ -13,6 +13,7 @@ import msgspec
 
 from marketcap import views
 from marketcap.assets import Asset, Source
+from marketcap.kept import Kept
 from marketcap.ranking import Bitcoin, Ranked, Ranking, ranked
 from marketcap.treasuries import Change, Claim, Holding, Listed, changes, holdings
 from shared import redis
@@ -50,30 +51,6 @@ SAMPLE_SUPPLY: Final = 19_950_000 * COIN
 
 MARKET: Final = "Median of exchanges"
 CHAIN: Final = "Your own node"
-
-
-class Own(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of Bitcoin itself."""
-
-    price: Decimal | None = None
-    change: Decimal | None = None
-    price_ms: int = 0
-    sample: bool = False
-    height: int | None = None
-    now_ms: int = 0  # the newest moment that was told
-
-
-class Kept(msgspec.Struct, kw_only=True):
-    """The state; each field is one of the hash."""
-
-    coin: AssetsTold | None = None
-    company: AssetsTold | None = None
-    commodity: AssetsTold | None = None
-    currency: AssetsTold | None = None
-    holders: HoldersTold | None = None
-    nodes: NodesTold | None = None
-    changes: tuple[Change, ...] = ()
-    own: Own = Own()
 
 
 _KINDS: Final = {field.name: field.type for field in msgspec.structs.fields(Kept)}

@@ -1,7 +1,7 @@
 """Whether a source may be asked now: its budget, its own wish to be left alone, and its circuit, in Redis for all.
 
 All replicas share it. A request is counted before it is sent, so that no replica and no kill exceeds the budget; in any
-span of a limit, and MARGIN beyond it, there are never more requests than the limit says. A source that fails is left
+span of a limit, and somewhat beyond it, there are never more requests than the limit says. A source that fails is left
 alone for a pause that doubles; after FAILURES in a row its circuit is open: nobody asks, until one trial may.
 """
 
@@ -19,7 +19,10 @@ from shared.keys import Keys
 from shared.outside.provider import Provider
 
 MARGIN: Final = 1.05
-"""What a span is lengthened by: requests take their time to arrive, one longer than the next."""
+LATE_MS: Final = 250
+"""What a span is lengthened by: requests take their time to arrive, one longer than the next, most of all while a
+replica starts on a busy machine.
+"""
 
 FAILURES: Final = 5
 """Failures in a row that open a circuit."""
@@ -170,7 +173,8 @@ class Allowance:
 
     async def ask(self, provider: Provider) -> None:
         """Count one request. Raises OutsideNotNow where it may not be made."""
-        limits = [part for limit in provider.limits for part in (limit.requests, int(limit.seconds * 1000 * MARGIN))]
+        spans = [int(limit.seconds * 1000 * MARGIN) + LATE_MS for limit in provider.limits]
+        limits = [part for limit, span in zip(provider.limits, spans, strict=True) for part in (limit.requests, span)]
         keys = [self._keys.outside_record(provider.name), self._keys.outside_asked(provider.name)]
         verdict, wait_ms = await self._ask(keys=keys, args=limits)
         if verdict != b"go":
