@@ -72,7 +72,7 @@ async def cluster_slots(tmp_path: Path) -> dict[str, int]:
 
 
 def place(key: str) -> str:
-    match = re.fullmatch(r"\{(\w+):(\w+)\}:[a-z0-9:-]+", key)
+    match = re.fullmatch(r"\{(\w+):(\w+)\}:[A-Za-z0-9:-]+", key)
     assert match, f"{key} has not the form {{network:domain}}:name"
     return match[1] + ":" + match[2]
 

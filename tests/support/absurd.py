@@ -15,6 +15,8 @@ from shared.events.blocks import BLOCKS
 from shared.events.derived import FEES, METRICS, SERIES
 from shared.events.mempool import MEMPOOL
 from shared.events.ops import OPS
+from shared.events.prices import PRICES
+from shared.events.rankings import RANKINGS
 from shared.keys import Keys
 
 HUGE: Final = 10**18
@@ -26,6 +28,8 @@ STREAMS: Final[dict[str, Callable[[Keys], tuple[str, Family]]]] = {
     "series": lambda keys: (keys.stream(domains.SERIES), SERIES),
     "fees": lambda keys: (keys.stream(domains.FEES), FEES),
     "backfill": lambda keys: (keys.stream(domains.BACKFILL), BACKFILL),
+    "prices": lambda keys: (keys.stream(domains.PRICES), PRICES),
+    "rankings": lambda keys: (keys.stream(domains.RANKINGS), RANKINGS),
     "ops": lambda keys: (keys.stream(domains.OPS), OPS),
 }
 

@@ -36,7 +36,7 @@ from shared.views import (
     TipView,
     View,
 )
-from web.state.truth import Truth
+from web.state.truth import CONFIRMED_BY, Truth
 
 State = Literal["starting", "ok", "degraded", "standby"]
 
@@ -309,9 +309,9 @@ def known(*views: Mapping[str, View]) -> dict[type[View], View]:
 
 
 def truths(now: float | None = None, *, age: float = 0, incomplete: str = "") -> dict[str, Truth]:
-    """Both domains confirmed `age` seconds ago."""
+    """Every domain confirmed `age` seconds ago."""
     at = int(((now or time.time()) - age) * 1000)
-    return {"chain": Truth(at, "main"), "history": Truth(at, "main"), "mempool": Truth(at, "main", incomplete)}
+    return {name: Truth(at, "main") for name in CONFIRMED_BY} | {"mempool": Truth(at, "main", incomplete)}
 
 
 NODE: dict[str, Any] = {"node": "main", "node_version": "/Satoshi:29.0.0/", "zmq": "connected"}

@@ -35,10 +35,19 @@ def whole(value: float) -> Quantity:
     return Quantity(number(value), "")
 
 
+def _finite(value: float | Decimal) -> float | None:
+    """As a number that can be told; None where it is none."""
+    try:
+        told = float(value)
+    except OverflowError:
+        return None
+    return told if math.isfinite(told) else None
+
+
 def money(value: float | Decimal, currency: str = "") -> str:
     """An amount of a currency, of the one that is counted in where none is named: $97,412, $0.23, 1.93 T."""
-    amount, currency = float(value), currency or counted()
-    if not math.isfinite(amount):
+    amount, currency = _finite(value), currency or counted()
+    if amount is None:
         return gettext(ABSURD)
     size = abs(amount)
     for least, form in _LARGE:
@@ -64,8 +73,8 @@ _LARGE: Final = (
 
 def price(value: float | Decimal, currency: str = "") -> str:
     """What one bitcoin costs: $97,412, ¥14,400,000; to the cent below a thousand."""
-    amount, currency = float(value), currency or counted()
-    if not math.isfinite(amount):
+    amount, currency = _finite(value), currency or counted()
+    if amount is None:
         return gettext(ABSURD)
     size = abs(amount)
     text = number(amount, 0 if size >= 1_000 else 2 if size >= 1 else 4)

@@ -18,7 +18,7 @@ PAGE: Final = Page(
         _card("services", STATUS),
         _card("history", ("history", *STATUS)),
         _card("nodes", STATUS),
-        _card("outside", ("market", *STATUS)),
+        _card("outside", ("market", "marketcap", *STATUS)),
         _card("streams", STATUS),
         _card("redis", STATUS),
     ),
