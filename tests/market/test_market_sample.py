@@ -19,9 +19,9 @@ from shared import redis, series
 from shared.domains import MARKET
 from shared.events.prices import PRICES, PriceUpdated
 from shared.keys import Keys
+from shared.price_views import PricesView
 from shared.prices import DIRECT, NUMBERS
 from shared.series import DAY, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES
-from shared.views import PricesView
 from support.exchanges import NAMES, Exchanges
 from support.ledger import KEYS, running, service
 from support.stack import until

@@ -28,7 +28,7 @@ from shared.outside.client import Outside
 from shared.outside.ecb import Rates
 from shared.outside.provider import Provider
 from shared.outside.tally import Tally
-from shared.views import PriceNow, PricesView
+from shared.price_views import PriceNow, PricesView
 from support.exchanges import Exchanges, ecb_archive
 from support.ledger import KEYS, running, service
 from support.stack import until
