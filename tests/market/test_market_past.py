@@ -12,7 +12,7 @@ from market.views import changes_of, recent_of
 from shared import redis
 from shared.commit import Commands
 from shared.price_records import Bar
-from shared.prices import FX, NUMBERS, SOURCES, WORTH, millionths
+from shared.prices import FX, MILLION, NUMBERS, SOURCES, WORTH, millionths
 from shared.series import DAY, HOUR, MINUTE
 from support.each import each
 from support.ledger import KEYS
@@ -31,6 +31,10 @@ def bar(past: Past, step: int, at: int, currency: str = "USD") -> Bar:
     found = past.get(step, currency, at // step)
     assert found is not None
     return found
+
+
+def ours(opened: int, high: int, low: int, close: int) -> Bar:
+    return Bar(opened * MILLION, high * MILLION, low * MILLION, close * MILLION, OURS)
 
 
 def candle(time: int, price: int) -> Candle:
@@ -56,8 +60,8 @@ def test_bars_of_what_was_published() -> None:
     past = Past(KEYS)
     for second, price in ((0, 100), (20, 140), (40, 90), (59, 110), (60, 120)):
         past.price("USD", Decimal(price), (NOON + second) * 1000 + 999, OURS)
-    assert bar(past, MINUTE, NOON) == Bar._make((*(millionths(Decimal(one)) for one in (100, 140, 90, 110)), OURS))
-    hour = Bar._make((*(millionths(Decimal(one)) for one in (100, 140, 90, 120)), OURS))
+    assert bar(past, MINUTE, NOON) == ours(100, 140, 90, 110)
+    hour = ours(100, 140, 90, 120)
     assert bar(past, HOUR, NOON) == hour
     assert bar(past, DAY, NOON) == hour._replace(open=0)  # we came at noon
     assert past.get(MINUTE, "EUR", NOON // MINUTE) is None
@@ -81,7 +85,7 @@ async def test_a_restart_in_the_middle_of_a_span(client: redis.Client) -> None:
     past.resumed(midnight + 630)
     publish(past, midnight + 630, midnight + 1_200)
     assert bar(past, HOUR, midnight).open
-    assert bar(past, DAY, midnight) == Bar._make((*[millionths(Decimal(100))] * 4, OURS))
+    assert bar(past, DAY, midnight) == ours(100, 100, 100, 100)
     past = await stored(past, client)
     past.resumed(midnight + 1_800)
     assert (bar(past, HOUR, midnight).open, bar(past, DAY, midnight).open) == (0, 0)
@@ -160,6 +164,13 @@ def test_no_price_is_kept_as_nothing() -> None:
     assert past.get(DAY, "USD", BEGINNING - 1) is None
 
 
+@pytest.mark.parametrize("price", ["1e13", "9e15", "1e30", "0", "0.0000001"])
+def test_a_price_that_no_record_holds_is_none(price: str) -> None:
+    past = Past(KEYS)
+    past.price("JPY", Decimal(price), NOON * 1000, OURS)
+    assert past.get(MINUTE, "JPY", NOON // MINUTE) is None
+
+
 # --- days worked out of the ECB's rates ------------------------------------------------------------------
 
 
@@ -196,6 +207,25 @@ def test_what_is_worked_out_replaces_nothing_and_rests_on_nothing_made_up() -> N
     assert crossed(past, "EUR", day) == millionths(Decimal(77))
     assert crossed(past, "EUR", day + 1) is None
     assert crossed(past, "EUR", day + 2) is None  # less than a millionth
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, 0.0, 1e300, 1e-300])
+def test_rates_of_nonsense_say_nothing(wrong: float) -> None:
+    """They are read back from Redis."""
+    day = 20_700
+    for units in ({"USD": wrong, "JPY": 200.0}, {"USD": 1.25, "JPY": wrong}):
+        past = Past(KEYS)
+        past.put_rates({day: rates(**units)})
+        past.closes("USD", {day: Decimal("9e12")}, NUMBERS["blockchain.info"])
+        assert crossed(past, "JPY", day) is None
+
+
+def test_more_than_a_record_holds_is_not_worked_out() -> None:
+    past, day = Past(KEYS), 20_700
+    past.put_rates({day: rates(USD=1.25, JPY=200.0)})
+    past.closes("USD", {day: Decimal("9e12")}, NUMBERS["blockchain.info"])
+    assert crossed(past, "JPY", day) is None
+    assert crossed(past, "EUR", day) == millionths(Decimal("7.2e12"))
 
 
 # --- what there was at a moment --------------------------------------------------------------------------

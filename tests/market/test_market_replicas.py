@@ -89,7 +89,8 @@ async def kills(valkey: EmbeddedValkey, client: redis.Client, folder: Path, seco
         while time.monotonic() < end or killed < 2:
             world.prices["USD"] += 1  # so that there is something to publish
             active = await replicas.active(client)
-            victim = active if chance.random() < 0.8 else next(one for one in replicas.all if one is not active)
+            standby = next(one for one in replicas.all if one is not active)
+            victim = active if chance.random() < 0.8 else standby
             assert victim.process is not None
             await child.kill(victim.process)
             killed += 1

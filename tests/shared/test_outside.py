@@ -195,7 +195,7 @@ async def test_a_clock_that_was_set_back_neither_exceeds_the_budget_nor_spends_i
     client: redis.Client, back_ms: int
 ) -> None:
     """What was asked is taken for asked just now: the budget that is left stays, and nobody waits for the old clock."""
-    it, one = Allowance(client, KEYS), provider(Limit(3, 0.2), Limit(10, 600))
+    it, one = Allowance(client, KEYS), provider(Limit(3, 0.1), Limit(10, 600))
     now = await now_ms(client)
     await client.rpush(KEYS.outside_asked(one.name), *(now + back_ms - age for age in (0, 100, 250, 400)))
     await client.hset(record_key(one), mapping={"asked_ms": now + back_ms, "asked": 4})
@@ -252,12 +252,12 @@ async def test_no_field_of_nonsense_stops_anything(client: redis.Client, nonsens
 @pytest.mark.parametrize("nonsense", NONSENSE)
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_times_of_nonsense_count_as_requests(client: redis.Client, nonsense: bytes, place: int) -> None:
-    it, one, now = Allowance(client, KEYS), provider(Limit(3, 0.3)), await now_ms(client)
+    it, one, now = Allowance(client, KEYS), provider(Limit(3, 0.1)), await now_ms(client)
     times: list[Any] = [now - 10, now - 20, now - 30]
     times[place] = nonsense
     await client.rpush(KEYS.outside_asked(one.name), *times)
     found = await refused(it, one)
-    assert found.wait <= 0.3 * MARGIN
+    assert found.wait <= 0.1 * MARGIN
 
     async def again() -> bool:
         try:

@@ -19,7 +19,7 @@ from market.telling import Listener
 from market.watch import Kept
 from shared import redis
 from shared.domains import MARKET
-from shared.errors import OutsideError, OutsideNotNow, OutsideOff
+from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff
 from shared.keys import Keys
 from shared.leased import Leased
 from shared.logging import Trouble
@@ -28,6 +28,7 @@ from shared.outside import ecb
 from shared.outside.client import Outside
 from shared.outside.tally import Tally, standings
 from shared.price_views import MarketSourcesView, PricesView
+from shared.series import DAY
 from shared.service import Service
 from shared.tasks import accompanied, pause
 from shared.watch import Watch
@@ -157,7 +158,7 @@ class Desk:
                 await producer.confirm("", OFF, ago_ms=0)
             health.ok(seq=producer.seq, outside="off")
             return
-        age_ms = now_ms - fresh_ms
+        age_ms = max(now_ms - fresh_ms, 0)
         if age_ms <= SILENT_MS:
             health.ok(seq=producer.seq)
             if now_ms - self._confirmed_ms >= CONFIRM_MS or now_ms < self._confirmed_ms:
@@ -172,12 +173,12 @@ class Desk:
         """What the package ships, until the ECB answers."""
         market, service = self._market, self._service
         trouble = Trouble(service.log, "rates")
-        market.rated(await asyncio.to_thread(fx.shipped))
+        market.rated(await self._outside.apart(fx.shipped))
         self._history.cross_due = True
         while not service.stopping.is_set():
             wait = RATES_SECONDS
             try:
-                market.rated(await self._outside.get(ecb.PROVIDER, ecb.PATH, ecb.decode))
+                market.rated(await self._outside.get(ecb.PROVIDER, ecb.PATH, self._of_now))
                 trouble.ended()
                 self._history.cross_due = True
             except OutsideNotNow as error:
@@ -188,6 +189,13 @@ class Desk:
                 trouble.failed(error)
                 wait = RATES_AGAIN_SECONDS
             await pause(service.stopping, wait)
+
+    def _of_now(self, body: bytes) -> ecb.Rates:
+        """The ECB's rates, of today at the latest: none that are newer would replace those of a future day."""
+        rates = ecb.decode(body)
+        if rates.day > self._service.clock.now_ms // 1000 // DAY + 1:
+            raise OutsideMalformed(f"ECB: its newest rates are of {rates.iso_day}, which is not yet")
+        return rates
 
 
 async def _view(client: redis.Client, keys: Keys) -> PricesView | None:

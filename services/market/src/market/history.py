@@ -239,6 +239,7 @@ class History:
         for currency, days in closes.items():
             over = {day: price for day, price in days.items() if day < today}
             self.past.closes(currency, over, NUMBERS[name])
+            await asyncio.sleep(0)
         self.told_at[name] = now
         self.changed = self.cross_due = True
         return True

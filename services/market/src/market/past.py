@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from market.exchange import Candle
+from market.exchange import HIGHEST, Candle
 from shared import redis, series
 from shared.commit import Commands
 from shared.domains import MARKET
 from shared.keys import Keys
 from shared.price_records import Bar
-from shared.prices import FX, NUMBERS, SOURCES, WORTH, millionths, price_of
+from shared.prices import FX, MILLION, NUMBERS, SOURCES, WORTH, millionths, price_of
 from shared.series import DAY, FX_DAYS, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES, Series
 from shared.series_writer import SeriesWriter
 
@@ -25,6 +25,12 @@ BY_STEP: Final[Mapping[int, Mapping[str, Series[Bar]]]] = {MINUTE: PRICE_MINUTES
 
 BEGINNING: Final = 1_279_324_800 // DAY
 """17 July 2010: the first day on which bitcoin was traded at an exchange."""
+
+_TOO_MUCH: Final = int(HIGHEST) * MILLION
+"""What is below fits into a record."""
+
+_HIGHEST_RATE: Final = 1e7
+"""Units of a currency for a euro."""
 
 _OURS: Final = NUMBERS["market"]
 
@@ -87,6 +93,8 @@ class Past:
     def price(self, currency: str, price: Decimal, now_ms: int, source: int) -> None:
         """A price was published: it is part of the minute, the hour and the day."""
         kept, now = millionths(price), now_ms // 1000
+        if not 0 < kept < _TOO_MUCH:
+            return
         if source == _OURS:
             self._gap(currency, self._last.get(currency, now), now)
             self._last[currency] = now
@@ -176,12 +184,15 @@ class Past:
         for day in range(first, last + 1):
             base = dollars.get(day) if writer.get(day) is None else None
             rates = self.rates_at(day) if base is not None and base.source != NUMBERS["sample"] else None
-            if base is None or rates is None or not rates[usd] or (place is not None and not rates[place]):
+            if base is None or rates is None:
                 continue
-            factor = (1.0 if place is None else rates[place]) / rates[usd]
-            close = int(base.close * factor)
-            if close:
-                writer.put(day, Bar(0, 0, 0, close, NUMBERS["cross"]))
+            ours, theirs = rates[usd], 1.0 if place is None else rates[place]
+            if not (0 < ours < _HIGHEST_RATE and 0 < theirs < _HIGHEST_RATE):  # as nothing that is no number is, either
+                continue
+            factor = theirs / ours
+            close = base.close * factor
+            if 1 <= close < _TOO_MUCH:
+                writer.put(day, Bar(0, 0, 0, int(close), NUMBERS["cross"]))
 
     def rates_at(self, day: int) -> tuple[float, ...] | None:
         """The rates that held on a day; None where the last ones are too old."""

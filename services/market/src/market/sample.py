@@ -87,8 +87,10 @@ class Sample:
 
     async def run(self) -> None:
         """Wait whether anybody answers; where nobody does, make prices up until somebody does."""
-        await pause(self.service.stopping, AFTER_SECONDS)
         stopping = self.service.stopping
+        await pause(stopping, AFTER_SECONDS)
+        while self.market.rates is None and not stopping.is_set():  # those that are shipped are on their way
+            await pause(stopping, 0.1)
         chance = random.Random()  # noqa: S311 - prices that are made up, no secrets
         drift = 0.0
         while not stopping.is_set():
@@ -112,12 +114,10 @@ class Sample:
         )
 
     def _factors(self) -> dict[str, float]:
-        rates = self.market.rates
-        if rates is None:
-            return {"USD": 1.0}
-        found = {}
+        found = {"USD": 1.0}
+        rates = self.market.rates.newest if self.market.rates is not None else {}
         for currency in DIRECT:
-            factor = ecb.cross(Decimal(1), "USD", currency, rates.newest)
+            factor = ecb.cross(Decimal(1), "USD", currency, rates)
             if factor is not None:
                 found[currency] = float(factor)
         return found

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from market.exchange import Exchange, Quotes, Refused
 from market.state import Market
+from shared.backoff import Backoff
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
 from shared.outside.client import Outside, understood
@@ -26,7 +27,8 @@ FIRST_SECONDS: Final = 2.5
 """Before anything is asked of an exchange with a conversation, which comes first."""
 
 AGAIN_SECONDS: Final = 1.0
-"""Before a conversation is begun anew, where nothing says that it must be longer."""
+LONGEST_SECONDS: Final = 60.0
+"""Before a conversation is begun anew, doubled for each that did not last: each is a request, and others need some."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class Listener:
 
     async def _talk(self) -> None:
         exchange, trouble = self.exchange, self._trouble("conversation")
+        again = Backoff(AGAIN_SECONDS, LONGEST_SECONDS, quiet=LONGEST_SECONDS)
         while exchange.talk and exchange.conversation and not self.service.stopping.is_set():
             understand = exchange.conversation()
 
@@ -82,12 +85,15 @@ class Listener:
 
             try:
                 await self.outside.converse(exchange.provider, exchange.talk, message)
+            except OutsideNotNow as error:
+                wait = min(error.wait, LONGEST_SECONDS)
             except OutsideError as error:
+                trouble.failed(error)
+                again.tried()
+                wait = again.pause
+            finally:
                 self.tally.connected = False
-                wait = error.wait if isinstance(error, OutsideNotNow) else AGAIN_SECONDS
-                if not isinstance(error, OutsideNotNow):
-                    trouble.failed(error)
-                await pause(self.service.stopping, min(wait, 60.0))
+            await pause(self.service.stopping, wait)
 
     # --- questions -----------------------------------------------------------------------------------
 

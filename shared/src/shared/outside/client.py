@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import email.utils
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
@@ -35,8 +37,8 @@ MOST_BYTES: Final = 8_000_000
 MOST_MESSAGE: Final = 1_000_000
 """Bytes of an answer, and of one message."""
 
-LONG_BYTES: Final = 200_000
-"""Of an answer: a longer one keeps the event loop for more than some milliseconds."""
+LONG_BYTES: Final = 10_000
+"""Of an answer: a longer one, which may be packed, could keep the event loop for more than some milliseconds."""
 
 _LONGEST_WORDS: Final = 300
 
@@ -64,6 +66,7 @@ class Outside:
         self._log = service.log
         self.agent = f"bitcoin-dashboard/{service.version}"
         self._session: aiohttp.ClientSession | None = None
+        self._thread = ThreadPoolExecutor(1, "outside")
 
     async def __aenter__(self) -> Self:
         tracing = aiohttp.TraceConfig()
@@ -76,9 +79,14 @@ class Outside:
         )
         return self
 
+    async def apart(self, work: Callable[[], T]) -> T:
+        """Do work that takes long in the one thread for it: several would each keep the memory of their largest."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
         await self._opened.close()
 
     @property
@@ -109,7 +117,7 @@ class Outside:
         try:
             body = await self._body(provider, url, most, headers)
             if len(body) > LONG_BYTES:
-                made = await asyncio.to_thread(understood, provider, decode, body)
+                made = await self.apart(partial(understood, provider, decode, body))
             else:
                 made = understood(provider, decode, body)
         except OutsideError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -44,15 +43,15 @@ _WHO: Final = "mempool.space"
 
 def decode(body: bytes) -> dict[str, dict[int, Decimal]]:
     """Closes by currency and day (Unix time over 86,400). 0 and -1 stand for none there. Raises OutsideMalformed."""
-    by_day: dict[int, list[tuple[int, msgspec.Raw]]] = {}
+    by_day: dict[int, list[msgspec.Raw]] = {}
     for raw in decoded(_Answer, body, _WHO).prices:
-        time = decoded(_When, raw, _WHO).time
+        time = _time(raw)
         if time >= 0:
-            by_day.setdefault(time // DAY, []).append((time, raw))
+            by_day.setdefault(time // DAY, []).append(raw)
     found: dict[str, dict[int, Decimal]] = {currency: {} for currency in CURRENCIES}
     for day, rows in by_day.items():
         missing = set(CURRENCIES)
-        for _, raw in sorted(rows, key=itemgetter(0), reverse=True):  # mostly the last one tells them all
+        for raw in sorted(rows, key=_time, reverse=True):  # mostly the last one tells them all
             one = decoded(_Prices, raw, _WHO)
             told = {currency: price for currency in missing if _can_be(price := getattr(one, currency))}
             for currency, price in told.items():
@@ -63,6 +62,10 @@ def decode(body: bytes) -> dict[str, dict[int, Decimal]]:
     if not found["USD"]:
         raise OutsideMalformed(f"{_WHO}: no price in {body[:80]!r}")
     return found
+
+
+def _time(raw: msgspec.Raw) -> int:
+    return decoded(_When, raw, _WHO).time
 
 
 def _can_be(price: Decimal | None) -> bool:

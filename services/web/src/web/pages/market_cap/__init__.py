@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+from markupsafe import Markup
 
 from shared.asset_views import RANKINGS, RankedAsset
 from web.http.readers import by_reader
 from web.pages.listing import Listing
 from web.pages.page import Handler, Means, Page
-from web.words.sentence import say
+from web.pages.treemap import Area, treemap
+from web.words import formats
+from web.words.sentence import gettext, say
 
 
 def _by_change(row: RankedAsset) -> tuple[bool, float]:
@@ -37,6 +41,20 @@ KINDS: Final = {
 PERIODS: Final = {"24 h": say("in 24 hours"), "close": say("since the last close"), "year": say("in a year")}
 
 
+AREAS: Final = 60
+"""Assets in the picture at most: smaller ones would be dots."""
+
+
+def pictured(rows: Sequence[RankedAsset]) -> Markup:
+    """The largest assets, each as large as it is worth."""
+    largest = sorted(rows, key=lambda row: -row.value_usd)[:AREAS]
+    areas = [
+        Area(row.name, float(row.value_usd), row.kind, f"{row.name}: {formats.money(row.value_usd, 'USD')}")
+        for row in largest
+    ]
+    return treemap(areas, gettext("The largest assets by value; the largest is %(name)s") % {"name": largest[0].name})
+
+
 def address(name: str) -> str:
     """Of one list."""
     return PAGE.path if name == "all" else f"{PAGE.path}/{name}"
@@ -47,7 +65,7 @@ def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     for name, kind in RANKINGS.items():
         listing = Listing(
             PAGE, means.pages, address(name), kind, _SORTS, name=name, heading=TITLES[name], lists=lists, kinds=KINDS,
-            periods=PERIODS,
+            periods=PERIODS, pictured=pictured,
         )  # fmt: skip
         yield f"{PAGE.path}/{name}", by_reader(listing.handle)
         if name == "all":
