@@ -98,7 +98,7 @@ async def test_every_page_shows_its_table_and_says_that_it_is_a_sample(
 async def test_a_page_is_sorted_as_asked(ranked: aiohttp.ClientSession) -> None:
     async def names(path: str) -> list[str]:
         async with ranked.get(path) as response:
-            return re.findall(r'<tr data-key="([^"]+)">', await response.text())
+            return re.findall(r'<tr data-key="([^"]+)"', await response.text())
 
     by_value, by_name = await names("/market-cap/coins"), await names("/market-cap/coins?sort=name")
     assert by_value[:2] == ["bitcoin", "coin:ETH"]
