@@ -87,6 +87,18 @@ def test_what_was_heard_by_a_clock_ahead_grows_old_by_the_one_that_is_right() ->
     assert [one.held_against for one in market.book.opinions("USD", now + FRESH_MS + 1)] == ["late"] * 3
 
 
+def test_the_pace_is_that_of_what_is_published() -> None:
+    """However long it takes to write a price down, the next one is a second later."""
+    market = Market(KEYS)
+    hear(market, NOW, "100")
+    market.flush(NOW)
+    market.written(NOW + 700)
+    hear(market, NOW + 750, "101")
+    assert market.due_ms(NOW + 750) == NOW + 1_700
+    assert told(market, NOW + 1_699) == []
+    assert [one.currency for one in told(market, NOW + 1_700)] == ["USD"]
+
+
 # --- what is read back -----------------------------------------------------------------------------------
 
 

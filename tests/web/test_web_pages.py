@@ -42,7 +42,7 @@ async def test_the_overview_tells_everything_without_a_script(http: aiohttp.Clie
         "954,210", "9 sat/vB", "21.9 MvB", "38,412 transactions", "894 EH/s", "124.93 T", "95,790 blocks to go",
         "54.39 %", "+4.87 %", "1,374 blocks until 955,584", "9 min 32 s", f"{years} years",
         "20,044,409.38 BTC", "3.125 BTC then 1.5625 BTC", "2.36 kvB/s", "6.3 transactions a second",
-        "No price source is configured yet", "Foundry USA", f"{then:%B %Y}", "1-2",
+        "market, which asks what a bitcoin costs, is not running", "Foundry USA", f"{then:%B %Y}", "1-2",
         "All 29 halvings", "5th", "33rd",
     ):  # fmt: skip
         assert expected in shown, expected

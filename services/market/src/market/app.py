@@ -127,6 +127,7 @@ class Desk:
                 view = await self._sources(now_ms)
                 changes.commands.add("HSET", changes.views, "market_sources", msgspec.json.encode(view))
             await self._outlet.publish(changes)
+            market.written(service.clock.now_ms)
             await self._outlet.trim()
             await self._confirm(now_ms)
             self._leased.well()

@@ -72,6 +72,7 @@ class Market:
         self._changed: set[str] = set()
         self._judged_ms: dict[str, int] = {}
         self._told_ms: dict[str, int] = {}
+        self._told: list[str] = []  # by the last flush
         self._crossed_ms = 0
         self._minute = 0
         self._flushed_ms = 0
@@ -142,12 +143,18 @@ class Market:
             self._each_minute(minute, now_ms, changes)
         self.past.flush(changes.commands)
         self.log.flush(changes.commands)
+        self._told = [price.currency for price in told]
         if told or self._lost:
             self._lost = False
             changes.commands.add("HSET", changes.views, "prices", msgspec.json.encode(self._view()))
         elif not changes.commands:
             changes.views = ""
         return changes
+
+    def written(self, now_ms: int) -> None:
+        """What the last flush said is published: the next price comes its pace later, however long that took."""
+        self._judged_ms.update(dict.fromkeys(self._told, now_ms))
+        self._told = []
 
     def _set_back(self, now_ms: int) -> None:
         """The clock was set back to this: nothing was heard, judged or told later, or it would rest until then."""

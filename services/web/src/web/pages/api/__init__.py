@@ -7,4 +7,4 @@ from typing import Final
 from web.pages.page import Page
 from web.words.sentence import say
 
-PAGE: Final = Page("api", "/api", say("API"), place=60)
+PAGE: Final = Page("api", "/api", say("API"), place=60, under="status")

@@ -72,4 +72,4 @@ def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
             yield PAGE.path, by_reader(listing.handle)
 
 
-PAGE: Final = Page("market_cap", "/market-cap", say("Market capitalisation"), place=46, under="charts", routes=_routes)
+PAGE: Final = Page("market_cap", "/market-cap", say("Markets"), place=45, routes=_routes)

@@ -38,4 +38,4 @@ def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
             yield PAGE.path, by_reader(listing.handle)
 
 
-PAGE: Final = Page("treasuries", "/treasuries", say("Treasuries"), place=47, under="charts", routes=_routes)
+PAGE: Final = Page("treasuries", "/treasuries", say("Treasuries"), place=47, under="market_cap", routes=_routes)
