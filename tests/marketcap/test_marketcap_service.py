@@ -309,3 +309,17 @@ async def test_a_change_of_a_holder_is_told_once(
         [told] = await events(client, TreasuryChanged)
         assert isinstance(told, TreasuryChanged)
         assert (told.holder, told.asset_class, told.after) == ("Strategy", "company", change.after)
+
+
+async def test_what_redis_loses_is_written_again(valkey: EmbeddedValkey, client: redis.Client) -> None:
+    async with AssetSources() as world, marketcap(valkey, world):
+        await bitcoin(client)
+        before = await shown(client, "BTC", "ETH", "XAU")
+        await client.delete(KEYS.views(MARKETCAP), KEYS.state(MARKETCAP))
+        after = await shown(client, "BTC", "ETH", "XAU")
+        assert after["BTC"] == before["BTC"]
+
+        async def kept() -> bool:
+            return {b"coin", b"commodity", b"own"} <= set(await client.hkeys(KEYS.state(MARKETCAP)))
+
+        await until(kept, 5, "the state is there again")
