@@ -171,9 +171,9 @@ async def test_making_the_past_up_never_keeps_the_event_loop() -> None:
     past, lag = Past(KEYS), 0.0
     filling = asyncio.ensure_future(fill(past, dict.fromkeys(DIRECT, 1.0), 1_790_000_000))
     while not filling.done():
-        began = time.perf_counter()
+        began = time.thread_time()
         await asyncio.sleep(0)
-        lag = max(lag, time.perf_counter() - began)
-    assert lag < 0.2  # a tenth of that on a machine that does nothing else
+        lag = max(lag, time.thread_time() - began)
+    assert lag < 0.2  # of the processor's time, whatever else the machine does
     assert past.get(DAY, "AUD", BEGINNING) is not None
     assert past.get(MINUTE, "USD", 1_790_000_000 // MINUTE - 1) is not None

@@ -153,7 +153,7 @@ class Market:
 
     def written(self, now_ms: int) -> None:
         """What the last flush said is published: the next price comes its pace later, however long that took."""
-        self._judged_ms.update(dict.fromkeys(self._told, now_ms))
+        self._told_ms.update(dict.fromkeys(self._told, now_ms))
         self._told = []
 
     def _set_back(self, now_ms: int) -> None:
