@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from market.book import FRESH_MS, Book
@@ -12,6 +13,7 @@ from shared.commit import Commands
 from shared.domains import MARKET
 from shared.keys import Keys
 from shared.price_records import Quoted
+from shared.price_views import PriceNow, QuoteNow
 from shared.prices import PAIRS, VERDICTS, millionths
 from shared.series import QUOTE_MINUTES
 from shared.series_writer import SeriesWriter
@@ -47,3 +49,23 @@ class QuoteLog:
     def flush(self, commands: Commands) -> None:
         """Commands for what was put since the last call."""
         self.writer.flush(commands)
+
+
+def said_now(book: Book, judgements: Mapping[str, Judgement], prices: Mapping[str, PriceNow]) -> list[QuoteNow]:
+    """What each source said last, with what became of it, and how far it is from the price."""
+    return [
+        QuoteNow(
+            source=source,
+            currency=currency,
+            price=quote.price,
+            heard_ms=quote.heard_ms,
+            verdict=judgement.verdicts.get(source, "silent"),
+            apart_percent=_apart(quote.price, prices.get(currency)),
+        )
+        for currency, judgement in judgements.items()
+        for source, quote in sorted(book.quotes(currency).items())
+    ]
+
+
+def _apart(quoted: Decimal, price: PriceNow | None) -> float | None:
+    return float((quoted / price.price - 1) * 100) if price is not None and price.price else None

@@ -16,7 +16,7 @@ from market.book import Book
 from market.exchange import HIGHEST, Said
 from market.index import APART, ENOUGH, Judgement, judged
 from market.past import Past
-from market.quotes import QuoteLog
+from market.quotes import QuoteLog, said_now
 from market.views import changes_of, recent_of
 from shared.domains import MARKET
 from shared.events.prices import PriceUpdated, Rejected
@@ -286,20 +286,7 @@ class Market:
     @property
     def quotes_now(self) -> list[QuoteNow]:
         """What each source said last, with what became of it."""
-        return [
-            QuoteNow(
-                source=source,
-                currency=currency,
-                price=quote.price,
-                heard_ms=quote.heard_ms,
-                verdict=judgement.verdicts.get(source, "silent"),
-                apart_percent=float((quote.price / self.now[currency].price - 1) * 100)
-                if currency in self.now and self.now[currency].price
-                else None,
-            )
-            for currency, judgement in self._judgements.items()
-            for source, quote in sorted(self.book.quotes(currency).items())
-        ]
+        return said_now(self.book, self._judgements, self.now)
 
     @property
     def fresh_ms(self) -> int:
