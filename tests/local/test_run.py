@@ -107,6 +107,14 @@ async def fails(data_dir: Path, **env: str) -> list[str]:
     return output.decode().splitlines()
 
 
+def command(pid: int) -> str:
+    """The command of a process; empty where it has ended."""
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
 async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
     async with running(data_dir) as run:
         url = (await run.said(r"run +\| the dashboard: (http://127\.0\.0\.1:\d+/)$"))[1]
@@ -143,7 +151,7 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
 
         await until(all_back, 20, "all children again")
         children = run.children()
-        assert not [pid for pid in children.values() if password in " ".join(psutil.Process(pid).cmdline())]
+        assert not [pid for pid in children.values() if password in command(pid)]
 
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(run.process.wait(), 25) == 0

@@ -115,6 +115,7 @@ async def kills(valkey: EmbeddedValkey, client: redis.Client, folder: Path, seco
         assert psutil.Process(active.process.pid).memory_info().rss < MEMORY
 
 
+@pytest.mark.full
 async def test_kills_exceed_no_budget_and_the_other_goes_on(
     valkey: EmbeddedValkey, client: redis.Client, tmp_path: Path
 ) -> None:

@@ -255,6 +255,7 @@ async def test_a_wish_to_be_left_alone_is_heeded(valkey: EmbeddedValkey, client:
     assert second - first >= 3
 
 
+@pytest.mark.full
 async def test_a_circuit_opens_and_one_trial_closes_it(
     valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -67,7 +68,7 @@ def _struct(kind: Any) -> dict[str, Any]:
     return {name: _value(hints[name]) for name in kind.__struct_fields__ if get_origin(hints[name]) is not ClassVar}
 
 
-_PLAIN: Final[dict[Any, Any]] = {bool: True, int: HUGE, float: 1e300, str: "ff" * 32, dict: {}}
+_PLAIN: Final[dict[Any, Any]] = {bool: True, int: HUGE, Decimal: HUGE, float: 1e300, str: "ff" * 32, dict: {}}
 
 
 def _value(hint: Any) -> Any:

@@ -25,6 +25,8 @@ from shared.events.derived import SeriesUpdated
 from shared.keys import FOLDED_SEQ, Keys
 from shared.networks import COIN, NETWORKS, RETARGET_INTERVAL, Network
 from shared.pow import work
+from shared.price_records import BAR, Bar
+from shared.prices import MILLION, NUMBERS
 from shared.records import BLOCK, BUCKET, Block, Bucket, Congestion, Flow, Header
 from shared.series import (
     BLOCKS,
@@ -38,6 +40,10 @@ from shared.series import (
     HEADERS,
     HOUR,
     HOURS,
+    MINUTE,
+    PRICE_DAYS,
+    PRICE_HOURS,
+    PRICE_MINUTES,
     RETARGETS,
     WEEK,
     WEEKS,
@@ -315,6 +321,7 @@ async def fill(
     chain = Chain(blocks, network=NETWORKS[keys.network], **more)
     await fill_chain(client, keys, chain)
     await fill_mempool(client, keys, now or int(time.time()), mempool_days)
+    await fill_prices(client, keys, now or int(time.time()))
     if announce:
         await announced(client, keys, chain)
     return chain
@@ -376,6 +383,25 @@ async def fill_mempool(client: Any, keys: Keys, now: int, days: int) -> None:
         first = max(last - days * DAY // waiting.step, waiting.oldest(last))
         packed = (records.CONGESTION.pack(congestion(i, looks)) for i in range(first, last + 1))
         await write(client, keys, waiting, first, packed)
+
+
+async def fill_prices(client: Any, keys: Keys, now: int) -> None:
+    """What a bitcoin has cost in US dollars: days since 2010, hours of 60 days and minutes of two up to `now`."""
+    for prices, first in (
+        (PRICE_DAYS["USD"], 14_807),
+        (PRICE_HOURS["USD"], now // HOUR - 60 * 24),
+        (PRICE_MINUTES["USD"], now // MINUTE - 2 * 1_440),
+    ):
+        last = now // prices.step
+        packed = (BAR.pack(bar(index * prices.step)) for index in range(first, last + 1))
+        await write(client, keys, prices, first, packed)
+
+
+def bar(time: int) -> Bar:
+    """The prices of a span that begins then, of Bitstamp."""
+    close = 30_000 + time // 60 % 1_000 * 10
+    opened, high, low = close - 5, close + 20, close - 25
+    return Bar(opened * MILLION, high * MILLION, low * MILLION, close * MILLION, NUMBERS["bitstamp"])
 
 
 async def announced(client: Any, keys: Keys, chain: Chain, entry: str = "*") -> None:

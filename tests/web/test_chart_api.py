@@ -64,7 +64,7 @@ async def test_a_span_of_ones_own(api: aiohttp.ClientSession, history: tuple[Run
 @pytest.mark.parametrize(
     ("path", "status", "code", "words"),
     [
-        ("charts/nothing", 404, "not_found", "expected one of difficulty, hashrate"),
+        ("charts/nothing", 404, "not_found", "expected one of price, difficulty, hashrate"),
         ("charts/hashrate?range=2w", 400, "bad_span", "expected one of 1d, 1w"),
         ("charts/hashrate?from=x", 400, "bad_span", "from='x'"),
         ("charts/hashrate?from=5&to=4", 400, "bad_span", "from < to"),

@@ -12,6 +12,7 @@ import pytest
 
 from shared import domains, redis
 from shared.clock import RedisClock
+from shared.domains import SLOTS
 from shared.keys import FOLDED_SEQ
 from shared.views import MempoolView, PreciseFees, RetargetView, TipView
 from support.each import each
@@ -34,6 +35,9 @@ async def test_age_moves_on_with_the_bytes_that_stand_ready(
         await writer.confirm(domain, age=3)
         site.site.state._witnesses[domain] = Witness()
     state = site.site.state
+    for domain in ("chain", "mempool"):
+        said = int(await writer.redis.hget(writer.keys.confirmed(domain), "time_ms"))
+        await until(lambda domain=domain, said=said: state.snapshot.truth[domain].true_ms == said)
     await until(lambda: all(3 <= (state.age((domain,)) or 0) < 8 for domain in ("chain", "mempool")))
 
     async def ages() -> list[int]:
@@ -122,7 +126,7 @@ async def test_the_pulse_and_the_page_tell_the_same_moments(
 ) -> None:
     html = await text(http, "/")
     pulse = site.site.state.pulse()
-    assert set(pulse) == {"now_ms", "chain_ms", "mempool_ms", "node"}
+    assert set(pulse) == {"now_ms", *(f"{slot}_ms" for slot in SLOTS), "node"}
     assert pulse["node"] == ""
     assert f'data-truth-chain="{pulse["chain_ms"]}"' in html
     assert f'data-truth-mempool="{pulse["mempool_ms"]}"' in html
@@ -151,7 +155,7 @@ async def test_every_age_and_estimate_counts_by_the_clock_that_the_page_names(
     monkeypatch.setattr("time.time", lambda: wall() + 86_400)
     for path in ("/", "/mempool", "/blocks"):
         site.site.documents[path].invalidate()
-    for card in site.site._pages._spoken().values():
+    for card in site.site._pages._read().values():
         card.stale = True
     assert "data-ago>4 min ago</time>" in await text(http, "/")
     assert "Found4 min ago" in words(await text(http, "/blocks"))
@@ -333,7 +337,7 @@ async def test_eviction_and_one_key_of_another_type(valkey: str, writer: Any) ->
             async with http.get(f"{running.admin}/api/v1/status") as response:
                 found = await response.json()
             assert found["redis"]["eviction"] == "allkeys-lru"
-            assert found["dead_letters"] == {"chain": None, "mempool": 0}
+            assert found["dead_letters"] == {"chain": None, "mempool": 0, "market": 0, "marketcap": 0}
             assert found["truth"]["chain"]["as_of"] is None
             assert found["truth"]["mempool"]["as_of"]
             async with http.get("/api/v1/fees/recommended") as response:

@@ -16,6 +16,12 @@ SKEW_MS: Final = 60_000
 """A wall clock that differs by more than this from another is named as wrong."""
 
 
+DELAY_MS: Final = 400
+"""An answer within this tells the time; half of it is what the clock may be wrong by."""
+
+PATIENCE_MS: Final = 60_000
+"""How long the time is counted on from the last such answer, before one that took longer must do."""
+
 TIME: Final = "return redis.call('TIME')"
 """The clock of the server that has the script's key: a plain TIME goes to any of a cluster."""
 
@@ -37,12 +43,25 @@ class RedisClock:
 
     def __init__(self) -> None:
         self._ahead_ms: int | None = None  # Redis' clock less our steady one
+        self._exact_ms = 0  # by the steady clock: when it was last heard without delay
 
     async def ask(self, client: Client, key: str) -> None:
         """Hear the time of the server that has the key, of a cluster's several; the way there and back counts half."""
         began = now().steady_ms
         seconds, micros = await client.execute_command("EVAL", TIME, 1, key)
-        self.told(int(seconds) * 1000 + int(micros) // 1000, (began + now().steady_ms) // 2)
+        self.heard(int(seconds) * 1000 + int(micros) // 1000, began, now().steady_ms)
+
+    def heard(self, redis_ms: int, asked_ms: int, answered_ms: int) -> None:
+        """Redis said `redis_ms` between these moments of our steady clock.
+
+        An answer that was long on its way, or that we came to late, says little: what was known before stands, for a
+        while.
+        """
+        exact = answered_ms - asked_ms <= DELAY_MS
+        if exact or self._ahead_ms is None or answered_ms - self._exact_ms > PATIENCE_MS:
+            self.told(redis_ms, (asked_ms + answered_ms) // 2)
+        if exact:
+            self._exact_ms = answered_ms
 
     def told(self, redis_ms: int, steady_ms: int) -> None:
         """Redis said `redis_ms` when our steady clock read `steady_ms`."""

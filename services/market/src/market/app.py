@@ -30,7 +30,7 @@ from shared.outside.tally import Tally, standings
 from shared.price_views import MarketSourcesView, PricesView
 from shared.series import DAY
 from shared.service import Service
-from shared.tasks import accompanied, pause
+from shared.tasks import accompanied, end, pause
 from shared.watch import Watch
 
 PROVIDERS: Final = (
@@ -143,8 +143,7 @@ class Desk:
             limit = min(seconds, AGAIN_MS / 1000, SOURCES_MS / 1000)
             await asyncio.wait({stopping, woken}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopping.cancel()
-            woken.cancel()
+            await end(stopping, woken)
 
     async def _sources(self, now_ms: int) -> MarketSourcesView:
         sources = await standings(self._outside.allowance, PROVIDERS, self._tallies, now_ms, off=self._off)

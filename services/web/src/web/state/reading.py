@@ -235,7 +235,7 @@ class State:
         if isinstance(told, ResponseError):  # what refuses even this refuses everything, or leaves us without a clock
             raise told
         seconds, micros = told
-        self.clock.told(int(seconds) * 1000 + int(micros) // 1000, (asked + moment().steady_ms) // 2)
+        self.clock.heard(int(seconds) * 1000 + int(micros) // 1000, asked, moment().steady_ms)
         behind: set[Part] = set()
         for domain, reply in zip(VIEWS, replies[len(domains.SLOTS) :], strict=True):
             raw = self._held.checked(self._keys_of_views[domain], reply)
