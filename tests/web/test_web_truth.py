@@ -35,9 +35,11 @@ async def test_age_moves_on_with_the_bytes_that_stand_ready(
         await writer.confirm(domain, age=3)
         site.site.state._witnesses[domain] = Witness()
     state = site.site.state
-    for domain in ("chain", "mempool"):
-        said = int(await writer.redis.hget(writer.keys.confirmed(domain), "time_ms"))
-        await until(lambda domain=domain, said=said: state.snapshot.truth[domain].true_ms == said)
+    said = {
+        domain: int(await writer.redis.hget(writer.keys.confirmed(domain), "time_ms"))
+        for domain in ("chain", "mempool")
+    }
+    await until(lambda: {domain: state.snapshot.truth[domain].true_ms for domain in said} == said)
     await until(lambda: all(3 <= (state.age((domain,)) or 0) < 8 for domain in ("chain", "mempool")))
 
     async def ages() -> list[int]:

@@ -37,7 +37,8 @@ async def chart(material: Material) -> Chart:
     """Read and drawn."""
     span, currency = material.span, material.currency
     step = _step(span, material.now)
-    found = await priced(material.reader, currency, step, span.start, span.end)
+    first = -(-span.start // step) * step  # the first whole span
+    found = await priced(material.reader, currency, step, first, span.end)
     if not found and not material.snapshot.has(MARKET.name):
         absence = conditions.absence(material.snapshot, material.now, MARKET)
         raise Unavailable(joined(absence.why, absence.then))
