@@ -167,6 +167,7 @@ async def test_everything_since_2010_from_the_best_source_and_asked_once(
             await whole(client)
 
 
+@pytest.mark.full
 async def test_what_is_lost_of_the_past_is_written_again_from_memory(
     valkey: EmbeddedValkey, client: redis.Client, rounds: Rounds
 ) -> None:
@@ -267,6 +268,7 @@ async def test_an_aggregate_that_was_told_in_the_future_is_asked(valkey: Embedde
         await it.close()
 
 
+@pytest.mark.full
 async def test_what_fails_rests_and_others_have_their_turn(
     valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ async def real(client: redis.Client) -> bool:
     )
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("demonstration")
 @pytest.mark.parametrize("what", ["another demonstration", "a configured run"])
 async def test_what_was_made_up_before_is_gone_as_soon_as_it_may_not_be(
@@ -145,6 +146,7 @@ async def test_what_was_made_up_before_is_gone_as_soon_as_it_may_not_be(
         await until(lambda: real(client), 15, "every price is a real one")
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("demonstration")
 async def test_prices_that_are_still_those_of_before_are_still_marked(
     valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
