@@ -43,7 +43,7 @@ async def test_what_is_not_there_yet_appears_by_itself(
     await expect(index.locator(".glance .mid")).to_have_count(0)
     filled = await series_samples.fill(writer.redis, writer.keys, blocks=3_000, mempool_days=1)
     await expect(page.locator("body[data-drawn] .plot canvas")).to_have_count(1, timeout=15_000)
-    await expect(index.locator(".glance .mid")).to_have_count(5, timeout=15_000)
+    await expect(index.locator(".glance .mid")).to_have_count(6, timeout=15_000)
     newest = index.locator(".glance", has_text="Transaction volume").locator(".mid")
     before = await newest.inner_text()
     await index.evaluate("window.same = true")

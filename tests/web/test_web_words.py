@@ -102,7 +102,7 @@ _NAMES: Final = (
     *(name for metric in METRICS.values() for name in metric.ranges),
     *(name for name in (*POOLS, *RANGES, *SORTS) if name),
     "Bitcoin Dashboard", "main", "regtest", "Valkey", "standalone", "noeviction", "JSON", "/nowhere", "'2d'",
-    "/network/miners", "'nobody'", "sort",
+    "/network/miners", "'nobody'", "sort", "bitstamp",
 )  # fmt: skip
 """Proper names, names that machines go by, and what the test itself asks for."""
 
