@@ -18,7 +18,7 @@ from market.aggregates import mempool_space
 from market.app import run
 from market.exchanges import EXCHANGES
 from market.history import Asked, History
-from market.past import BEGINNING, Past
+from market.past import FIRST_DAY, Past
 from shared import redis, series
 from shared.domains import MARKET
 from shared.errors import OutsideMalformed
@@ -108,7 +108,7 @@ async def stored(client: redis.Client, step: int, currency: str, back: int) -> d
 
 async def gaps(client: redis.Client) -> dict[str, int]:
     """How many points are missing of what there must be, by step and currency; without those that miss none."""
-    days = int(time.time()) // DAY - BEGINNING - 1
+    days = int(time.time()) // DAY - FIRST_DAY - 1
     found = {}
     for step, currency in PAIRS:
         back = {MINUTE: 715, HOUR: 715, DAY: days}[step]  # Kraken, alone in some, tells 720 up to now
@@ -141,17 +141,17 @@ async def test_everything_since_2010_from_the_best_source_and_asked_once(
         async with market(valkey, world):
             await whole(client)
             yesterday = int(time.time()) // DAY - 1
-            assert await sources(client, "USD", 0, BEGINNING) == {"blockchain.info"}
-            assert await sources(client, "USD", BEGINNING, first_bitstamp - 1) == {"blockchain.info"}
+            assert await sources(client, "USD", 0, FIRST_DAY) == {"blockchain.info"}
+            assert await sources(client, "USD", FIRST_DAY, first_bitstamp - 1) == {"blockchain.info"}
             assert await sources(client, "USD", first_bitstamp, yesterday) == {"bitstamp"}
-            assert await sources(client, "EUR", BEGINNING, first_bitstamp - 1) == {"cross"}
+            assert await sources(client, "EUR", FIRST_DAY, first_bitstamp - 1) == {"cross"}
             assert await sources(client, "EUR", first_bitstamp, first_bitstamp + 1_000) == {"mempool.space"}
             assert await sources(client, "EUR", 17_000, yesterday) <= {"bitstamp", "coinbase"}
-            assert await sources(client, "JPY", BEGINNING, first_bitstamp - 1) == {"cross"}
+            assert await sources(client, "JPY", FIRST_DAY, first_bitstamp - 1) == {"cross"}
             assert await sources(client, "JPY", 18_000, yesterday) == {"bitfinex"}
             assert await sources(client, "CHF", yesterday - 700, yesterday) == {"kraken"}
             assert "cross" not in await sources(client, "CHF", first_bitstamp, yesterday)
-            for day, bar in await series.read(client, KEYS, PRICE_DAYS["USD"], BEGINNING, yesterday):
+            for day, bar in await series.read(client, KEYS, PRICE_DAYS["USD"], FIRST_DAY, yesterday):
                 price = int(world.past(day * DAY)) * 1_000_000
                 ratio = 1.002 if bar.open else 1.0  # the close of a candle, or a day's price
                 assert abs(bar.close - price * ratio) <= 1_000_000, day
@@ -312,13 +312,13 @@ async def test_what_came_to_be_seen_in_part_is_asked_for_again(valkey: EmbeddedV
 async def test_no_round_keeps_the_event_loop(valkey: EmbeddedValkey) -> None:
     """Working through sixteen years takes a few milliseconds at a time."""
     async with alone(valkey) as it:
-        days = dict.fromkeys(range(BEGINNING, 20_700), 100)
+        days = dict.fromkeys(range(FIRST_DAY, 20_700), 100)
         it.past.closes("USD", msgspec.convert(days, dict[int, Any]), NUMBERS["blockchain.info"])
-        it.past.put_rates({day: tuple([1.5] * 32) for day in range(BEGINNING, 20_700)})
+        it.past.put_rates({day: tuple([1.5] * 32) for day in range(FIRST_DAY, 20_700)})
         slowest = 0.0
-        for first in range(BEGINNING, 20_700, history.CROSSED_AT_ONCE):
+        for first in range(FIRST_DAY, 20_700, history.CROSSED_AT_ONCE):
             began = time.perf_counter()
             it.past.cross_days("EUR", first, first + history.CROSSED_AT_ONCE - 1)
             slowest = max(slowest, time.perf_counter() - began)
         assert slowest < 0.05
-        assert each(it.past.get(DAY, "EUR", day) for day in range(BEGINNING, 20_700, 500))
+        assert each(it.past.get(DAY, "EUR", day) for day in range(FIRST_DAY, 20_700, 500))

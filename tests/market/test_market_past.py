@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from market.exchange import Candle
-from market.past import BEGINNING, Past
+from market.past import FIRST_DAY, Past
 from market.views import changes_of, recent_of
 from shared import redis
 from shared.commit import Commands
@@ -159,9 +159,9 @@ async def test_everything_of_one_source_is_forgotten_and_nothing_else() -> None:
 
 def test_no_price_is_kept_as_nothing() -> None:
     past = Past(KEYS)
-    past.closes("USD", {20_000: Decimal("0.0000001"), BEGINNING - 1: Decimal(5)}, NUMBERS["blockchain.info"])
+    past.closes("USD", {20_000: Decimal("0.0000001"), FIRST_DAY - 1: Decimal(5)}, NUMBERS["blockchain.info"])
     assert past.get(DAY, "USD", 20_000) is None
-    assert past.get(DAY, "USD", BEGINNING - 1) is None
+    assert past.get(DAY, "USD", FIRST_DAY - 1) is None
 
 
 @pytest.mark.parametrize("price", ["1e13", "9e15", "1e30", "0", "0.0000001"])
@@ -179,7 +179,7 @@ def rates(**units: float) -> tuple[float, ...]:
 
 
 def crossed(past: Past, currency: str, day: int) -> int | None:
-    past.cross_days(currency, BEGINNING, 20_800)
+    past.cross_days(currency, FIRST_DAY, 20_800)
     found = past.get(DAY, currency, day)
     return None if found is None else found.close
 
@@ -194,7 +194,7 @@ def test_days_through_the_rates_of_the_ecb() -> None:
     assert crossed(past, "EUR", friday - 1) is None
     assert crossed(past, "CHF", friday) is None
     assert SOURCES[bar(past, DAY, friday * DAY, "JPY").source] == "cross"
-    past.cross_days("USD", BEGINNING, 20_800)
+    past.cross_days("USD", FIRST_DAY, 20_800)
     assert SOURCES[bar(past, DAY, friday * DAY).source] == "blockchain.info"
 
 

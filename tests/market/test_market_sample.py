@@ -13,7 +13,7 @@ import pytest
 from local_run.valkey import EmbeddedValkey
 from market import sample
 from market.app import OFF, run
-from market.past import BEGINNING, Past
+from market.past import FIRST_DAY, Past
 from market.sample import dollars, fill, possible
 from shared import redis, series
 from shared.domains import MARKET
@@ -46,7 +46,7 @@ async def numbers(client: redis.Client, keys: Keys = KEYS) -> dict[int, int]:
     found: dict[int, int] = {}
     now = int(time.time())
     for one in itertools.chain(PRICE_MINUTES.values(), PRICE_HOURS.values(), PRICE_DAYS.values()):
-        first = {MINUTE: now // MINUTE - 3_000, HOUR: now // HOUR - 2_200, DAY: BEGINNING}[one.step]
+        first = {MINUTE: now // MINUTE - 3_000, HOUR: now // HOUR - 2_200, DAY: FIRST_DAY}[one.step]
         for _, bar in await series.read(client, keys, one, first, now // one.step):
             found[bar.source] = found.get(bar.source, 0) + 1
     return found
@@ -165,7 +165,7 @@ async def test_prices_that_are_still_those_of_before_are_still_marked(
 
 
 def test_the_curve_is_plausible_at_every_time() -> None:
-    for day in range(BEGINNING, 30_000, 7):
+    for day in range(FIRST_DAY, 30_000, 7):
         assert 0.02 < dollars(day * DAY) < 500_000
 
 
@@ -177,5 +177,5 @@ async def test_making_the_past_up_never_keeps_the_event_loop() -> None:
         await asyncio.sleep(0)
         lag = max(lag, time.thread_time() - began)
     assert lag < 0.2  # of the processor's time, whatever else the machine does
-    assert past.get(DAY, "AUD", BEGINNING) is not None
+    assert past.get(DAY, "AUD", FIRST_DAY) is not None
     assert past.get(MINUTE, "USD", 1_790_000_000 // MINUTE - 1) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,10 +12,17 @@ import pytest
 from marketcap import companies
 from marketcap.assets import Made, Quote
 from marketcap.companies import Company, parsed
+from marketcap.fold import RankingFold
 from marketcap.fx import Rates
 from marketcap.providers.sec import Shares
-from marketcap.treasuries import Listed
+from shared.asset_views import MARKETCAP_VIEWS
+from shared.assets import Claim
+from shared.clock import Moment
 from shared.errors import ConfigError
+from shared.events.base import Event
+from shared.events.rankings import AssetsTold, HoldersTold
+from shared.keys import Keys
+from shared.networks import COIN
 from support.each import each
 
 NOW = 1_779_108_600
@@ -73,12 +81,30 @@ def test_holders_are_further_companies() -> None:
     assert further[0].classes[0].symbol == "MSTR"
 
 
-def test_what_lies_behind_a_share() -> None:
-    strategy = companies.holders()[:1]
-    made = companies.assets(strategy, filing(1050446, 300_000_000), prices(MSTR=("350", "USD")), None)
-    assert companies.shares_by_symbol(made) == {
-        "MSTR": Listed(shares=300_000_000, market_cap=Decimal(105_000_000_000)),
-    }
+def told(*events: Event) -> dict[str, Any]:
+    """The views that the fold makes of events, by name."""
+    fold = RankingFold(Keys("main"))
+    for event in events:
+        fold.apply(event)
+    fold.flush(Moment(NOW * 1000, 1))
+    return {name: msgspec.json.decode(raw, type=MARKETCAP_VIEWS[name]) for name, raw in fold.shown.items()}
+
+
+def test_a_company_that_only_holds_has_no_rank_and_lies_behind_its_bitcoin() -> None:
+    filed = filing(1050446, 300_000_000) | filing(1318605, 3_000_000_000)
+    asked = [one for one in (*companies.listed(), *companies.holders()) if one.cik in filed]
+    made = companies.assets(asked, filed, prices(MSTR=("350", "USD"), TSLA=("400", "USD")), None)
+    claim = Claim(
+        name="Strategy", kind="company", symbol="MSTR", country="US", satoshi=600_000 * COIN, cost=None,
+        source="CoinGecko", link="", as_of=NOW,
+    )  # fmt: skip
+    shown = told(
+        AssetsTold(asset_class="company", assets=list(made.assets), missing=[], time_ms=NOW * 1000),
+        HoldersTold(claims=[claim], answered=["CoinGecko"], time_ms=NOW * 1000),
+    )
+    assert [row.symbol for row in shown["ranking_companies"].rows] == ["TSLA"]
+    [strategy] = shown["treasuries_companies"].rows
+    assert (strategy.market_cap_usd, strategy.satoshi_a_share) == (Decimal(105_000_000_000), Decimal(200_000))
 
 
 def test_what_it_says_of_some() -> None:

@@ -21,6 +21,12 @@ FX: Final = (
 """Currencies of which the rate against the euro is kept, in the order of the record: new ones are added at the end, in
 a new layout. The last rate is kept of every currency that the ECB lists."""
 
+BEGINNING: Final = 1_279_324_800
+"""17 July 2010, midnight UTC, Unix seconds: the first day on which bitcoin was traded at an exchange."""
+
+RATES_STAND: Final = 7
+"""Days that a rate of the ECB stands for at most: it sets none at weekends and holidays."""
+
 SOURCES: Final = {
     1: "market",
     2: "bitstamp",

@@ -20,6 +20,7 @@ from market.watch import Kept
 from shared import redis
 from shared.domains import MARKET
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff
+from shared.fold import Changes
 from shared.keys import Keys
 from shared.leased import Leased
 from shared.logging import Trouble
@@ -115,21 +116,17 @@ class Desk:
         while not service.stopping.is_set():
             self._wake.clear()
             now_ms = service.clock.now_ms
-            await self._watch.look()
             changes = market.flush(now_ms)
             self._history.reopen()
             if self._history.changed:
                 self._history.changed = False
                 changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
-            if now_ms - self._sources_ms >= SOURCES_MS or now_ms < self._sources_ms:
-                self._sources_ms = now_ms
-                changes.views = service.keys.views(MARKET)
-                view = await self._sources(now_ms)
-                changes.commands.add("HSET", changes.views, "market_sources", msgspec.json.encode(view))
-            await self._outlet.publish(changes)
+            await self._outlet.publish(changes)  # a price waits for nothing else
             market.written(service.clock.now_ms)
+            await self._tell_sources(now_ms)
             await self._outlet.trim()
             await self._confirm(now_ms)
+            await self._watch.look()
             self._leased.well()
             wait = max(market.due_ms(now_ms) - service.clock.now_ms, 0) / 1000
             if wait:
@@ -145,9 +142,16 @@ class Desk:
         finally:
             await end(stopping, woken)
 
-    async def _sources(self, now_ms: int) -> MarketSourcesView:
+    async def _tell_sources(self, now_ms: int) -> None:
+        """Write down who is asked and what each said, where it is time to."""
+        if 0 <= now_ms - self._sources_ms < SOURCES_MS:
+            return
+        self._sources_ms = now_ms
         sources = await standings(self._outside.allowance, PROVIDERS, self._tallies, now_ms, off=self._off)
-        return MarketSourcesView(sources=sources, quotes=self._market.quotes_now)
+        view = MarketSourcesView(sources=sources, quotes=self._market.quotes_now)
+        changes = Changes(views=self._service.keys.views(MARKET))
+        changes.commands.add("HSET", changes.views, "market_sources", msgspec.json.encode(view))
+        await self._outlet.publish(changes)
 
     async def _confirm(self, now_ms: int) -> None:
         """Prices are those of the moment at which the newest quote was heard."""

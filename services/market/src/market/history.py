@@ -15,7 +15,7 @@ import msgspec
 
 from market.aggregates import blockchain_info, mempool_space
 from market.exchange import Candle, Exchange
-from market.past import BEGINNING, Past, worth
+from market.past import FIRST_DAY, Past, worth
 from shared.backoff import Backoff
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow
 from shared.logging import Trouble
@@ -28,7 +28,7 @@ from shared.service import Service
 from shared.tasks import pause
 
 BACK: Final[Mapping[int, int]] = {MINUTE: 2 * 1_440, HOUR: 90 * 24, DAY: 0}
-"""How many spans back are wanted, by their length; 0: all since BEGINNING."""
+"""How many spans back are wanted, by their length; 0: all since FIRST_DAY."""
 
 LATE_SECONDS: Final = 120
 """A span is told of for certain only so long after its end."""
@@ -166,7 +166,7 @@ class History:
         """The next span that this source may know better than what is there; spans without are passed over."""
         candles, key = exchange.candles, _key(exchange, currency, step)
         last = (now - LATE_SECONDS) // step - 1
-        first = max(-(-candles.since[currency] // step), BEGINNING if step == DAY else 0)
+        first = max(-(-candles.since[currency] // step), FIRST_DAY if step == DAY else 0)
         if BACK[step]:
             first = max(first, last - BACK[step] + 1)
         if candles.newest:
@@ -247,7 +247,7 @@ class History:
     def _lacks(self, aggregate: Aggregate, now: int) -> bool:
         name = aggregate.provider.name
         told_at = self.told_at.get(name, 0)
-        value, since = WORTH[name], max(BEGINNING, (told_at if told_at <= now else 0) // DAY - 1)
+        value, since = WORTH[name], max(FIRST_DAY, (told_at if told_at <= now else 0) // DAY - 1)
         return any(
             worth(self.past.get(DAY, currency, day)) < value
             for currency in aggregate.currencies
@@ -275,7 +275,7 @@ class History:
             self.cross_due = False
             for currency in DIRECT:
                 yesterday = self.service.clock.now_ms // 1000 // DAY - 1
-                for first in range(BEGINNING, yesterday + 1, CROSSED_AT_ONCE):
+                for first in range(FIRST_DAY, yesterday + 1, CROSSED_AT_ONCE):
                     self.past.cross_days(currency, first, min(first + CROSSED_AT_ONCE - 1, yesterday))
                     await asyncio.sleep(0)
             self.changed = True

@@ -17,14 +17,14 @@ from shared.commit import Commands
 from shared.domains import MARKET
 from shared.keys import Keys
 from shared.price_records import Bar
-from shared.prices import FX, MILLION, NUMBERS, SOURCES, WORTH, millionths, price_of
+from shared.prices import BEGINNING, FX, MILLION, NUMBERS, RATES_STAND, SOURCES, WORTH, millionths, price_of
 from shared.series import DAY, FX_DAYS, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES, Series
 from shared.series_writer import SeriesWriter
 
 BY_STEP: Final[Mapping[int, Mapping[str, Series[Bar]]]] = {MINUTE: PRICE_MINUTES, HOUR: PRICE_HOURS, DAY: PRICE_DAYS}
 
-BEGINNING: Final = 1_279_324_800 // DAY
-"""17 July 2010: the first day on which bitcoin was traded at an exchange."""
+FIRST_DAY: Final = BEGINNING // DAY
+"""The first day that is kept."""
 
 _TOO_MUCH: Final = int(HIGHEST) * MILLION
 """What is below fits into a record."""
@@ -42,9 +42,6 @@ _BEGINS_WITHIN: Final = 90
 
 _GAP: Final = 90
 """Seconds without a price after which a span was seen only in part; half of its length where that is less."""
-
-_LATEST_RATES: Final = 7
-"""Days that a rate of the ECB stands for at most: it sets none at weekends and holidays."""
 
 
 def worth(bar: Bar | None) -> int:
@@ -155,7 +152,7 @@ class Past:
         writer, value = self.bars[DAY, currency], WORTH[SOURCES[source]]
         for day, price in closes.items():
             close = millionths(price)
-            if close and day >= BEGINNING and worth(writer.get(day)) < value:
+            if close and day >= FIRST_DAY and worth(writer.get(day)) < value:
                 writer.put(day, Bar(0, 0, 0, close, source))
 
     async def forget(self, source: int) -> None:
@@ -196,7 +193,7 @@ class Past:
 
     def rates_at(self, day: int) -> tuple[float, ...] | None:
         """The rates that held on a day; None where the last ones are too old."""
-        for back in range(_LATEST_RATES + 1):
+        for back in range(RATES_STAND + 1):
             rates = self.rates.get(day - back)
             if rates is not None:
                 return rates

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from market.exchange import Candle, Said
-from market.past import BEGINNING, Past
+from market.past import FIRST_DAY, Past
 from market.state import Market
 from shared.outside import ecb
 from shared.prices import DIRECT, NUMBERS
@@ -142,7 +142,7 @@ async def forget(market: Market) -> None:
 
 async def fill(past: Past, factors: dict[str, float], now: int) -> None:
     """A past since 2010, as candles of days, hours and minutes; others have their turn meanwhile."""
-    spans = ((DAY, BEGINNING), (HOUR, now // HOUR - 90 * 24), (MINUTE, now // MINUTE - 2 * 1_440))
+    spans = ((DAY, FIRST_DAY), (HOUR, now // HOUR - 90 * 24), (MINUTE, now // MINUTE - 2 * 1_440))
     for step, first in spans:
         for begin in range(first, now // step, _AT_ONCE):
             made = [_dollars(index * step, step) for index in range(begin, min(begin + _AT_ONCE, now // step))]

@@ -104,7 +104,7 @@ class Board:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self.companies = companies.listed()
+        self.companies = (*companies.listed(), *companies.holders())
         self.reset()
 
     def reset(self) -> None:

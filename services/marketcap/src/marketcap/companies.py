@@ -21,7 +21,6 @@ import msgspec
 from marketcap.assets import Asset, Made, Quote, Source
 from marketcap.fx import Rates
 from marketcap.providers import sec
-from marketcap.treasuries import Listed
 from shared.errors import ConfigError
 
 COLUMNS: Final = ("name", "country", "symbol", "cik", "per", "shares", "as_of", "source", "link")
@@ -61,8 +60,13 @@ def listed() -> tuple[Company, ...]:
 
 
 def holders() -> tuple[Company, ...]:
-    """Further companies that hold bitcoin."""
+    """Further companies that hold bitcoin: what lies behind a share of them, not their rank."""
     return _table("holders.csv")
+
+
+def unranked() -> frozenset[str]:
+    """Assets that are looked at for the bitcoin behind them, and have no rank: others of their size are not known."""
+    return frozenset(f"company:{company.classes[0].symbol}" for company in holders())
 
 
 def _table(name: str) -> tuple[Company, ...]:
@@ -216,8 +220,3 @@ def _shares_sources(company: Company, filing: sec.Shares | None) -> tuple[Source
         for one in stated
     )
     return tuple(dict.fromkeys(every))
-
-
-def shares_by_symbol(made: Made) -> dict[str, Listed]:
-    """Shares and capitalisation of each company, as the table of treasuries asks for them."""
-    return {one.symbol: Listed(shares=int(one.quantity), market_cap=round(one.value, 2)) for one in made.assets}

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from marketcap import views
+from marketcap import companies, views
 from marketcap.assets import Asset, Source
 from marketcap.kept import Kept
 from marketcap.ranking import Bitcoin, Ranked, Ranking, ranked
@@ -48,6 +48,8 @@ CHANGES: Final = 200
 
 SAMPLE_SUPPLY: Final = 19_950_000 * COIN
 """Satoshi, about those of mainnet at the end of 2025: shown with made-up figures alone, which are marked."""
+
+UNRANKED: Final = companies.unranked()
 
 MARKET: Final = "Median of exchanges"
 CHAIN: Final = "Your own node"
@@ -240,7 +242,8 @@ class RankingFold:
 
     def _ranking(self) -> Ranking:
         own = self.kept.own
-        assets: list[Asset] = [asset for one in self._lists()["all"] for asset in one.assets]
+        told = (asset for one in self._lists()["all"] for asset in one.assets)
+        assets: list[Asset] = [asset for asset in told if asset.id not in UNRANKED]
         seen = own.price_ms // 1000
         bitcoin = Bitcoin(
             price=own.price,

@@ -9,11 +9,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.price_views import MarketSourcesView
 from web.http.answers import Answer
 from web.http.document import Document
 from web.http.readers import Spoken
 from web.push.audience import Audience
+from web.state import outside
 from web.state.backfill import backfill
 from web.state.reading import State
 
@@ -74,7 +74,6 @@ class _Web(Collector):
 
 def _sources(state: State) -> Iterator[Metric]:
     """Who is asked outside."""
-    view = state.snapshot[MarketSourcesView]
     well = GaugeMetricFamily("outside_ok", "1 while a source outside answers as it should", labels=["source"])
     counts = {
         name: CounterMetricFamily(f"outside_{name}", words, labels=["source"])
@@ -85,7 +84,7 @@ def _sources(state: State) -> Iterator[Metric]:
             ("refused", "Quotes and rows of a source that cannot be"),
         )
     }
-    for one in view.sources if view else ():
+    for one in outside.sources(state.snapshot):
         well.add_metric([one.name], one.state == "ok")
         for name, family in counts.items():
             family.add_metric([one.name], getattr(one, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from shared.outside.allowance import Allowance, Record
 from shared.outside.provider import Provider
@@ -42,15 +43,7 @@ def _standing(provider: Provider, record: Record, tally: Tally, now_ms: int, *, 
         name=provider.name,
         title=provider.title,
         link=provider.link,
-        state="off"
-        if off
-        else "open"
-        if record.open_ms
-        else "failing"
-        if record.failures
-        else "ok"
-        if record.well_ms
-        else "waiting",
+        state="off" if off else _state(record),
         connected=tally.connected,
         asked=record.asked,
         answered=record.answered,
@@ -64,3 +57,11 @@ def _standing(provider: Provider, record: Record, tally: Tally, now_ms: int, *, 
         again_ms=again_ms if again_ms > now_ms else None,
         limits=[(limit.requests, limit.seconds) for limit in provider.limits],
     )
+
+
+def _state(record: Record) -> Literal["ok", "waiting", "failing", "open"]:
+    if record.open_ms:
+        return "open"
+    if record.failures:
+        return "failing"
+    return "ok" if record.well_ms else "waiting"

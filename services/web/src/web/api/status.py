@@ -7,11 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.price_views import MarketSourcesView
 from shared.views import HistoryView
 from web.endpoints import Endpoints
 from web.http.answers import RETRY_AFTER, Answer, document, error, private
-from web.state import conditions
+from web.state import conditions, outside
 from web.state.backfill import backfill
 from web.state.reading import State
 from web.state.snapshot import PARTS, Snapshot, is_down
@@ -71,8 +70,7 @@ def status(state: State) -> Answer:
 
 def _sources(s: Snapshot) -> list[dict[str, Any]]:
     """Who is asked outside, and how each has answered. Moments in Unix milliseconds."""
-    view = s[MarketSourcesView]
-    return [] if view is None else [msgspec.to_builtins(one) for one in view.sources]
+    return [msgspec.to_builtins(one) for one in outside.sources(s)]
 
 
 def _history(s: Snapshot) -> dict[str, Any] | None:

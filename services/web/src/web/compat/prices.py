@@ -9,7 +9,7 @@ from aiohttp import web
 
 from shared.domains import MARKET
 from shared.price_views import PricesView
-from shared.prices import DIRECT
+from shared.prices import BEGINNING, DIRECT
 from shared.series import DAY
 from web.charts.data.prices import price_at, priced
 from web.charts.data.reading import SeriesReader
@@ -23,7 +23,6 @@ from web.words.currency import CURRENCIES
 
 ENDPOINTS: Final = Endpoints()
 
-BEGINS: Final = 1_279_324_800
 _CHANGES: Final = 60
 """Seconds after which the past is read anew: the newest minute is part of it."""
 
@@ -69,8 +68,8 @@ class PastPrices:
         if code and code not in CURRENCIES:
             text = f"currency={code[:10]!r} is not known: expected one of {', '.join(CURRENCIES)}"
             return refusal(400, text).response(request)
-        if moment and not (moment.isascii() and moment.isdigit() and BEGINS <= int(moment[:12]) <= now):
-            text = f"timestamp={moment[:20]!r}: expected Unix seconds from {BEGINS} to now"
+        if moment and not (moment.isascii() and moment.isdigit() and BEGINNING <= int(moment[:12]) <= now):
+            text = f"timestamp={moment[:20]!r}: expected Unix seconds from {BEGINNING} to now"
             return refusal(400, text).response(request)
         wanted = (code,) if code else DIRECT
 
@@ -98,12 +97,15 @@ class PastPrices:
 
     async def _of_days(self, codes: tuple[str, ...], now: int) -> Answer:
         days: dict[int, dict[str, Any]] = {}
+        sample = False
         for code in codes:
-            for one in await priced(self._reader, code, DAY, BEGINS, now):
+            for one in await priced(self._reader, code, DAY, BEGINNING, now):
                 days.setdefault(one.time, {"time": one.time})[code] = round(one.close, 2)
+                sample |= one.source == "sample"
         if not days:
             raise Unavailable("No price is known yet.")
-        return document({"prices": [days[time] for time in sorted(days, reverse=True)], "exchangeRates": {}})
+        told = {"prices": [days[time] for time in sorted(days, reverse=True)], "exchangeRates": {}}
+        return document(told | ({"sample": True} if sample else {}))
 
     async def close(self) -> None:
         """End what is being built."""

@@ -30,7 +30,7 @@ from web.pages.found import CARDS, PAGES
 from web.pages.page import COMMON, Card, Page
 from web.pages.seen import Seen
 from web.pages.worth import STALE, age, price_now, worth
-from web.state import conditions
+from web.state import conditions, outside
 from web.state.backfill import backfill
 from web.state.reading import State
 from web.state.snapshot import is_down
@@ -181,6 +181,7 @@ class Pages:
             "notices": self._state.notices,
             **{f"{one.name}_absence": conditions.absence(snapshot, now, one) for one in DOMAINS},
             "backfill": backfill(snapshot),
+            "sources": outside.sources(snapshot),
         }
 
     def cards(self, names: Iterable[str]) -> dict[str, Rendered]:

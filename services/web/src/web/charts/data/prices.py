@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from shared.price_records import Bar
-from shared.prices import DIRECT, FX, MILLION, SOURCES
+from shared.prices import DIRECT, FX, MILLION, RATES_STAND, SOURCES
 from shared.series import DAY, FX_DAYS, HOUR, MINUTE, PRICE_DAYS, PRICE_HOURS, PRICE_MINUTES, Series
 from web.charts.data.reading import SeriesReader
 
@@ -16,9 +16,6 @@ STEPS: Final[Sequence[tuple[int, dict[str, Series[Bar]], str]]] = (
     (DAY, PRICE_DAYS, "day"),
 )
 """Seconds of a span, its series by currency, and what it is called."""
-
-LATEST_RATES: Final = 7
-"""Days that a rate of the ECB stands for at most."""
 
 
 class Priced(NamedTuple):
@@ -58,12 +55,12 @@ async def _rates(reader: SeriesReader, currency: str, start: int, end: int) -> d
     if currency not in FX:
         return {}
     place, usd = FX.index(currency), FX.index("USD")
-    found = await reader.read(FX_DAYS, start // DAY - LATEST_RATES, end // DAY)
+    found = await reader.read(FX_DAYS, start // DAY - RATES_STAND, end // DAY)
     return {day: rates[place] / rates[usd] for day, rates in found if rates[place] and rates[usd]}
 
 
 def _at(rates: dict[int, float], day: int) -> float | None:
-    return next((rates[day - back] for back in range(LATEST_RATES + 1) if day - back in rates), None)
+    return next((rates[day - back] for back in range(RATES_STAND + 1) if day - back in rates), None)
 
 
 class Found(NamedTuple):

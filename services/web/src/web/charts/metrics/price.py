@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Final
 
 from shared.domains import MARKET
+from shared.prices import BEGINNING
 from shared.series import DAY, HOUR, MINUTE
 from web.charts.chart import Chart, Column, Figure, Line, Table
 from web.charts.data.prices import Priced, priced
@@ -16,9 +17,6 @@ from web.http.answers import Unavailable
 from web.state import conditions
 from web.words import formats
 from web.words.sentence import joined, say, shown
-
-BEGINS: Final = 1_279_324_800
-"""17 July 2010, the first day on which bitcoin was traded at an exchange."""
 
 _MINUTES_KEPT: Final = 2 * DAY
 _HOURS_KEPT: Final = 90 * DAY
@@ -54,7 +52,7 @@ METRIC: Final = Metric(
     default="1y",
     of=(MARKET.name,),
     in_currency=True,
-    begins=BEGINS,
+    begins=BEGINNING,
 )
 
 
