@@ -14,7 +14,7 @@ from web.charts.data.reading import SeriesReader
 from web.compat.answers import refusal, unavailable
 from web.finding import declared
 from web.http.answers import Answer, Unavailable, document
-from web.http.prepared import Built, Documents
+from web.http.prepared import Answering
 from web.state.reading import State
 
 REFRESH: Final = 60
@@ -81,19 +81,13 @@ def every() -> Iterator[Past]:
         yield from module
 
 
-class PastApi:
+class PastApi(Answering):
     """Answers what is declared. A document is kept as bytes until the series that it shows, or the minute, changed."""
 
     def __init__(self, state: State, reader: SeriesReader) -> None:
+        super().__init__()
         self._state = state
         self._reader = reader
-        self._answers: Documents[Answer] = Documents()
-        self._built: Built[Answer] = Built()
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Requests answered, and documents made for them."""
-        return self._answers.requests, self._answers.renders
 
     def routes(self) -> Iterator[tuple[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]]:
         """Every address and who answers it."""
@@ -130,10 +124,6 @@ class PastApi:
             return await self._answers.answer(request, key, answer, _itself, lambda: state.age((past.domain,)))
 
         return handle
-
-    async def close(self) -> None:
-        """End what is being built."""
-        await self._built.close()
 
 
 def _itself(answer: Answer) -> Answer:

@@ -16,7 +16,7 @@ from web.charts.data.reading import SeriesReader
 from web.compat.answers import refusal, unavailable
 from web.endpoints import Endpoints
 from web.http.answers import Answer, Unavailable, document
-from web.http.prepared import Built, Documents
+from web.http.prepared import Answering
 from web.state.reading import State
 from web.state.snapshot import Snapshot
 from web.words.currency import CURRENCIES
@@ -43,19 +43,13 @@ def prices(s: Snapshot, now: float) -> Answer:
     return document(told | ({"sample": True} if view.sample else {}))
 
 
-class PastPrices:
+class PastPrices(Answering):
     """`/api/v1/historical-price`: of one moment, or of every day since 2010."""
 
     def __init__(self, state: State, reader: SeriesReader) -> None:
+        super().__init__()
         self._state = state
         self._reader = reader
-        self._answers: Documents[Answer] = Documents()
-        self._built: Built[Answer] = Built()
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Requests answered, and documents made for them."""
-        return self._answers.requests, self._answers.renders
 
     def routes(self) -> Iterator[tuple[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]]:
         """Every address and who answers it."""
@@ -106,7 +100,3 @@ class PastPrices:
             raise Unavailable("No price is known yet.")
         told = {"prices": [days[time] for time in sorted(days, reverse=True)], "exchangeRates": {}}
         return document(told | ({"sample": True} if sample else {}))
-
-    async def close(self) -> None:
-        """End what is being built."""
-        await self._built.close()

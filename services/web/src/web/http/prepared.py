@@ -89,3 +89,20 @@ class Built(Generic[T]):
     async def close(self) -> None:
         """End what is being built."""
         await self._flights.close()
+
+
+class Answering:
+    """What answers several addresses from what Redis holds, and counts for itself."""
+
+    def __init__(self) -> None:
+        self._answers: Documents[Answer] = Documents()
+        self._built: Built[Answer] = Built()
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Requests answered, and documents made for them."""
+        return self._answers.requests, self._answers.renders
+
+    async def close(self) -> None:
+        """End what is being built."""
+        await self._built.close()

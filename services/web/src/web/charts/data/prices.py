@@ -41,7 +41,8 @@ async def priced(reader: SeriesReader, currency: str, step: int, start: int, end
     for index, bar in dollars:
         rate = _at(rates, index * step // DAY)
         if rate is not None:
-            found.append(_of(index * step, bar, rate, "cross"))
+            made_up = SOURCES.get(bar.source) == "sample"
+            found.append(_of(index * step, bar, rate, "sample" if made_up else "cross"))
     return found
 
 
