@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic
 
 from shared import layouts, redis
@@ -69,6 +69,18 @@ class SeriesWriter(Generic[R]):
         segment, at = divmod(index, self.series.segment)
         held = self._segments.get(segment)
         return None if held is None else self.series.layout.unpack(held, at * self.series.layout.width)
+
+    def back(self, last: int, first: int) -> Iterator[tuple[int, R]]:
+        """(index, record) from `last` down to `first`. For mirrored series; what is not there costs nothing."""
+        width, size = self.series.layout.width, self.series.segment
+        for segment in range(last // size, first // size - 1, -1):
+            held = self._segments.get(segment)
+            if held is None:
+                continue
+            for index in range(min(last, (segment + 1) * size - 1), max(first, segment * size) - 1, -1):
+                record = self.series.layout.unpack(held, (index - segment * size) * width)
+                if record is not None:
+                    yield index, record
 
     @property
     def held(self) -> frozenset[int]:

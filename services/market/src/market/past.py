@@ -211,10 +211,10 @@ class Past:
         found: tuple[int, Decimal] | None = None
         for step in BY_STEP:
             sooner = time - tolerance if found is None else found[0] + 1
-            for end in range(time // step * step, sooner - 1, -step):
-                bar = self.get(step, currency, end // step - 1)
-                if bar is None or not bar.close or (step > MINUTE and partly(bar)):  # which may have ended before
+            last, first = time // step - 1, max(-(-sooner // step) - 1, 0)
+            for index, bar in self.bars[step, currency].back(last, first):
+                if not bar.close or (step > MINUTE and partly(bar)):  # which may have ended before
                     continue
-                found = end, price_of(bar.close)
+                found = (index + 1) * step, price_of(bar.close)
                 break
         return found
