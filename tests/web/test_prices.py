@@ -248,6 +248,7 @@ async def test_every_day_since_2010(web: aiohttp.ClientSession, writer: Writer) 
 @pytest.mark.parametrize(
     "query",
     ["currency=XXX", f"timestamp={BEGINNING - 1}", f"timestamp={NOW + 10_000}", "timestamp=now", "timestamp=-5"],
+    ids=["no currency", "before the beginning", "not yet", "no number", "negative"],
 )
 async def test_what_cannot_be_asked_is_said(web: aiohttp.ClientSession, query: str) -> None:
     text = await page(web, f"/api/v1/historical-price?{query}", 400)
