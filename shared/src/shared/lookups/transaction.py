@@ -1,0 +1,86 @@
+"""What the explorer answers about a transaction."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from shared.lookups.parts import Input, Missing, Output, Part, Place, Source, Tip
+
+PAGE: Final = 100
+"""Inputs, and outputs, on one page."""
+
+
+class Relative(Part, frozen=True, kw_only=True):
+    """An ancestor or a descendant in the mempool."""
+
+    txid: str
+    vsize: int
+    fee: int
+
+
+class Waiting(Part, frozen=True, kw_only=True):
+    """A transaction's place in the mempool."""
+
+    time: int  # when the node accepted it
+    replaceable: bool
+    ancestors: list[Relative]  # without itself, at most PAGE
+    descendants: list[Relative]
+    ancestor_count: int
+    descendant_count: int
+    ancestor_vsize: int  # itself included, as of the fees
+    ancestor_fee: int  # with the node's own deltas
+    descendant_vsize: int
+    descendant_fee: int
+    rate: float | None = None  # sat/vB at which miners look at it: of its part of the cluster
+
+
+class Step(Part, frozen=True, kw_only=True):
+    """Something that happened to a transaction, as this dashboard saw it."""
+
+    what: Literal["seen", "replaced", "conflict", "evicted", "expired", "gone", "mined", "disconnected"]
+    time_ms: int
+    block: str | None = None  # of `mined`, `disconnected` and `conflict`
+    height: int | None = None
+    by: str | None = None  # txid of what replaced it
+    replaces: list[str] = msgspec.field(default_factory=list)  # of `seen`: what went for it
+
+
+class Found(Part, frozen=True, kw_only=True, tag="tx"):
+    """A transaction. Lists hold one page; the counts are of all."""
+
+    txid: str
+    wtxid: str
+    version: int
+    locktime: int
+    size: int  # bytes
+    vsize: int  # virtual bytes
+    weight: int
+    fee: int | None  # None: unknown, or of a coinbase
+    coinbase: bool
+    inputs: list[Input]
+    outputs: list[Output]
+    input_count: int
+    output_count: int
+    input_value: int | None
+    output_value: int
+    page: int = 0
+    place: Place | None = None  # None: not in a block
+    waiting: Waiting | None = None  # None: not in the mempool
+    timeline: list[Step] = msgspec.field(default_factory=list)
+    tip: Tip
+    sources: dict[str, Source] = msgspec.field(default_factory=dict)  # part of the answer -> who said so
+    as_of_ms: int
+
+
+class Gone(Part, frozen=True, kw_only=True, tag="gone"):
+    """A transaction that was seen here and is neither in the mempool nor in the chain."""
+
+    txid: str
+    timeline: list[Step]
+    tip: Tip
+    as_of_ms: int
+
+
+Answer = Found | Gone | Missing
