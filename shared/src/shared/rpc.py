@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, get_args
 
 import aiohttp
 import msgspec
@@ -259,7 +259,7 @@ def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
 def _result(method: str, kind: Any, response: _Response[Any]) -> Any:
     error = response.error
     if error is None:
-        if response.result is None and kind is not Any:
+        if response.result is None and kind is not Any and type(None) not in get_args(kind):
             raise RpcMalformed(f"the node answered `{method}` with null")
         return response.result
     if error.code == WARMING_UP:
