@@ -15,7 +15,7 @@ from typing import Any, Final
 from shared import keys as k
 from shared import series
 from shared.asset_views import MARKETCAP_VIEWS
-from shared.events import backfill, blocks, derived, mempool, ops, prices, rankings
+from shared.events import backfill, blocks, derived, lookups, mempool, ops, prices, rankings
 from shared.events.base import Event, Family
 from shared.keys import Keys
 from shared.price_views import MARKET_VIEWS
@@ -90,10 +90,12 @@ BACKFILL_WORKER: Final = Service("backfill", "fetches the chain's past", essenti
 MEMPOOL_FOLD: Final = Service("mempool", "works out the mempool's figures")
 MARKET_SERVICE: Final = Service("market", "asks what a bitcoin costs", essential=False)
 MARKETCAP_SERVICE: Final = Service("marketcap", "ranks Bitcoin among other assets", essential=False)
+EXPLORER: Final = Service("explorer", "looks up transactions, blocks and addresses", essential=False)
 WEB: Final = Service("web", "shows all of it")
 
 SERVICES: Final = (
-    INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, MARKETCAP_SERVICE, WEB,
+    INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, MARKETCAP_SERVICE,
+    EXPLORER, WEB,
 )  # fmt: skip
 """In the order in which trouble spreads."""
 
@@ -109,6 +111,9 @@ ASSETS: Final = Stream("assets", "marketcap", MARKETCAP_SERVICE.name, rankings.A
 RANKINGS: Final = Stream(
     "rankings", "marketcap", MARKETCAP_SERVICE.name, rankings.RANKINGS, k.SERIES_KEEP, "rankings"
 )  # fmt: skip
+CHANGES: Final = Stream(
+    "changes", "explorer", EXPLORER.name, lookups.CHANGES, k.SERIES_KEEP, "changes", private=True
+)  # fmt: skip
 OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)
 BACKFILL: Final = Stream(
     "backfill",
@@ -118,7 +123,7 @@ BACKFILL: Final = Stream(
     k.BACKFILL_CAP,
 )
 
-STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, RANKINGS, OPS, BACKFILL, ASSETS)
+STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, RANKINGS, CHANGES, OPS, BACKFILL, ASSETS)
 """In the order in which they are told."""
 
 # --- domains -------------------------------------------------------------------------------------------

@@ -57,7 +57,10 @@ Tell = Callable[[str, str], Event]
 
 
 class Worker:
-    """One replica. `silence` in seconds; an answer is kept for `keep_ms`, that of a failure for `failed_ms`."""
+    """One replica. `silence` in seconds; an answer is kept for `keep_ms`, that of a failure for `failed_ms`.
+
+    `keep_ms` may be told by the answer itself.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Worker:
         *,
         at_once: int = 8,
         silence: float = 30.0,
-        keep_ms: int = 60_000,
+        keep_ms: int | Callable[[Any], int] = 60_000,
         failed_ms: int = 10_000,
         changes: str = "",
         tell: Tell | None = None,
@@ -80,7 +83,7 @@ class Worker:
         self._do = do
         self._at_once = at_once
         self._silence = silence
-        self._keep_ms = keep_ms
+        self._keep_ms = keep_ms if callable(keep_ms) else lambda _: keep_ms
         self._failed_ms = failed_ms
         self._tell = tell
         self._held = Held(service.redis, service.keys, domain, self._group, self._name, changes)
@@ -180,16 +183,16 @@ class Worker:
         """Do one job, whatever comes of it."""
         attempt = attempts_at(entry) + await self._surely(lambda: self._deliveries(entry[0]))
         try:
-            data = await self._attempt(entry, attempt)
+            done = await self._attempt(entry, attempt)
         except BadEntry as error:
             later = isinstance(error, TooNew)  # a worker of the newer version may have it
             await self._failed(entry, attempt if later else ATTEMPTS, error)
         except Exception as error:
             await self._failed(entry, attempt, error)
         else:
-            await self._ended(entry, "done", data, self._keep_ms)
+            await self._ended(entry, "done", msgspec.Raw(msgspec.json.encode(done)), self._keep_ms(done))
 
-    async def _attempt(self, entry: Entry, attempt: int) -> msgspec.Raw:
+    async def _attempt(self, entry: Entry, attempt: int) -> Any:
         fields = entry[1]
         if attempt > ATTEMPTS:
             raise BadEntry(f"{attempt - 1} workers were given it, and none came back")
@@ -199,12 +202,11 @@ class Worker:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._silence) as limit:
-                done = await self._do(job, lambda: limit.reschedule(loop.time() + self._silence))
+                return await self._do(job, lambda: limit.reschedule(loop.time() + self._silence))
         except TimeoutError as error:
             if limit.expired():
                 raise TimeoutError(f"nothing came of it within {self._silence:g} s") from error
             raise
-        return msgspec.Raw(msgspec.json.encode(done))
 
     async def _failed(self, entry: Entry, attempt: int, error: Exception) -> None:
         log = self._service.log

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from shared.lookups.parts import Kind, Missing, Part, Source, Tip
+from shared.lookups.parts import Away, Kind, Missing, Part, Source, Tip
 
 PAGE: Final = 25
 """Transactions of the history on one page, and unspent outputs."""
@@ -74,7 +74,7 @@ class Working(Part, frozen=True, kw_only=True, tag="working"):
     queued: int = 0  # scans before this one
 
 
-Answer = Found | Missing | Working
+Answer = Found | Missing | Working | Away
 
 HISTORY_MOST: Final = 10_000
 """Transactions of one script whose amounts are worked out; of a longer history only those on the page asked for."""

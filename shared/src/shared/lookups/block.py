@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from shared.lookups.parts import Missing, Part, Source, Tip
+from shared.lookups.parts import Away, Missing, Part, Source, Tip
 
 PAGE: Final = 25
 """Transactions on one page."""
@@ -75,4 +75,4 @@ class Found(Part, frozen=True, kw_only=True, tag="block"):
     as_of_ms: int
 
 
-Answer = Found | Missing
+Answer = Found | Missing | Away

@@ -47,6 +47,13 @@ class Missing(Part, frozen=True, kw_only=True, tag="missing"):
     hint: str = ""  # what would help, such as a setting of the node: `txindex`
 
 
+class Away(Part, frozen=True, kw_only=True, tag="away"):
+    """Whoever could tell does not answer now. It is asked again."""
+
+    who: Literal["node", "electrum"]
+    why: str  # for the operator, in English, without secrets
+
+
 class Coin(Part, frozen=True, kw_only=True):
     """An output, as its script says."""
 

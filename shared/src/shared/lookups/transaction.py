@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from shared.lookups.parts import Input, Missing, Output, Part, Place, Source, Tip
+from shared.lookups.parts import Away, Input, Missing, Output, Part, Place, Source, Tip
 
 PAGE: Final = 100
 """Inputs, and outputs, on one page."""
@@ -83,4 +83,4 @@ class Gone(Part, frozen=True, kw_only=True, tag="gone"):
     as_of_ms: int
 
 
-Answer = Found | Gone | Missing
+Answer = Found | Gone | Missing | Away
