@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -77,9 +77,9 @@ async def test_transactions_come_page_by_page_in_every_order(
 ) -> None:
     txids = (await chain.node.rpc("getblock", full, 1))["tx"]
     assert len(txids) == ROWS
-    measures = {
-        "position": lambda row: row.position, "fee": lambda row: row.fee, "value": lambda row: row.value,
-        "weight": lambda row: row.weight, "rate": lambda row: row.fee / row.vsize,
+    measures: dict[str, Callable[[Row], float]] = {
+        "position": lambda row: row.position, "fee": lambda row: row.fee or 0, "value": lambda row: row.value,
+        "weight": lambda row: row.weight, "rate": lambda row: (row.fee or 0) / row.vsize,
     }  # fmt: skip
     for name, measure in measures.items():
         for order in (name, f"-{name}"):

@@ -54,9 +54,9 @@ async def equal(chain: Chain, found: Found, block: str | None = None) -> dict[st
     for mine, its in zip(found.outputs, raw["vout"], strict=True):
         script = its["scriptPubKey"]
         assert (mine.value, mine.script, mine.address) == (satoshi(its["value"]), script["hex"], script.get("address"))
-    for mine, its in zip(found.inputs, raw["vin"], strict=True):
-        assert (mine.txid, mine.vout, mine.sequence) == (its.get("txid"), its.get("vout"), its["sequence"])
-        assert mine.witness == its.get("txinwitness", [])
+    for one, its in zip(found.inputs, raw["vin"], strict=True):
+        assert (one.txid, one.vout, one.sequence) == (its.get("txid"), its.get("vout"), its["sequence"])
+        assert one.witness == its.get("txinwitness", [])
     return dict(raw)
 
 
@@ -129,10 +129,10 @@ async def test_a_child_lifts_its_parent(chain: Chain, node: Node) -> None:
     assert found.waiting is not None
     assert over.waiting is not None
     together = (found.fee + over.fee) / (found.vsize + over.vsize)
-    assert (found.waiting.rate, over.waiting.rate) == (pytest.approx(together), pytest.approx(together))
+    assert [found.waiting.rate, over.waiting.rate] == pytest.approx([together, together])
     assert [one.txid for one in found.waiting.descendants] == [child]
     assert [one.txid for one in over.waiting.ancestors] == [parent]
-    assert found.waiting.rate > found.fee / found.vsize
+    assert together > found.fee / found.vsize
     await chain.mine()
 
 

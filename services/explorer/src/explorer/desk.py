@@ -16,7 +16,6 @@ from shared.lookups.parts import Away, Missing
 from shared.networks import Network
 from shared.work import Alive
 
-
 AWAY_MS: Final = 2_000
 WAITING_MS: Final = 5_000
 SETTLED_MS: Final = 120_000
