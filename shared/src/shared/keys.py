@@ -210,6 +210,16 @@ class Keys:
         """
         return self._key("marketcap", f"ranks:{kind}")
 
+    # --- {net:explorer}: what web says is looked at -----------------------------------------------------
+
+    @property
+    def watched(self) -> str:
+        """Sorted set, by web: txid, script hash or wallet's handle -> until when somebody looks at it.
+
+        Unix milliseconds by Redis' clock. The explorer takes out what is over.
+        """
+        return self._key("explorer", "watched")
+
     # --- {net:ops}: every service ----------------------------------------------------------------------
 
     @property

@@ -10,9 +10,11 @@ from typing import Any, Final
 import structlog
 from aiohttp import hdrs, web
 
+from shared import domains
 from shared.domains import streams_of
 from shared.keys import Keys
 from shared.tasks import end
+from shared.views import TipView
 from web import api, compat
 from web.api.charts import ChartApi
 from web.api.largest import Largest
@@ -30,6 +32,8 @@ from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
 from web.http.reach import LOOPBACK, Reach
 from web.http.readers import CURRENCY, LANGUAGE, Spoken, choose_currency, choose_language, reader_of
+from web.lookups.asking import Lookups
+from web.lookups.watching import Watching
 from web.miners.store import Miners
 from web.operators import Desk
 from web.pages.found import PAGES
@@ -84,6 +88,10 @@ class Site:
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
+        self.lookups = Lookups(redis, keys, self._tip, log)
+        self._watching = Watching(redis, keys, self.lookups, lambda: self.state.now, log)
+        self.state.subscribe((domains.CHAIN.name,), self._chain_changed)
+        self._shown_tip = ""
         self._series = (
             ChartApi(self.visitor, self.charts), Largest(self.visitor), MinersApi(self.visitor, self._miners),
             PastApi(self.visitor, reader),
@@ -100,7 +108,13 @@ class Site:
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            return Desk(self.state, Means(full, self.charts, self._miners), self._endpoints, events, self._telemetry)
+            return Desk(
+                self.state,
+                Means(full, self.charts, self._miners, self.lookups),
+                self._endpoints,
+                events,
+                self._telemetry,
+            )
 
         self._desk = desk
 
@@ -148,7 +162,7 @@ class Site:
         app = web.Application()
         app.on_response_prepare.append(_without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
-            app.router.add_get(path, self._guarded(handle), allow_head=path != "/live")
+            app.router.add_get(path, self._guarded(handle), allow_head=not path.startswith("/live"))
         app.router.add_route("*", "/{path:.*}", self._guarded(self._elsewhere))
         return app
 
@@ -158,12 +172,13 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
-        means = Means(self._pages, self.charts, self._miners)
+        means = Means(self._pages, self.charts, self._miners, self.lookups)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language
         yield CURRENCY, choose_currency
         yield "/live", self._live.handle
+        yield "/live/lookup", self._watching.handle
         yield "/static/{name}", self._assets.handle
         yield "/api/v1/events", self._events.handle
         yield "/healthz", _answering(lambda: _ALIVE)
@@ -228,10 +243,22 @@ class Site:
         """Begin to follow the state."""
         for name in TELLING:
             self.hub.tails[name].add(self.state)
+        self.hub.tails[domains.CHANGES.called].add(self.lookups)
         self._spawn(self.state.follow(), "state")
         self._spawn(audience.keep_alive(lambda: [a for _, a in self._audiences()], self._heartbeat), "keep-alive")
         for live in self._lives:
             self._spawn(live.beat(), "pulse")
+        self._spawn(self._watching.renew(), "watching")
+
+    def _tip(self) -> str:
+        """Hash of the newest block that is shown; empty where none is known."""
+        tip = self.state.snapshot[TipView]
+        return tip.hash if tip is not None else ""
+
+    def _chain_changed(self) -> None:
+        if self._tip() != self._shown_tip:
+            self._shown_tip = self._tip()
+            self._watching.moved()
 
     def _spawn(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
@@ -247,12 +274,14 @@ class Site:
             yield "events", channel
         for live in self._lives:
             yield from (("pages", pages) for pages in live.audiences())
+        yield from (("lookups", looking) for looking in self._watching.audiences())
 
     def dismiss(self) -> None:
         """End every push connection and accept no more."""
         self.hub.dismiss()
         for live in self._lives:
             live.dismiss()
+        self._watching.dismiss()
 
     @property
     def push_clients(self) -> int:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from shared.domains import SLOTS
 from web.charts.serving.store import Charts
+from web.lookups.asking import Lookups
 from web.miners.store import Miners
 from web.state.snapshot import PARTS, Part
 
@@ -55,6 +56,7 @@ class Means:
     pages: Pages
     charts: Charts
     miners: Miners
+    lookups: Lookups
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -3,7 +3,7 @@
 import { tick } from "./ages.js";
 
 // Makes `old` equal to `fresh` and touches only what differs, so that focus, selection and open details stay.
-function morph(old, fresh, tinted) {
+export function morph(old, fresh, tinted = new Set()) {
   for (const { name } of [...old.attributes]) {
     const kept = name === "open" || name === "class" || (name === "hidden" && old.matches("button"));
     if (!fresh.hasAttribute(name) && !kept) old.removeAttribute(name);

@@ -1,0 +1,26 @@
+"""Look-ups: transactions, blocks, addresses and wallets, and the search that leads to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from aiohttp import web
+
+from web.http.readers import by_reader
+from web.pages.explorer.transaction import TransactionPages
+from web.pages.page import Handler, Means, Page
+from web.words.sentence import say
+
+
+def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
+    async def search(request: web.Request) -> web.StreamResponse:
+        return means.pages.render("explorer/search.html", PAGE).response(request)
+
+    yield PAGE.path, by_reader(search)
+    transactions = TransactionPages(PAGE, means.pages, means.lookups)
+    yield "/tx/{txid}", by_reader(transactions.page)
+
+
+PAGE: Final = Page("explorer", "/search", say("Search"), place=35, under="blocks", routes=_routes)
+"""Its pages are of one folder since they share most of their templates."""

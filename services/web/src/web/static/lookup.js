@@ -1,0 +1,46 @@
+// Keeps the page of a look-up current: asks for it again when the server says that it is another.
+
+import { morph } from "./cards.js";
+
+const shown = document.querySelector("[data-lookup]");
+const about = shown?.dataset.lookup;
+const REST = 500; // ms between two requests at least
+const RETRY = 3000;
+let source = null;
+let due = 0;
+let asked = 0;
+
+async function refresh() {
+  due = 0;
+  asked = performance.now();
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("[data-lookup]");
+    if (fresh) morph(shown, fresh);
+    if (answer.status === 202) later(RETRY);
+  } catch {
+    later(RETRY);
+  }
+}
+
+function later(wait) {
+  due ||= setTimeout(refresh, Math.max(wait, asked + REST - performance.now()));
+}
+
+function follow() {
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else if (!source) {
+    source = new EventSource(`/live/lookup?about=${encodeURIComponent(about)}`);
+    source.addEventListener("changed", () => later(0));
+    source.addEventListener("open", () => asked && later(0));
+  }
+}
+
+if (about) {
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", () => source?.close());
+  follow();
+}

@@ -1,0 +1,66 @@
+"""The pages of look-ups on a real node: what they show, and that they change by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from explorer.app import run
+from local_run.valkey import EmbeddedValkey
+from support.explored import Chain
+from support.ledger import running
+from support.web_harness import Running, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chain]:
+    async with Chain(tmp_path_factory.mktemp("node")) as it:
+        yield it
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with (
+        EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server,
+        running(server.url, run, "explorer", **chain.node.env()),
+        serving(server.url, network="regtest") as it,
+    ):
+        yield it
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visitor(site: Running) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(site.url, timeout=aiohttp.ClientTimeout(total=20)) as it:
+        yield it
+
+
+async def page(visitor: aiohttp.ClientSession, path: str, status: int = 200) -> str:
+    async with visitor.get(path) as answer:
+        assert answer.status == status, await answer.text()
+        return await answer.text()
+
+
+async def test_a_transaction_is_shown(chain: Chain, visitor: aiohttp.ClientSession, site: Running) -> None:
+    txid = await chain.pay()
+    waits = await page(visitor, f"/tx/{txid}")
+    assert "waits in the mempool" in waits
+    raw = await chain.node.rpc("getrawtransaction", txid, 1)
+    for one in raw["vout"]:
+        assert f'/address/{one["scriptPubKey"]["address"]}"' in waits
+    asked = site.site.lookups.asked
+    assert f'data-lookup="{txid}"' in await page(visitor, f"/tx/{txid.upper()}"), "there is one address"
+    assert site.site.lookups.asked == asked, "the answer is kept"
+
+
+@pytest.mark.parametrize("path", ["/tx/xyz", "/tx/" + "0" * 63, "/tx/" + "0" * 64 + "?page=-1"])
+async def test_what_is_no_transaction_is_said_not_to_be(visitor: aiohttp.ClientSession, path: str) -> None:
+    assert "64 hexadecimal digits" in await page(visitor, path, 400)
+
+
+async def test_what_is_not_there_is_said_not_to_be(visitor: aiohttp.ClientSession) -> None:
+    assert "txindex=1" in await page(visitor, "/tx/" + "0" * 64, 404)
