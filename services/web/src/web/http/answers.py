@@ -77,6 +77,11 @@ def error(status: int, code: str, text: str, *, retry_after: int | None = None) 
     return Answer(body, JSON, status, {**API_HEADERS, **retry(retry_after)})
 
 
+def moved(path: str) -> Answer:
+    """It has another address, for good; `path` is one of ours."""
+    return Answer(b"", TEXT, 301, {"Location": path})
+
+
 def retry(seconds: int | None) -> dict[str, str]:
     """The header that says when to ask again."""
     return {} if seconds is None else {"Retry-After": str(seconds)}

@@ -10,6 +10,7 @@ from aiohttp import web
 from shared.events.lookups import TxWanted
 from shared.lookups import transaction
 from shared.lookups.transaction import PAGE, Found
+from web.http.answers import moved
 from web.lookups.asking import Held
 from web.lookups.pages import LookupPages
 from web.words.sentence import say
@@ -28,7 +29,7 @@ class TransactionPages(LookupPages):
         """What is no txid is told in words, with 400."""
         txid, number = request.match_info["txid"], request.query.get("page", "0")
         if txid != txid.lower() and _TXID.fullmatch(txid.lower()):
-            raise web.HTTPMovedPermanently(f"/tx/{txid.lower()}")
+            return moved(f"/tx/{txid.lower()}").response(request)
         if not _TXID.fullmatch(txid) or not _PAGE.fullmatch(number):
             text = say("A transaction is named by the 64 hexadecimal digits of its id.")
             return self._pages.error(400, say("No such address"), text).response(request)
