@@ -42,9 +42,12 @@ class LookupPages:
         self._kept: OrderedDict[Hashable, Made[Held[Any]]] = OrderedDict()
 
     async def answer(
-        self, request: web.Request, question: str, wanted: Asked, kind: Any, template: str, show: Show
+        self, request: web.Request, question: str, wanted: Asked, kind: Any, template: str, show: Show, **more: Any
     ) -> web.StreamResponse:
-        """Whatever there is to say: the page, that it is being looked up, or why it cannot be."""
+        """Whatever there is to say: the page, that it is being looked up, or why it cannot be.
+
+        `more` is what the template is told in any case.
+        """
         try:
             held = await self._lookups.ask(question, wanted, kind)
         except (Pending, Full, Failed, *redis.TROUBLE) as error:
@@ -52,8 +55,8 @@ class LookupPages:
         if isinstance(held.answer, Away):
             return self._failed(masked(held.answer.why)).response(request)
         if isinstance(held.answer, Missing):
-            return self._render(request, template, held, lambda _: (404, {"missing": held.answer})).response(request)
-        made = self._made((request.path_qs, template), partial(self._render, request, template, show=show))
+            return self._render(request, template, held, _missing, **more).response(request)
+        made = self._made((request.path_qs, template), partial(self._render, request, template, show=show, **more))
         return await made.show(held).handle(request)
 
     def _trouble(self, request: web.Request, error: Exception) -> Answer:
@@ -76,10 +79,10 @@ class LookupPages:
             self._kept.popitem(last=False)
         return made
 
-    def _render(self, request: web.Request, template: str, held: Held[Any], show: Show) -> Answer:
+    def _render(self, request: web.Request, template: str, held: Held[Any], show: Show, **more: Any) -> Answer:
         status, told = show(held)
-        more = {"missing": None, "here": request.path_qs, "as_of_ms": held.time_ms, **told}
-        made = self._pages.render(f"{self._page.name}/{template}", self._page, **more)
+        told = {"missing": None, "here": request.path_qs, "as_of_ms": held.time_ms, **more, **told}
+        made = self._pages.render(f"{self._page.name}/{template}", self._page, **told)
         return Answer(made.body, made.content_type, status, made.headers)
 
     def _waiting(self, request: web.Request, text: str) -> Answer:
@@ -92,3 +95,7 @@ class LookupPages:
         text = say("What was asked for cannot be looked up now: %(why)s", why=why)
         made = self._pages.error(503, say("Not now"), text)
         return Answer(made.body, made.content_type, 503, {**made.headers, **retry(PENDING_SECONDS)})
+
+
+def _missing(held: Held[Any]) -> tuple[int, dict[str, Any]]:
+    return 404, {"missing": held.answer}

@@ -44,9 +44,9 @@ class TransactionPages(LookupPages):
         )
 
 
-def _shown(held: Held[Any], txid: str) -> tuple[int, dict[str, Any]]:
+def _shown(held: Held[Any]) -> tuple[int, dict[str, Any]]:
     answer = held.answer
     if not isinstance(answer, Found):
-        return 404, {"tx": None, "gone": answer, "txid": txid}
+        return 404, {"tx": None, "gone": answer}
     pages = max(1, -(-max(answer.input_count, answer.output_count) // PAGE))
-    return 200, {"tx": answer, "gone": None, "txid": txid, "last_page": pages - 1, "per_page": PAGE}
+    return 200, {"tx": answer, "gone": None, "last_page": pages - 1, "per_page": PAGE}
