@@ -40,7 +40,8 @@ class TransactionPages(LookupPages):
             wanted,
             transaction.Answer,
             "transaction.html",
-            lambda held: _shown(held, txid),
+            _shown,
+            txid=txid,
         )
 
 
