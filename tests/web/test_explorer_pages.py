@@ -64,3 +64,26 @@ async def test_what_is_no_transaction_is_said_not_to_be(visitor: aiohttp.ClientS
 
 async def test_what_is_not_there_is_said_not_to_be(visitor: aiohttp.ClientSession) -> None:
     assert "txindex=1" in await page(visitor, "/tx/" + "0" * 64, 404)
+
+
+async def test_a_block_is_shown_by_hash_and_by_height(chain: Chain, visitor: aiohttp.ClientSession) -> None:
+    await chain.mine()
+    txids = [await chain.pay() for _ in range(30)]
+    [block] = await chain.mine()
+    height = await chain.node.rpc("getblockcount")
+    first = await page(visitor, f"/block/{block}")
+    assert sum(f'href="/tx/{txid}"' in first for txid in txids) == 24, "the coinbase and 24 more"
+    second = await page(visitor, f"/block/{height}?page=1")
+    assert {txid for txid in txids if f'href="/tx/{txid}"' in first + second} == set(txids)
+    assert f'data-lookup="{block}"' in second
+    assert 'aria-sort="descending"' in await page(visitor, f"/block/{height}?sort=-fee")
+
+
+@pytest.mark.parametrize("path", ["/block/-1", "/block/007", "/block/xyz", "/block/500000000", "/block/1?page=x"])
+async def test_what_is_no_block_is_said_not_to_be(visitor: aiohttp.ClientSession, path: str) -> None:
+    assert "by its height" in await page(visitor, path, 400)
+
+
+async def test_blocks_that_are_not_there(visitor: aiohttp.ClientSession) -> None:
+    assert "no block of this height yet" in await page(visitor, "/block/400000000", 404)
+    assert "no block of this hash" in await page(visitor, "/block/" + "0" * 64, 404)

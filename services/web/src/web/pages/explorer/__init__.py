@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from web.http.readers import by_reader
+from web.pages.explorer.block import BlockPages
 from web.pages.explorer.transaction import TransactionPages
 from web.pages.page import Handler, Means, Page
 from web.words.sentence import say
@@ -20,6 +21,8 @@ def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     yield PAGE.path, by_reader(search)
     transactions = TransactionPages(PAGE, means.pages, means.lookups)
     yield "/tx/{txid}", by_reader(transactions.page)
+    blocks = BlockPages(PAGE, means.pages, means.lookups)
+    yield "/block/{block}", by_reader(blocks.page)
 
 
 PAGE: Final = Page("explorer", "/search", say("Search"), place=35, under="blocks", routes=_routes)
