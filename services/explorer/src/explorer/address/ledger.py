@@ -1,0 +1,73 @@
+"""The account of one script: what each transaction of its history moved, and the balance after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from explorer.address.raw import Flow
+from shared.lookups.address import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A transaction of the history; `height` None: it waits in the mempool."""
+
+    txid: str
+    height: int | None
+    fee: int | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What is known of the transactions of one script. Flows are kept, so that a longer history needs the new ones."""
+
+    script: bytes
+    _made: dict[tuple[str, int], int] = field(default_factory=dict)  # outputs to the script, satoshi
+    _spent: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # txid -> what it spends
+    _into: dict[str, int] = field(default_factory=dict)  # txid -> satoshi that it pays to the script
+
+    def missing(self, items: Iterable[Item]) -> list[str]:
+        """Transactions that have not been read yet."""
+        return [item.txid for item in items if item.txid not in self._spent]
+
+    def read(self, txid: str, flow: Flow) -> None:
+        """Take in one transaction."""
+        paid = 0
+        for number, (value, script) in enumerate(flow.makes):
+            if script == self.script:
+                self._made[txid, number] = value
+                paid += value
+        self._into[txid] = paid
+        self._spent[txid] = flow.spends
+
+    def forget(self, txid: str) -> None:
+        """It has nothing to do with the script."""
+        del self._into[txid], self._spent[txid]
+
+    def entries(self, items: Sequence[Item]) -> list[Entry]:
+        """The history, in the order given (oldest first), with changes and running balance."""
+        balance, found = 0, []
+        for item in items:
+            change = self.received(item.txid) - self.sent(item.txid)
+            balance += change
+            found.append(Entry(txid=item.txid, height=item.height, change=change, balance=balance, fee=item.fee))
+        return found
+
+    def received(self, txid: str) -> int:
+        """Satoshi that a transaction pays to the script."""
+        return self._into[txid]
+
+    def sent(self, txid: str) -> int:
+        """Satoshi of the script's coins that a transaction spends."""
+        return sum(self._made.get(outpoint, 0) for outpoint in self._spent[txid])
+
+
+def thinned(entries: Sequence[Entry], most: int) -> list[Entry]:
+    """At most so many, evenly, the first and the last among them; of one block the last."""
+    of_blocks = {entry.height: entry for entry in entries if entry.height is not None}
+    left = list(of_blocks.values())
+    if len(left) <= most:
+        return left
+    step = (len(left) - 1) / (most - 1)
+    return [left[round(at * step)] for at in range(most)]
