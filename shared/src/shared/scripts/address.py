@@ -104,7 +104,7 @@ def _of_hex(text: str, scripts: bool) -> bytes | None:
 
 def _of_bech32(text: str, network: Network) -> bytes:
     prefix, encoding, symbols = bech32.decode(text, PREFIXES)
-    if prefix not in PREFIXES:
+    if encoding is None:
         shown = prefix if len(prefix) <= 12 and prefix.isalnum() else f"{prefix[:12]}…"
         raise refuse("prefix", *range(len(prefix)), prefix=shown, expected=network.hrp)
     if not symbols:

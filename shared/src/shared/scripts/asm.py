@@ -17,7 +17,7 @@ def disassembled(script: bytes, most: int = MOST) -> str:
     """The script in words, of at most `most` characters and CUT. What ends too early ends in PAST_END."""
     words: list[str] = []
     left = most
-    for step in steps(script[: most + 1]):  # an instruction of one byte takes more than one character
+    for step in steps(script):
         words.append(NAMES[step.code])
         left -= len(words[-1]) + 1
         if step.pushed and step.whole:

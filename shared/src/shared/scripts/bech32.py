@@ -124,10 +124,10 @@ def _check_signs(text: str) -> None:
     for place, sign in enumerate(text):
         if not "!" <= sign <= "~":
             raise wrong_sign("character", text, place, plain(sign))
-    first = next((sign for sign in text if sign.isalpha()), "")
-    mixed = [place for place, sign in enumerate(text) if sign.isalpha() and sign.isupper() != first.isupper()]
-    if mixed:
-        raise refuse("mixed-case", *mixed)
+    capital = [place for place, sign in enumerate(text) if sign.isupper()]
+    small = [place for place, sign in enumerate(text) if sign.islower()]
+    if capital and small:
+        raise refuse("mixed-case", *min(capital, small, key=len))
 
 
 def bytes_of(symbols: bytes) -> bytes | None:

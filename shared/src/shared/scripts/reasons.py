@@ -23,7 +23,7 @@ _SENTENCES: Final = {
     "seed-words": "these look like the words of a seed: do not enter them anywhere; who saw them can take the coins",
     # of addresses
     "character": "character %(place)s is %(codepoint)s %(name)s, which no such address has",
-    "mixed-case": "capital and small letters are mixed from character %(place)s on; expected all of one case",
+    "mixed-case": "capital and small letters are mixed, such as at character %(place)s; expected one case",
     "lost-case": "every letter is of one case: in such an address capital and small letters differ",
     "separator": "there is no 1 between the prefix and the rest",
     "prefix": "the prefix is %(prefix)s; expected %(expected)s",
@@ -31,7 +31,7 @@ _SENTENCES: Final = {
     "network": "this is of another network: %(networks)s; expected %(expected)s",
     "other-coin": "this is of %(coin)s, and not on the Bitcoin chain",
     "lightning": "this is of Lightning, and not on the Bitcoin chain",
-    "silent-payment": "this is a silent payment address: what is paid to it goes to addresses that nobody else can tell",
+    "silent-payment": "this is a silent payment address: nobody else can tell which outputs are paid to it",
     "too-short": "it has %(length)s characters, too few for an address of this kind",
     "address-length": "it has %(length)s characters, and decodes to %(bytes)s bytes; expected %(expected)s",
     "checksum": "the checksum does not match: something in it is wrong",

@@ -27,7 +27,7 @@ def ripemd160(message: bytes) -> bytes:
     """20 bytes. About 0.3 ms a block of 64 bytes."""
     padding = b"\x80" + bytes((55 - len(message)) % 64)
     padded = message + padding + struct.pack("<Q", 8 * len(message))
-    state = _START
+    state: tuple[int, ...] = _START
     for at in range(0, len(padded), 64):
         words = struct.unpack_from("<16I", padded, at)
         one = _line(state, words, range(16), _LEFT, (0, 1, 2, 3, 4))
