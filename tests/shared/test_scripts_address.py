@@ -6,8 +6,8 @@ import statistics
 import time
 
 import pytest
-from embit.networks import NETWORKS as EMBIT
-from embit.script import Script, address_to_scriptpubkey
+from embit.networks import NETWORKS as EMBIT  # type: ignore[import-untyped]  # embit has no types
+from embit.script import Script, address_to_scriptpubkey  # type: ignore[import-untyped]  # as above
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -88,7 +88,7 @@ def test_valid_vectors(text: str, script: str) -> None:
     ],
 )
 def test_invalid_vectors(text: str, reason: str) -> None:
-    assert refused(lambda: read(text, MAIN if text.lower().startswith("bc") else TEST)).reason == reason
+    assert refused(read, text, MAIN if text.lower().startswith("bc") else TEST).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,14 @@ def test_invalid_vectors(text: str, reason: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(text: str, reason: str, places: tuple[int, ...], fields: dict[str, object]) -> None:
-    error = refused(lambda: read(text, MAIN))
+    error = refused(read, text, MAIN)
     assert (error.reason, error.places) == (reason, places)
     assert {name: error.fields.get(name) for name in fields} == fields
 
 
 def test_an_address_whose_case_was_lost_is_told_so() -> None:
     shouted = "1BTCADDRESSHSHUTEDHASNUMERAS111111"[:26] + "22222222"
-    assert refused(lambda: read(shouted, MAIN)).reason == "lost-case"
+    assert refused(read, shouted, MAIN).reason == "lost-case"
 
 
 def test_a_public_key_stands_for_the_output_that_names_it() -> None:
@@ -153,10 +153,10 @@ def test_scripts_are_read_where_asked_for() -> None:
     assert read("6A00", MAIN, scripts=True) == (b"\x6a\x00", "op_return", "6a00")
     assert read("0014" + "11" * 20, MAIN, scripts=True).text == write(b"\0\x14" + b"\x11" * 20, MAIN)
     assert read(GENESIS, MAIN, scripts=True).kind == "p2pkh"
-    assert refused(lambda: read("6a0", MAIN, scripts=True)).reason == "script"
-    assert refused(lambda: read("zz" * 2_000, MAIN, scripts=True)).reason == "script"
-    assert refused(lambda: read("00" * 10_001, MAIN, scripts=True)).reason == "too-long"
-    assert refused(lambda: read("6a00", MAIN)).reason == "character"
+    assert refused(read, "6a0", MAIN, scripts=True).reason == "script"
+    assert refused(read, "zz" * 2_000, MAIN, scripts=True).reason == "script"
+    assert refused(read, "00" * 10_001, MAIN, scripts=True).reason == "too-long"
+    assert refused(read, "6a00", MAIN).reason == "character"
 
 
 @given(with_address(), st.sampled_from(sorted(NETWORKS)))
@@ -169,7 +169,7 @@ def test_what_is_written_is_read_again(script: bytes, name: str) -> None:
         assert read(text.upper(), network).script == script
     elsewhere = REGTEST if network.hrp != "bcrt" else MAIN
     if network.p2pkh != elsewhere.p2pkh or network.hrp in text[:4]:
-        error = refused(lambda: read(text, elsewhere))
+        error = refused(read, text, elsewhere)
         assert error.reason == "network"
         assert name in str(error.fields["networks"])
 
@@ -192,8 +192,8 @@ def test_base58_is_read_back(payload: bytes) -> None:
 def test_one_wrong_digit_is_found(script: bytes, data: st.DataObject) -> None:
     address = write(script, MAIN) or ""
     place = data.draw(st.integers(1, len(address) - 1))  # another first digit may be another network's
-    digit = data.draw(st.sampled_from(base58.DIGITS).filter(lambda digit: digit != address[place]))
-    error = refused(lambda: read(address[:place] + digit + address[place + 1 :], MAIN))
+    digit = data.draw(st.sampled_from(base58.DIGITS.replace(address[place], "")))
+    error = refused(read, address[:place] + digit + address[place + 1 :], MAIN)
     assert error.reason in ("checksum", "address-length")
     assert error.places in ((place,), ()) if place < 3 else error.places == (place,)
 
@@ -202,9 +202,9 @@ def test_one_wrong_digit_is_found(script: bytes, data: st.DataObject) -> None:
 def test_two_digits_that_changed_places_are_found(script: bytes, data: st.DataObject) -> None:
     address = write(script, MAIN) or ""
     place = data.draw(st.integers(3, len(address) - 2))
-    one, two = address[place : place + 2]
+    one, two = address[place], address[place + 1]
     assume(one != two)
-    error = refused(lambda: read(address[:place] + two + one + address[place + 2 :], MAIN))
+    error = refused(read, address[:place] + two + one + address[place + 2 :], MAIN)
     assert (error.reason, error.places) == ("swapped", (place, place + 1))
 
 
@@ -214,8 +214,8 @@ def test_up_to_two_wrong_symbols_are_found(script: bytes, data: st.DataObject) -
     places = data.draw(st.sets(st.integers(3, len(address) - 1), min_size=1, max_size=2))
     wrong = list(address)
     for place in places:
-        wrong[place] = data.draw(st.sampled_from(bech32.CHARSET).filter(lambda sign, p=place: sign != address[p]))
-    error = refused(lambda: read("".join(wrong), MAIN))
+        wrong[place] = data.draw(st.sampled_from(bech32.CHARSET.replace(address[place], "")))
+    error = refused(read, "".join(wrong), MAIN)
     assert error.reason == "checksum"
     assert error.places == tuple(sorted(places))
 
@@ -223,7 +223,7 @@ def test_up_to_two_wrong_symbols_are_found(script: bytes, data: st.DataObject) -
 @given(st.text(max_size=120))
 def test_whatever_is_entered_is_read_or_refused(text: str) -> None:
     for network in (MAIN, REGTEST):
-        error = refused(lambda network=network: read(text, network))
+        error = refused(read, text, network)
         assert error.reason
         assert each(0 <= place < len(text) for place in error.places) if error.places else True
 

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from shared.errors import Unreadable
 from shared.networks import NETWORKS
 from shared.scripts import base58
+from shared.scripts.address import write
 from shared.scripts.reasons import REASONS, refuse
 from shared.scripts.search import HIGHEST, MOST, understood
 from shared.scripts.terms import AddressTerm, Descriptor, ExtendedKey, Hash, Height, Outpoint, PoolName
 from shared.scripts.wallets import descriptor_checksum
 from support.each import each
-from support.scripts import GENESIS_SCRIPT, KEY, refused, with_address
+from support.scripts import GENESIS_SCRIPT, KEY, refused, tried, with_address
 from support.scripts import KNOWN as SCRIPTS
 
 MAIN, REGTEST, TEST = NETWORKS["main"], NETWORKS["regtest"], NETWORKS["test"]
@@ -106,8 +107,6 @@ def test_addresses_are_found_wherever_they_stand(text: str) -> None:
 
 @given(with_address())
 def test_every_address_is_found(script: bytes) -> None:
-    from shared.scripts.address import write
-
     text = write(script, REGTEST)
     assert text
     assert understood(text, REGTEST) == understood(f"bitcoin:{text}", REGTEST)
@@ -145,7 +144,7 @@ def test_hashes_of_networks_whose_blocks_have_few_leading_zeros() -> None:
         ("999999999999999", "height-too-large", (), {}),
         ("1" + ",000" * 2_000, "height-too-large", (), {}),
         ("٨٤٠٠٠٠", "foreign-digit", (0,), {"digit": "8", "name": "ARABIC-INDIC DIGIT EIGHT"}),
-        ("84०000", "foreign-digit", (2,), {"digit": "0"}),
+        ("84\u0966000", "foreign-digit", (2,), {"digit": "0"}),
         ("８40000", "foreign-digit", (0,), {"digit": "8"}),  # noqa: RUF001 - full width
         ("84²", "foreign-digit", (2,), {"digit": "2"}),
         (COINBASE[:-1], "hash-length", (), {"length": 63}),
@@ -184,7 +183,7 @@ def test_hashes_of_networks_whose_blocks_have_few_leading_zeros() -> None:
     ],
 )
 def test_what_is_wrong_is_named(text: str, reason: str, places: tuple[int, ...], fields: dict[str, object]) -> None:
-    error = refused(lambda: understood(text, MAIN, POOLS))
+    error = refused(understood, text, MAIN, POOLS)
     assert (error.reason, error.places) == (reason, places)
     assert {name: error.fields.get(name) for name in fields} == fields
 
@@ -211,7 +210,7 @@ SECRET = [
 
 @pytest.mark.parametrize(("text", "reason"), SECRET)
 def test_keys_are_refused_without_repeating_them(text: str, reason: str) -> None:
-    error = refused(lambda: understood(text, MAIN, POOLS))
+    error = refused(understood, text, MAIN, POOLS)
     assert error.reason == reason
     said = f"{error!r} {error} {error.fields} {''.join(traceback.format_exception(error))}"
     for at in range(len(text) - 8):
@@ -220,7 +219,7 @@ def test_keys_are_refused_without_repeating_them(text: str, reason: str) -> None
 
 def test_keys_of_another_network() -> None:
     for text in (XPUB, f"wpkh({XPUB}/0/*)"):
-        error = refused(lambda text=text: understood(text, TEST))
+        error = refused(understood, text, TEST)
         assert (error.reason, error.fields["networks"]) == ("network", ("main",))
 
 
@@ -235,13 +234,13 @@ def test_a_key_that_calls_itself_otherwise_is_refused() -> None:
     whole = base58.bytes_of(XPUB)[:-4]
     private = base58.encode(whole[:45] + b"\0" + whole[46:])
     assert private.startswith("xpub")
-    assert refused(lambda: understood(private, MAIN)).reason == "extended-key-checksum"
+    assert refused(understood, private, MAIN).reason == "extended-key-checksum"
 
 
 def test_the_checksum_of_descriptors() -> None:
     assert descriptor_checksum("raw(deadbeef)") == "89f8spxm"
     assert address("raw(deadbeef)#89f8spxm").address.text == "deadbeef"
-    assert refused(lambda: understood("raw(deadbeef)#89f8spxx", MAIN)).reason == "descriptor-checksum"
+    assert refused(understood, "raw(deadbeef)#89f8spxx", MAIN).reason == "descriptor-checksum"
 
 
 GARBAGE = [
@@ -250,8 +249,8 @@ GARBAGE = [
     *(
         (sign * MOST)[:MOST]
         for sign in (
-            "0", "1", "a", " a", "a.", "é", "\u200b", "bc1", "1,000,", "tx/", "/tx", "(", "wpkh(", "[", "xpub", "a/<0;1>", "-",
-            "abandon ", "abc, ", "\u202e", "\u0301", "5K", "block ", "#", "'", ":", "%", "xprv",
+            "0", "1", "a", " a", "a.", "é", "\u200b", "bc1", "1,000,", "tx/", "/tx", "(", "wpkh(", "[", "xpub",
+            "a/<0;1>", "-", "abandon ", "abc, ", "\u202e", "\u0301", "5K", "block ", "#", "'", ":", "%", "xprv",
         )
     ),
     "xpub" + "A" * (MOST - 4),
@@ -270,27 +269,23 @@ def test_garbage_is_refused_quickly(number: int) -> None:
     fastest = 1.0
     for _ in range(3):
         begun = time.perf_counter()
-        refused(lambda: understood(GARBAGE[number], MAIN, POOLS))
+        refused(understood, GARBAGE[number], MAIN, POOLS)
         fastest = min(fastest, time.perf_counter() - begun)
     assert fastest < 0.1
 
 
 @given(st.one_of(st.text(max_size=200), st.text("0123456789abcdefxpubcrtq1:/#?()[]*,.-' \u200b\u0430", max_size=150)))
 def test_whatever_is_typed_is_understood_or_refused(text: str) -> None:
-    try:
-        understood(text, MAIN, POOLS)
-    except Unreadable as error:
-        assert error.reason in REASONS
-        assert str(error).isprintable() or not text.isprintable()
-        if error.places:
-            assert each(0 <= place < len(text) for place in error.places)
+    found = tried(understood, text, MAIN, POOLS)
+    if isinstance(found, Unreadable):
+        assert found.reason in REASONS
+        assert str(found).isprintable() or not text.isprintable()
+        assert not found.places or each(0 <= place < len(text) for place in found.places)
 
 
 def test_every_reason_has_a_sentence() -> None:
-    fields = dict.fromkeys(
-        "length most codepoint name digit prefix expected byte networks coin bytes version encoding height".split(), "x"
-    )
+    names = "length most codepoint name digit prefix expected byte networks coin bytes version encoding height"
     for reason in REASONS:
-        said = str(refuse(reason, 0, 1, **fields))
+        said = str(refuse(reason, 0, 1, **dict.fromkeys(names.split(), "x")))
         assert said
         assert "%(" not in said

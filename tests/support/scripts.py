@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import pytest
 from hypothesis import strategies as st
@@ -24,6 +24,9 @@ BLOCK_170: Final = bytes.fromhex(
     "d5c72a704f7e6cd84cac"
 )
 """What the first payment paid to."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 KEY: Final = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
 OTHER_KEY: Final = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5"
@@ -86,8 +89,16 @@ def with_address() -> st.SearchStrategy[bytes]:
     )
 
 
-def refused(call: Callable[[], object]) -> Unreadable:
+def tried(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Unreadable:
+    """What it returns, or the error that it raises."""
+    try:
+        return call(*args, **kwargs)
+    except Unreadable as error:
+        return error
+
+
+def refused(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Unreadable:
     """The error that it must raise."""
     with pytest.raises(Unreadable) as caught:
-        call()
+        call(*args, **kwargs)
     return caught.value
