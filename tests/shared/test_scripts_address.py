@@ -115,6 +115,7 @@ def test_invalid_vectors(text: str, reason: str) -> None:
         (GENESIS[:20] + "zzz" + GENESIS[23:], "checksum", (), {}),
         (GENESIS[:-1], "checksum", (), {}),
         (GENESIS[:-3], "address-length", (), {"length": 31, "bytes": 23, "expected": 25}),
+        ("1" + GENESIS[:-1] + "b", "address-length", (), {"length": 35, "bytes": 26}),  # two faults
         (GENESIS + "11", "address-length", (), {"length": 36, "bytes": 27}),
         ("mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn", "network", (), {"networks": ("test", "testnet4", "signet", "regtest")}),
         ("2MzQwSSnBHWHqSAqtTVQ6v47XtaisrJa1Vc", "network", (), {"expected": "main"}),

@@ -38,6 +38,7 @@ def test_coinbases_of_pools() -> None:
         ("👩‍👩‍👧".encode(), "👩👩👧"),
         (b"two\nlines\tand\x00more", "two lines and\ufffdmore"),
         ("abcdefgh\u202egpj.exe".encode(), "abcdefgh\ufffdgpj.exe"),
+        ("Hangul\u3164filler".encode(), "Hangul\ufffdfiller"),
         ("zero\u200bwidth and more".encode(), "zero\ufffdwidth and more"),
         (("Z" + "\u0301" * 50 + "algo").encode(), "Z\u0301\u0301algo"),
         (b"<script>alert(1)</script>", "<script>alert(1)</script>"),

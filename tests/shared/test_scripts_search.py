@@ -234,7 +234,10 @@ def test_a_key_that_calls_itself_otherwise_is_refused() -> None:
     whole = base58.bytes_of(XPUB)[:-4]
     private = base58.encode(whole[:45] + b"\0" + whole[46:])
     assert private.startswith("xpub")
-    assert refused(understood, private, MAIN).reason == "extended-key-checksum"
+    other = base58.encode(bytes.fromhex("0488b21f") + whole[4:])
+    assert other.startswith("xpub")
+    for text in (private, other):
+        assert refused(understood, text, MAIN).reason == "extended-key-checksum"
 
 
 def test_the_checksum_of_descriptors() -> None:

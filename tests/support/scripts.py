@@ -60,7 +60,10 @@ KNOWN: Final[list[tuple[Kind, str, str | None]]] = [
     ("empty", "", None),
     ("unknown", "51", None),
     ("unknown", "0010" + "11" * 16, None),  # of version 0 and of a length that nobody can spend
+    ("unknown", "6029" + "00" * 41, None),  # longer than a witness program can be
     ("unknown", f"2105{KEY[2:]}ac", None),
+    ("unknown", f"5121{KEY}5101ae", None),  # the last byte is pushed
+    ("unknown", f"010121{KEY}51ae", None),  # a 1 that is pushed instead of OP_1
     ("unknown", f"5221{KEY}51ae", None),  # two of one
     ("unknown", f"5021{KEY}51ae", None),
     ("unknown", f"5121{KEY}52ae", None),  # one key, and says two

@@ -170,6 +170,6 @@ def _explained(residue: int, length: int) -> list[int]:
     for one, row in enumerate(adds[:length]):
         for added in row:
             two = place_of.get(residue ^ added, length)
-            if one != two < length:
+            if two < length:
                 return sorted((one, two), reverse=True)
     return []
