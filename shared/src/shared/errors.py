@@ -9,6 +9,7 @@ DashboardError
 │   └── TooNew             it is of a version that this build does not know yet
 ├── TooLong                a series is asked for more than any chain has
 ├── UnknownLayout          a series or state is stored in a form that this version does not know
+├── Unreadable             what a person entered is not what it should be (`reason`, `places`, `fields`)
 ├── OutsideError           a source outside (an exchange, a central bank) was not asked, or did not answer
 │   ├── OutsideOff         OUTSIDE=off: nobody outside is asked
 │   ├── OutsideNotNow      its budget is spent, it asked to be left alone, or its circuit is open (`wait` seconds)
@@ -62,6 +63,22 @@ class TooLong(DashboardError):
 
 class UnknownLayout(DashboardError):
     """What is stored has another layout than this version of the software reads: it is left as it is."""
+
+
+class Unreadable(DashboardError):
+    """What a person entered cannot be read: `reason` is one of shared.scripts.reasons, for which pages have sentences.
+
+    `places` are the wrong characters, counted from 0, where that can be known. `fields` go into the sentence. Nothing
+    here repeats what was entered beyond single characters and the prefix of an address.
+    """
+
+    def __init__(
+        self, message: str, reason: str, places: tuple[int, ...], fields: dict[str, int | str | tuple[str, ...]]
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.places = places
+        self.fields = fields
 
 
 class OutsideError(DashboardError):

@@ -29,6 +29,12 @@ class Network:
     pow_limit_bits: int
     genesis_time: int
     genesis_hash: str
+    p2pkh: int
+    """First byte of a base58 address of a public key's hash (base58Prefixes)."""
+    p2sh: int
+    """First byte of a base58 address of a script's hash."""
+    hrp: str
+    """What a bech32 address begins with, before its 1 (bech32_hrp)."""
     patience_seconds: int = TARGET_SPACING
     """How long a node that has fewer blocks than were published may stand still before it is followed down."""
 
@@ -73,6 +79,9 @@ NETWORKS: Final = {
             pow_limit_bits=_MAIN_LIMIT,
             genesis_time=1231006505,
             genesis_hash="000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
+            p2pkh=0,
+            p2sh=5,
+            hrp="bc",
         ),
         Network(
             name="test",
@@ -83,6 +92,9 @@ NETWORKS: Final = {
             pow_limit_bits=_MAIN_LIMIT,
             genesis_time=1296688602,
             genesis_hash="000000000933ea01ad0ee984209779baaec3ced90fa3f408719526f8d77f4943",
+            p2pkh=111,
+            p2sh=196,
+            hrp="tb",
         ),
         Network(
             name="testnet4",
@@ -93,6 +105,9 @@ NETWORKS: Final = {
             pow_limit_bits=_MAIN_LIMIT,
             genesis_time=1714777860,
             genesis_hash="00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043",
+            p2pkh=111,
+            p2sh=196,
+            hrp="tb",
         ),
         Network(
             name="signet",
@@ -103,6 +118,9 @@ NETWORKS: Final = {
             pow_limit_bits=0x1E0377AE,
             genesis_time=1598918400,
             genesis_hash="00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6",
+            p2pkh=111,
+            p2sh=196,
+            hrp="tb",
         ),
         Network(
             name="regtest",
@@ -113,6 +131,9 @@ NETWORKS: Final = {
             pow_limit_bits=0x207FFFFF,
             genesis_time=1296688602,
             genesis_hash="0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
+            p2pkh=111,
+            p2sh=196,
+            hrp="bcrt",
             patience_seconds=2,  # blocks come when their owner wants, and nobody else has them
         ),
     )
