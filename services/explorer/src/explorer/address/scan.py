@@ -23,7 +23,9 @@ from shared.events.lookups import AddressWanted
 from shared.lookups.address import PAGE, Found, Point, Unspent
 from shared.networks import Network
 from shared.rpc import satoshi
-from shared.scripts.address import of_script
+from shared.scripts.address import write
+from shared.scripts.hashes import scripthash
+from shared.scripts.kinds import kind_of
 from shared.tasks import end
 from shared.work import Alive
 
@@ -111,13 +113,12 @@ class Scans:
         descriptor = f"raw({wanted.script})"
         coins: _Coins = await self._scan(node, "scantxoutset", descriptor, _Coins, alive, tell)
         script = bytes.fromhex(wanted.script)
-        address = of_script(script, self._network)
         unspent = sorted(coins.unspents, key=lambda one: (-one.amount, one.txid, one.vout))
         found = Found(
             script=wanted.script,
-            scripthash=address.scripthash,
-            kind=address.kind,
-            address=address.text if address.text != wanted.script and address.kind not in ("p2pk", "multisig") else None,
+            scripthash=scripthash(script),
+            kind=kind_of(script),
+            address=write(script, self._network),
             confirmed=sum(satoshi(one.amount) for one in unspent),
             unconfirmed=None,
             page=wanted.page,
@@ -162,9 +163,7 @@ class Scans:
             finally:
                 await end(scanning)
 
-    async def _with_history(
-        self, node: Node, found: Found, script: bytes, blocks: list[str], alive: Alive
-    ) -> Found:
+    async def _with_history(self, node: Node, found: Found, script: bytes, blocks: list[str], alive: Alive) -> Found:
         """From the blocks that the filters name, a few too many among them; of the newest BLOCKS_MOST at most."""
         if len(blocks) > BLOCKS_MOST:
             return _with(found, truncated=True)
