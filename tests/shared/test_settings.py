@@ -43,6 +43,7 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         outside_url="",
         outside_contact="",
         coingecko_api_key="",
+        wallet_secret="",
     )
     assert config.configured_nodes == ()
 

@@ -9,6 +9,8 @@ DashboardError
 │   └── TooNew             it is of a version that this build does not know yet
 ├── TooLong                a series is asked for more than any chain has
 ├── UnknownLayout          a series or state is stored in a form that this version does not know
+├── SealBroken             sealed content does not open: of another secret, about something else, or damaged
+│   └── SealExpired        its time is over
 ├── OutsideError           a source outside (an exchange, a central bank) was not asked, or did not answer
 │   ├── OutsideOff         OUTSIDE=off: nobody outside is asked
 │   ├── OutsideNotNow      its budget is spent, it asked to be left alone, or its circuit is open (`wait` seconds)
@@ -62,6 +64,14 @@ class TooLong(DashboardError):
 
 class UnknownLayout(DashboardError):
     """What is stored has another layout than this version of the software reads: it is left as it is."""
+
+
+class SealBroken(DashboardError):
+    """Sealed content does not open: it is of another secret, about something else, or damaged."""
+
+
+class SealExpired(SealBroken):
+    """The time of sealed content is over."""
 
 
 class OutsideError(DashboardError):

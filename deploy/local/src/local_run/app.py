@@ -117,6 +117,10 @@ async def _set_up(config: Settings, console: Console, stack: contextlib.AsyncExi
         await stack.enter_async_context(valkey)
         parts.servers.append(valkey)
         parts.environment["REDIS_URL"] = valkey.url
+    if not config.wallet_secret:
+        secret = own / "wallet" / "secret"
+        kept_password(secret)  # made on the first run; services are told the place alone
+        parts.environment["WALLET_SECRET_FILE"] = str(secret)
     return parts
 
 
