@@ -11,13 +11,15 @@ from typing import Final, Literal
 
 _BASE58: Final = "1-9A-HJ-NP-Za-km-z"
 
-_EXTENDED: Final = re.compile(rf"(?<![{_BASE58}])[xyztuvYZUV]prv[{_BASE58}]{{8,}}")
+_LETTER: Final = "[0-9A-Za-z]"
+
+_EXTENDED: Final = re.compile(rf"(?<!{_LETTER})[xyztuvYZUV]prv[{_BASE58}]{{8,}}")
 """BIP 32 and SLIP-132, of all networks."""
 
-_WIF: Final = re.compile(rf"(?<![{_BASE58}])(?:[5-9][{_BASE58}]{{50}}|[KLc][{_BASE58}]{{51}})(?![{_BASE58}])")
-"""`5`, `K`, `L` of main; `9`, `c` of the others; 51 or 52 characters."""
+_WIF: Final = re.compile(rf"(?<!{_LETTER})(?:[5-9][{_BASE58}]{{50}}|[KLc][{_BASE58}]{{51}})(?!{_LETTER})")
+"""`5`, `K`, `L` of main; `9`, `c` of the others; 51 or 52 characters. Keys in hex have such runs between their zeros."""
 
-_ENCRYPTED: Final = re.compile(rf"(?<![{_BASE58}])6P[{_BASE58}]{{56}}(?![{_BASE58}])")
+_ENCRYPTED: Final = re.compile(rf"(?<!{_LETTER})6P[{_BASE58}]{{56}}(?!{_LETTER})")
 """BIP 38."""
 
 _MINI: Final = re.compile(rf"\s*S(?:[{_BASE58}]{{21}}|[{_BASE58}]{{29}})\s*")

@@ -61,7 +61,9 @@ def read(text: str, network: str, form: Form = "") -> Wallet:
     if not any(are_keys):
         return Wallet(network, (_addresses(words, network),))
     if len(words) > 1:
-        refuse("several-keys" if all(are_keys) else "mixed", word=_MULTISIG["wsh"])
+        if not all(are_keys):
+            refuse("mixed")
+        refuse("several-keys", word=_MULTISIG["wsh"])
     return Wallet(network, tuple(_key(words[0], network, form)))
 
 
