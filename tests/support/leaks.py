@@ -1,8 +1,8 @@
 """Whether any part of a secret is where it must not be: log files, everything in a Redis, addresses of pages.
 
-A secret is an extended key, a descriptor, or any text. Its parts are every 12 characters of it that follow each other;
-and of each key in it also chain code and public key, raw, in hex (of either case, and bytes reversed) and in base64 (of
-either alphabet, wherever it begins). Fewer characters would be found by chance.
+A secret is an extended key, a descriptor, or any text. Its parts are every 12 characters of it that follow each other,
+and of each key in it chain code and public key; all of them as they are, in hex (of either case, and bytes reversed) and
+in base64 (of either alphabet, wherever it begins). Fewer characters would be found by chance.
 """
 
 from __future__ import annotations
@@ -31,17 +31,20 @@ class Secret:
         keys: list[str] = _KEY.findall(text)
         self._parts: dict[bytes, str] = {}
         for word in keys or [text]:
-            self._add(word.encode(errors="surrogatepass"), "as it was entered")
+            self._add_forms("as it was entered", word.encode(errors="surrogatepass"))
         for key in keys:
             for name, raw in _raw_parts(key):
-                self._add(raw, f"{name}, raw")
-                for hexed in (raw.hex(), raw.hex().upper(), raw[::-1].hex(), raw[::-1].hex().upper()):
-                    self._add(hexed.encode(), f"{name}, in hex")
-                for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
-                    for shift in range(3):
-                        # What begins or ends within a group of three bytes looks different there: those are left out.
-                        coded = alphabet(bytes(shift) + raw)
-                        self._add(coded[4 if shift else 0 : len(coded) // 4 * 4 - 4], f"{name}, in base64")
+                self._add_forms(name, raw)
+
+    def _add_forms(self, name: str, raw: bytes) -> None:
+        self._add(raw, name)
+        for hexed in (raw.hex(), raw.hex().upper(), raw[::-1].hex(), raw[::-1].hex().upper()):
+            self._add(hexed.encode(), f"{name}, in hex")
+        for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
+            for shift in range(3):
+                # What begins or ends within a group of three bytes looks different there: those are left out.
+                coded = alphabet(bytes(shift) + raw)
+                self._add(coded[4 if shift else 0 : len(coded) - 4], f"{name}, in base64")
 
     def _add(self, whole: bytes, name: str) -> None:
         for at in range(len(whole) - LENGTH + 1):

@@ -35,6 +35,9 @@ class Entered(Part, frozen=True, kw_only=True):
     text: str
     form: Form = ""
 
+    def __repr__(self) -> str:
+        return "Entered(…)"  # it may come into a log
+
 
 class Used(Part, frozen=True, kw_only=True):
     """An address of the wallet that was used, or the next one."""

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from explorer.wallet import addresses
 from explorer.wallet.branches import Branch, Wallet
 from shared.lookups.address import Unspent
 from shared.lookups.parts import Part
@@ -64,6 +65,7 @@ class Chain:
         self._gap = gap
         self._used: set[int] = set()
         self._last = -1  # index of the last one that was used
+        self._answered = 0  # all before this index were
 
     @property
     def limit(self) -> int:
@@ -86,6 +88,12 @@ class Chain:
         script = self.branch.script(len(self.scripts))
         self.scripts.append(script)
         return script
+
+    def answered(self, told: Mapping[bytes, Told]) -> int:
+        """How many from the first on were answered without a hole; an answer is never taken back."""
+        while self._answered < len(self.scripts) and self.scripts[self._answered] in told:
+            self._answered += 1
+        return self._answered
 
     def note(self, index: int, *, used: bool) -> None:
         """Whether the script of this index was used, as is known now."""
@@ -110,6 +118,7 @@ class Walk:
         self._places: dict[bytes, list[tuple[int, int]]] = {}  # chain and index
         self._waiting: dict[bytes, None] = {}  # to be asked for, in order
         self._asked: set[bytes] = set()
+        self._addresses: dict[bytes, str | None] = {}
 
     # --- what to ask for ---------------------------------------------------------------------------
 
@@ -173,6 +182,12 @@ class Walk:
         """What is known of a script."""
         return self._told.get(script)
 
+    def address(self, script: bytes) -> str | None:
+        """Its address, worked out once: a wallet is shown many times."""
+        if script not in self._addresses:
+            self._addresses[script] = addresses.address_of(script, self.wallet.network)
+        return self._addresses[script]
+
     @property
     def answers(self) -> Mapping[bytes, Told]:
         """All that was told: told to a new walk, it goes on from here."""
@@ -198,9 +213,8 @@ class Walk:
 
     def is_complete(self, chain: Chain) -> bool:
         """Whether a chain was looked at to its end, as far as is known."""
-        due = chain.scripts[: chain.limit]
-        enough = len(due) == chain.limit or self._derived >= self._most
-        return enough and all(script in self._told for script in due)
+        end = chain.limit if self._derived < self._most else min(chain.limit, len(chain.scripts))
+        return chain.answered(self._told) >= end
 
 
 def saved(walk: Walk) -> bytes:

@@ -25,9 +25,10 @@ async def look(walk: Walk, source: Source, *, at_once: int = 100, told: Callable
     walk.again()
     while not walk.complete:
         scripts = await batch(walk, at_once)
-        for script, answer in zip(scripts, await source.look(scripts), strict=True):
-            walk.tell(script, answer)
-        told()
+        if scripts:
+            for script, answer in zip(scripts, await source.look(scripts), strict=True):
+                walk.tell(script, answer)
+            told()
 
 
 async def batch(walk: Walk, most: int) -> list[bytes]:

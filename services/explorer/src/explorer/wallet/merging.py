@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from explorer.wallet import addresses
 from explorer.wallet.chains import Chain, Told, Touch, Walk
 from shared.lookups import wallet as answers
-from shared.lookups.address import Entry, Point
+from shared.lookups.address import Entry, Point, Unspent
 from shared.lookups.parts import Source, Tip
 
 POINTS_MOST: Final = 400
@@ -37,20 +37,8 @@ def found(
     told = [(told, script, chain, index) for script, chain, index in walk.scripts if (told := walk.told(script))]
     used = [each for each in told if each[0].used]
     entries = merged(t.history for t, *_ in used)
-    coins = [
-        answers.Held(
-            txid=coin.txid,
-            vout=coin.vout,
-            value=coin.value,
-            height=coin.height,
-            coinbase=coin.coinbase,
-            path=chain.branch.path(index),
-            address=addresses.address_of(script, walk.wallet.network),
-        )
-        for t, script, chain, index in used
-        for coin in t.coins or ()
-    ]
-    coins.sort(key=lambda coin: (-coin.value, coin.txid, coin.vout))
+    coins = [(coin, script, chain, index) for t, script, chain, index in used for coin in t.coins or ()]
+    coins.sort(key=lambda row: (-row[0].value, row[0].txid, row[0].vout))
     forms = list(dict.fromkeys(chain.branch.form for chain in walk.chains))
     used_forms = list(dict.fromkeys(chain.branch.form for _, _, chain, _ in used)) if len(forms) > 1 else forms
     return answers.Found(
@@ -70,7 +58,7 @@ def found(
         history=None if entries is None else _page(entries[::-1], page, answers.PAGE),
         tx_count=None if entries is None else len(entries),
         page=page,
-        coins=_page(coins, coins_page, answers.COINS_PAGE),
+        coins=[_held(walk, *row) for row in _page(coins, coins_page, answers.COINS_PAGE)],
         coin_count=len(coins),
         coins_page=coins_page,
         coins_known=all(t.coins is not None for t, *_ in used),
@@ -185,11 +173,23 @@ def _page(rows: Sequence[T], page: int, size: int) -> list[T]:
     return list(rows[page * size : (page + 1) * size])
 
 
+def _held(walk: Walk, coin: Unspent, script: bytes, chain: Chain, index: int) -> answers.Held:
+    return answers.Held(
+        txid=coin.txid,
+        vout=coin.vout,
+        value=coin.value,
+        height=coin.height,
+        coinbase=coin.coinbase,
+        path=chain.branch.path(index),
+        address=walk.address(script),
+    )
+
+
 def _used(walk: Walk, told: Told | None, script: bytes, chain: Chain, index: int) -> answers.Used:
     """An address as it is shown; of the next one nothing was told yet, or that it has nothing."""
     return answers.Used(
         path=chain.branch.path(index),
-        address=addresses.address_of(script, walk.wallet.network),
+        address=walk.address(script),
         script=script.hex(),
         kind=addresses.kind_of(script),
         balance=None if told is None else told.confirmed,
