@@ -136,9 +136,7 @@ def test_what_is_asked_for() -> None:
     assert walk.batch(100, seconds=9) == [b.script(index) for index in range(5, 20) for b in (receive, change)]
     assert walk.batch(seconds=9) == []
     assert not walk.complete
-    assert not walk.more
     walk.tell(first[2], Told(used=True))  # 0/1
-    assert walk.more
     assert walk.batch(seconds=9) == [receive.script(20), receive.script(21)]
 
 

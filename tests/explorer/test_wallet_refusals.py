@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,10 +13,11 @@ from hypothesis import strategies as st
 
 from explorer.wallet import base58
 from explorer.wallet.checksum import INPUT, checksum
+from explorer.wallet.curve import sha256d
 from explorer.wallet.read import ADDRESSES_MOST, DESCRIPTORS_MOST, LONGEST, read
 from explorer.wallet.refusal import NotAWallet
 from shared import private_keys
-from shared.lookups.wallet import SENTENCES, Form, Refused
+from shared.lookups.wallet import SENTENCES, Form, Refused, Why
 from support.leaks import Secret
 from support.wallet_samples import BIP_44, BIP_49, BIP_84, KEY, SIXTEEN, SLIP_49, A, B
 
@@ -38,7 +41,7 @@ def refused(text: str, network: str = "main", form: Form = "") -> Refused:
 
 def with_version(text: str, version: int) -> str:
     raw = version.to_bytes(4, "big") + base58.number(text).to_bytes(82, "big")[4:78]
-    value = int.from_bytes(raw + base58.sha256d(raw)[:4], "big")
+    value = int.from_bytes(raw + sha256d(raw)[:4], "big")
     letters = ""
     while value:
         value, digit = divmod(value, 58)
@@ -186,10 +189,8 @@ def test_a_mistyped_checksum() -> None:
 @given(st.text(max_size=300))
 def test_whatever_is_entered_is_read_or_refused(text: str) -> None:
     for whole in (text, f"wsh({text})", f"tr({KEY},{text})", f"{BIP_44}/{text}", f"[{text}]{BIP_44}"):
-        try:
+        with contextlib.suppress(NotAWallet):
             read(whole, "main")
-        except NotAWallet as error:
-            assert error.refused.why in SENTENCES
 
 
 @given(
@@ -200,10 +201,8 @@ def test_whatever_is_entered_is_read_or_refused(text: str) -> None:
     )
 )
 def test_whatever_is_put_together_of_parts(parts: list[str]) -> None:
-    try:
+    with contextlib.suppress(NotAWallet):
         read("".join(parts), "main")
-    except NotAWallet as error:
-        assert error.refused.why in SENTENCES
 
 
 def test_nested_verifications_are_quick() -> None:
@@ -212,3 +211,7 @@ def test_nested_verifications_are_quick() -> None:
     for _ in range(40):
         inner = f"and_v(v:{inner},pk({KEY}))"
     assert read(f"wsh({inner})", "main").branches[0].script(0)
+
+
+def test_every_reason_has_its_sentence() -> None:
+    assert set(SENTENCES) == set(get_args(Why))

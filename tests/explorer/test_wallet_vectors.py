@@ -75,7 +75,7 @@ def test_the_library_is_the_native_one() -> None:
     ],
 )
 def test_accounts(key: str, form: str, network: str, receive: list[str], change: list[str]) -> None:
-    found = {(branch.form, branch.role): branch for branch in branches(key, network)}
+    found = {(branch.form, str(branch.role)): branch for branch in branches(key, network)}
     for role, expected in (("receive", receive), ("change", change)):
         branch = found[form, role]
         assert [address_of(branch.script(index), network) for index in range(len(expected))] == expected

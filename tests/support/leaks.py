@@ -1,8 +1,8 @@
 """Whether any part of a secret is where it must not be: log files, everything in a Redis, addresses of pages.
 
 A secret is an extended key, a descriptor, or any text. Its parts are every 12 characters of it that follow each other,
-and of each key in it chain code and public key; all of them as they are, in hex (of either case, and bytes reversed) and
-in base64 (of either alphabet, wherever it begins). Fewer characters would be found by chance.
+and of each key in it chain code and public key; all as they are, in hex (of either case, and bytes reversed) and in
+base64 (of either alphabet, wherever it begins). Fewer characters would be found by chance.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from embit import base58  # type: ignore[import-untyped]  # embit has no types
+from embit.base import EmbitError  # type: ignore[import-untyped]  # as above
 
 from shared import redis
 
@@ -69,7 +70,7 @@ def _raw_parts(key: str) -> Iterable[tuple[str, bytes]]:
         return
     try:
         raw = base58.decode_check(key)
-    except Exception:  # noqa: BLE001, S112 - with a wrong checksum it is still secret as it was entered
+    except (EmbitError, ValueError):  # with a wrong checksum it is still secret as it was entered
         return
     yield "chain code", raw[13:45]
     yield "public key", raw[46:78]  # without the sign, as Taproot has it
@@ -102,24 +103,25 @@ async def in_redis(secret: Secret, client: redis.Client) -> dict[str, set[str]]:
 
 async def _content(client: redis.Client, key: bytes) -> list[bytes]:
     kind = (await client.type(key)).decode()
+    found: list[bytes] = []
     match kind:
         case "string":
-            return [await client.get(key) or b""]
+            found = [await client.get(key) or b""]
         case "hash":
-            return [part for pair in (await client.hgetall(key)).items() for part in pair]
+            found = [part for pair in (await client.hgetall(key)).items() for part in pair]
         case "list":
-            return list(await client.lrange(key, 0, -1))
+            found = list(await client.lrange(key, 0, -1))
         case "set":
-            return list(await client.smembers(key))
+            found = list(await client.smembers(key))
         case "zset":
-            return [member for member, _ in await client.zrange(key, 0, -1, withscores=True)]
+            found = [member for member, _ in await client.zrange(key, 0, -1, withscores=True)]
         case "stream":
-            entries = await client.xrange(key)
-            return [part for _, fields in entries for pair in fields.items() for part in pair]
+            found = [part for _, fields in await client.xrange(key) for pair in fields.items() for part in pair]
         case "none":  # it ended meanwhile
-            return []
+            pass
         case _:
             raise ValueError(f"{key!r} is of the type {kind}, which this does not look into")
+    return found
 
 
 def _found(secret: Secret, contents: Mapping[str, bytes]) -> dict[str, set[str]]:

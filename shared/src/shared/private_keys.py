@@ -17,7 +17,8 @@ _EXTENDED: Final = re.compile(rf"(?<!{_LETTER})[xyztuvYZUV]prv[{_BASE58}]{{8,}}"
 """BIP 32 and SLIP-132, of all networks."""
 
 _WIF: Final = re.compile(rf"(?<!{_LETTER})(?:[5-9][{_BASE58}]{{50}}|[KLc][{_BASE58}]{{51}})(?!{_LETTER})")
-"""`5`, `K`, `L` of main; `9`, `c` of the others; 51 or 52 characters. Keys in hex have such runs between their zeros."""
+"""`5`, `K`, `L` of main; `9`, `c` of the others; 51 or 52 characters. Between a hex key's
+zeros there are such runs, too."""
 
 _ENCRYPTED: Final = re.compile(rf"(?<!{_LETTER})6P[{_BASE58}]{{56}}(?!{_LETTER})")
 """BIP 38."""

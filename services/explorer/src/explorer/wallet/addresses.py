@@ -35,20 +35,18 @@ def address_of(script: bytes, network: str) -> str | None:
     return address
 
 
-_FORMS: Final[tuple[tuple[Kind, re.Pattern[bytes]], ...]] = tuple(
-    (kind, re.compile(form, re.DOTALL))
-    for kind, form in (
-        ("p2pkh", rb"\x76\xa9\x14.{20}\x88\xac"),
-        ("p2sh", rb"\xa9\x14.{20}\x87"),
-        ("v0_p2wpkh", rb"\x00\x14.{20}"),
-        ("v0_p2wsh", rb"\x00\x20.{32}"),
-        ("v1_p2tr", rb"\x51\x20.{32}"),
-        ("p2pk", rb"\x21.{33}\xac|\x41.{65}\xac"),
-        ("multisig", rb"[\x51-\x60].+[\x51-\x60]\xae"),
-    )
+_FORMS: Final[tuple[tuple[Kind, bytes], ...]] = (
+    ("p2pkh", rb"\x76\xa9\x14.{20}\x88\xac"),
+    ("p2sh", rb"\xa9\x14.{20}\x87"),
+    ("v0_p2wpkh", rb"\x00\x14.{20}"),
+    ("v0_p2wsh", rb"\x00\x20.{32}"),
+    ("v1_p2tr", rb"\x51\x20.{32}"),
+    ("p2pk", rb"\x21.{33}\xac|\x41.{65}\xac"),
+    ("multisig", rb"[\x51-\x60].+[\x51-\x60]\xae"),
 )
+_PATTERNS: Final = tuple((kind, re.compile(form, re.DOTALL)) for kind, form in _FORMS)
 
 
 def kind_of(script: bytes) -> Kind:
     """The type of a script that a wallet can have."""
-    return next((kind for kind, form in _FORMS if form.fullmatch(script)), "unknown")
+    return next((kind for kind, form in _PATTERNS if form.fullmatch(script)), "unknown")
