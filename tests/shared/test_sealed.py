@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from shared import sealed
 from shared.errors import ConfigError, SealBroken, SealExpired
+from shared.lookups.wallet import Entered, Refused
 from shared.sealed import Seal, is_handle, new_handle
+from shared.wallets import SealedWallet
 
 SECRET = secrets.token_hex(24)
 NOW = 1_700_000_000_000
@@ -87,3 +89,21 @@ def test_nothing_is_shown_of_the_secret() -> None:
     assert SECRET not in str(vars(SEAL))
     with pytest.raises(ConfigError, match="WALLET_SECRET is not set"):
         Seal("")
+
+
+def test_what_web_and_explorer_hand_each_other() -> None:
+    one, other = SealedWallet(SEAL, "a" * 32), SealedWallet(Seal(SECRET), "b" * 32)
+    entered = Entered(text="xpub…", form="tr")
+    closed = one.seal_entered(entered, NOW)
+    assert SealedWallet(Seal(SECRET), "a" * 32).open_entered(closed, NOW - 1) == entered
+    answer = one.seal_answer(Refused(why="address", line=3), NOW)
+    assert one.open_answer(answer, NOW - 1) == Refused(why="address", line=3)
+    for open_it, sealed_text in (
+        (other.open_entered, closed),  # of another wallet
+        (one.open_answer, closed),  # no answer
+        (one.open_entered, answer),
+    ):
+        with pytest.raises(SealBroken):
+            open_it(sealed_text, NOW - 1)
+    with pytest.raises(SealExpired):
+        one.open_answer(answer, NOW)
