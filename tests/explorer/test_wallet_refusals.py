@@ -136,6 +136,7 @@ def test_what_is_not_private(text: str) -> None:
         (f"wsh(multi(1,{','.join([KEY] * 21)}))", "main", Refused(why="threshold", position=5, most=20)),
         (f"tr({KEY},multi_a(1,{','.join([KEY] * 60)}))", "main", Refused(why="too-many-keys", most=50)),
         ("wsh(" * 150 + ")" * 150, "main", Refused(why="syntax", position=405)),
+        (f"wsh({'n' * 5_000}:pk({KEY}))", "main", Refused(why="miniscript", position=5)),
         ("(", "main", Refused(why="syntax", position=1)),
         ("wpkh(\x00)", "main", Refused(why="descriptor-character", position=6)),
     ],
@@ -203,6 +204,25 @@ def test_whatever_is_entered_is_read_or_refused(text: str) -> None:
 def test_whatever_is_put_together_of_parts(parts: list[str]) -> None:
     with contextlib.suppress(NotAWallet):
         read("".join(parts), "main")
+
+
+def test_as_deep_as_may_be() -> None:
+    """Python allows some 1,000 calls within each other."""
+    assert read(f"wsh({'n' * 99}:pk({KEY}))", "main").branches[0].script(0)
+    deep = f"pk({KEY})"
+    for _ in range(32):
+        deep = f"or_i(n:{deep},0)"
+    assert read(f"wsh(n:{deep})", "main").branches[0].script(0)
+    for _ in range(2):
+        deep = f"or_i(n:{deep},0)"
+    assert read(f"wsh({deep})", "main").branches[0].script(0)
+    assert refused(f"wsh({'n' * 40}:{deep})").why == "miniscript"
+
+
+@given(st.lists(st.sampled_from("asctdvjnlu"), max_size=150), st.sampled_from(["pk", "pkh", "pk_k", "older"]))
+def test_whatever_is_wrapped_around(wrappers: list[str], inside: str) -> None:
+    with contextlib.suppress(NotAWallet):
+        read(f"wsh({''.join(wrappers)}:{inside}({KEY if inside.startswith('pk') else 9}))", "main")
 
 
 def test_nested_verifications_are_quick() -> None:

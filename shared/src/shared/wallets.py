@@ -1,4 +1,4 @@
-"""Wallets between web and explorer: what was entered and what was found, sealed, by the name that Redis knows them by."""
+"""Wallets between web and explorer: what was entered and what was found, sealed, by the name that Redis knows."""
 
 from __future__ import annotations
 
@@ -37,4 +37,5 @@ class SealedWallet:
 
     def open_answer(self, sealed: str, now_ms: int) -> Answer:
         """What was found."""
-        return _ANSWER.decode(self._seal.open(sealed, about=f"answer {self.name}", now_ms=now_ms))
+        answer: Answer = _ANSWER.decode(self._seal.open(sealed, about=f"answer {self.name}", now_ms=now_ms))
+        return answer

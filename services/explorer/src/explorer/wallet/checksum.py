@@ -16,6 +16,9 @@ INPUT: Final = "0123456789()[],'/*abcdefgh@:$%{}IJKLMNOPQRSTUVWXYZ&+-.;<=>?!^_|~
 OUTPUT: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 LENGTH: Final = 8
 
+LONGEST_SEARCHED: Final = 3_000
+"""Characters of a descriptor in which a slip is looked for."""
+
 _GENERATOR: Final = (0xF5DEE51989, 0xA9FDCA3312, 0x1BAB10E32D, 0x3706B1677A, 0x644D626FFD)
 _PLACES: Final = {letter: place for place, letter in enumerate(INPUT)}
 
@@ -39,8 +42,10 @@ def checksum(text: str) -> str:
 def fault(text: str, said: str) -> int | None:
     """Place of the character that is mistyped, in `text + "#" + said`; None: it cannot be known.
 
-    Beside the event loop, which it lets go on at each character.
+    Some 0.3 s of work for LONGEST_SEARCHED: beside the event loop, which it lets go on at each character.
     """
+    if len(text) > LONGEST_SEARCHED:
+        return None
     right = checksum(text)
     wrong = [at for at in range(LENGTH) if said[at] != right[at]]
     if len(wrong) == 1:
@@ -65,12 +70,13 @@ def _explains(text: str, at: int, effects: list[list[int]], seen: int) -> bool:
     classes = 0
     for letter in text[group * 3 : group * 3 + size]:
         classes = classes * 3 + (_PLACES[letter] >> 5)
-    for other in range(len(INPUT)):
-        if other == here:
-            continue
-        changed = classes + ((other >> 5) - (here >> 5)) * weight
-        if effects[symbol][(here ^ other) & 31] ^ effects[group * 4 + size][classes ^ changed] == seen:
-            return True
+    for upper in range(3):
+        changed = classes + (upper - (here >> 5)) * weight
+        rest = seen ^ effects[group * 4 + size][classes ^ changed]
+        if rest in effects[symbol]:
+            other = upper << 5 | (here & 31) ^ effects[symbol].index(rest)
+            if other < len(INPUT) and other != here:
+                return True
     return False
 
 

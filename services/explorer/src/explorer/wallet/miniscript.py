@@ -20,6 +20,9 @@ from explorer.wallet.expressions import Node
 from explorer.wallet.keys import Key
 from explorer.wallet.refusal import refuse
 
+LEVELS_MOST: Final = 100
+"""Fragments and wrappers within each other: embit goes into each with several calls, of which Python allows 1,000."""
+
 ReadKey = Callable[[Node], Key]
 
 _KEYS: Final = {"pk_k", "pk_h", "pk", "pkh"}
@@ -120,6 +123,7 @@ class Miniscript:
         self._read_key = read_key
         self._taproot = taproot
         self._keys: list[_Placed] = []
+        self._level = 0
         self._root = self._fragment(node)
         try:
             self._root.verify()
@@ -140,15 +144,20 @@ class Miniscript:
         wrappers, colon, name = node.name.rpartition(":")
         if (colon and not wrappers) or not set(wrappers) <= _WRAPPERS.keys():
             refuse("miniscript", at=node.at)
-        if node.is_word:
-            if name not in {"0", "1"}:
-                refuse("miniscript", at=node.at)
-            made: Any = (_Zero if name == "0" else _One)(taproot=self._taproot)
-        else:
-            made = self._function(name, node)
+        levels = 1 + len(wrappers)
+        self._level += levels
+        if self._level > LEVELS_MOST:
+            refuse("miniscript", at=node.at)
+        made = self._word(name, node) if node.is_word else self._function(name, node)
+        self._level -= levels
         for wrapper in reversed(wrappers):
             made = _WRAPPERS[wrapper](made, taproot=self._taproot)
         return made
+
+    def _word(self, name: str, node: Node) -> Any:
+        if name not in {"0", "1"}:
+            refuse("miniscript", at=node.at)
+        return (_Zero if name == "0" else _One)(taproot=self._taproot)
 
     def _function(self, name: str, node: Node) -> Any:
         if name not in _FRAGMENTS:
