@@ -140,6 +140,14 @@ def test_what_is_asked_for() -> None:
     assert walk.batch(seconds=9) == [receive.script(20), receive.script(21)]
 
 
+def test_a_script_of_two_chains_is_asked_for_once() -> None:
+    """Also while its answer is awaited."""
+    walk, asked = Walk(wallet(3)), list[bytes]()
+    while batch := walk.batch(7, seconds=9):
+        asked += batch
+    assert len(asked) == len(set(asked)) == 3 * 20 - 1
+
+
 def test_slices() -> None:
     """A batch ends when its time is up, with at least one script."""
     moments = iter(range(100))

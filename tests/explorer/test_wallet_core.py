@@ -137,6 +137,8 @@ BAD = [
     f"wsh(andor(older(1),pk({K[0]}/*),pk({K[1]}/*)))",
     f"wsh(and_n(older(1),pk({K[1]}/*)))",
     f"wsh(andor(and_v(v:pk({K[0]}/*),older(5)),pk({K[1]}/*),pk({K[2]}/*)))",
+    f"wsh(andor(and_v(v:pk({K[0]}/*),1),pk({K[1]}/*),pk({K[2]}/*)))",
+    f"wsh(and_n(and_v(v:pk({K[0]}/*),1),pk({K[1]}/*)))",
     f"wsh(t:pk({K[0]}/*))",
     f"wsh(v:pk({K[0]}/*))",
     f"wsh(pk_k({K[0]}/*))",
@@ -273,7 +275,7 @@ async def test_a_list_of_addresses(node: RegtestNode) -> None:
 
 
 def test_a_point_is_not_changed_by_adding_to_it() -> None:
-    """The library writes into what it is given."""
+    """libsecp256k1 writes into what it is given; embit gives it a copy."""
     point = curve.parse(bytes.fromhex(P[0]))
     before = bytes(bytearray(point))
     curve.add(point, bytes([1] * 32))

@@ -26,8 +26,8 @@ def compressed(point: bytes) -> bytes:
 
 
 def add(point: bytes, tweak: bytes) -> bytes:
-    """The point and `tweak` times the generator. The library writes into what it is given, so it is given a copy."""
-    return cast("bytes", secp256k1.ec_pubkey_add(bytes(bytearray(point)), tweak))
+    """The point and `tweak` (32 bytes) times the generator."""
+    return cast("bytes", secp256k1.ec_pubkey_add(point, tweak))
 
 
 def hash160(content: bytes) -> bytes:
