@@ -143,7 +143,7 @@ def test_what_is_asked_for() -> None:
 def test_a_script_of_two_chains_is_asked_for_once() -> None:
     """Also while its answer is awaited."""
     walk, asked = Walk(wallet(3)), list[bytes]()
-    while batch := walk.batch(7, seconds=9):
+    while batch := walk.batch(1, seconds=9):
         asked += batch
     assert len(asked) == len(set(asked)) == 3 * 20 - 1
 
