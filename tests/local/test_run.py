@@ -20,9 +20,10 @@ import aiohttp
 import psutil
 import pytest
 
-from local_run import child, history, ports
+from local_run import app, child, history, ports
 from local_run.app import PROGRAMS
 from local_run.demonstration import Demonstration
+from shared import settings
 from support.stack import until
 
 from .conftest import gone
@@ -132,7 +133,7 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
                 assert response.status == 404
         password = (data_dir / "demonstration" / "valkey" / "password").read_text().strip()
         assert len(password) >= 32
-        for name in ("bitcoind", "bitcoind/regtest/.cookie", "valkey", "valkey/password"):
+        for name in ("bitcoind", "bitcoind/regtest/.cookie", "valkey", "valkey/password", "wallet", "wallet/secret"):
             assert (data_dir / "demonstration" / name).stat().st_mode & 0o077 == 0
 
         (refusal,) = await fails(data_dir)
@@ -158,6 +159,14 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
     assert "stopping" in run.lines
     assert not [line for line in run.lines if password in line]
     assert not [pid for pid in children.values() if psutil.pid_exists(pid)]
+
+
+def test_the_secret_of_wallets_is_made_once(tmp_path: Path) -> None:
+    file = app._wallet_secret(tmp_path)
+    secret = settings.load({"WALLET_SECRET_FILE": str(file)}, tmp_path / "no-env").wallet_secret
+    assert app._wallet_secret(tmp_path).read_text().strip() == secret
+    assert len(set(secret)) > 8
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 async def test_a_killed_runner_leaves_nothing_and_the_next_run_uses_the_same_ports(data_dir: Path) -> None:

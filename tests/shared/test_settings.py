@@ -43,6 +43,7 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         outside_url="",
         outside_contact="",
         coingecko_api_key="",
+        wallet_secret="",
     )
     assert config.configured_nodes == ()
 
@@ -170,6 +171,11 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({"ALLOWED_HOSTS": "a,http://b"}, ["ALLOWED_HOSTS='http://b'", "names without http:// and port"]),
         ({"TRUSTED_PROXIES": "10.0.0.0/33"}, ["TRUSTED_PROXIES='10.0.0.0/33'", "addresses or networks"]),
         ({"TRUSTED_PROXIES": "proxy"}, ["TRUSTED_PROXIES='proxy'", "addresses or networks"]),
+        ({"WALLET_SECRET": SECRET[:31]}, ["WALLET_SECRET: expected at least 32 characters at random"]),
+        ({"WALLET_SECRET": "a" * 40}, ["WALLET_SECRET: expected at least 32 characters at random"]),
+        ({"WALLET_SECRET": SECRET, "WALLET_SECRET_FILE": "/x"}, ["are both set: expected one of them"]),
+        ({"WALLET_SECRET_FILE": "/nonexistent"}, ["WALLET_SECRET_FILE='/nonexistent' cannot be read: No such file"]),
+        ({"WALLET_SECRET_FILE": "/dev/null"}, ["WALLET_SECRET_FILE='/dev/null': expected at least 32 characters"]),
         # A slip in a name, where it can only be ours.
         ({**NODE, "MAIN_RCP_URL": "x"}, ["MAIN_RCP_URL is no variable of ours: did you mean MAIN_RPC_URL?"]),
         ({"MAIN_ZMQ_URL": "x"}, ["did you mean MAIN_ZMQ_URLS?"]),
@@ -401,3 +407,16 @@ def test_an_address_is_printed_so_that_it_opens() -> None:
         "[::1]": "http://[::1]:80",
         "a-b.local": "http://a-b.local:80",
     }
+
+
+def test_the_secret_of_wallets(tmp_path: Path, no_env: Path) -> None:
+    """From a variable or a file; never shown."""
+    secret, file = "0123456789abcdef" * 2, tmp_path / "secret"
+    file.write_text(f"{secret}\n")
+    for variables in ({"WALLET_SECRET": secret}, {"WALLET_SECRET_FILE": str(file)}):
+        config = load(variables, no_env)
+        assert config.wallet_secret == secret
+        assert secret not in repr(config)
+    file.write_bytes(b"\xff" * 40)
+    with pytest.raises(ConfigError, match="expected text"):
+        load({"WALLET_SECRET_FILE": str(file)}, no_env)

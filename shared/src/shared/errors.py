@@ -10,6 +10,8 @@ DashboardError
 ├── TooLong                a series is asked for more than any chain has
 ├── UnknownLayout          a series or state is stored in a form that this version does not know
 ├── Unreadable             what a person entered is not what it should be (`reason`, `places`, `fields`)
+├── SealBroken             sealed content does not open: of another secret, about something else, or damaged
+│   └── SealExpired        its time is over
 ├── OutsideError           a source outside (an exchange, a central bank) was not asked, or did not answer
 │   ├── OutsideOff         OUTSIDE=off: nobody outside is asked
 │   ├── OutsideNotNow      its budget is spent, it asked to be left alone, or its circuit is open (`wait` seconds)
@@ -79,6 +81,14 @@ class Unreadable(DashboardError):
         self.reason = reason
         self.places = places
         self.fields = fields
+
+
+class SealBroken(DashboardError):
+    """Sealed content does not open: it is of another secret, about something else, or damaged."""
+
+
+class SealExpired(SealBroken):
+    """The time of sealed content is over."""
 
 
 class OutsideError(DashboardError):

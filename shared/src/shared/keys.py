@@ -237,6 +237,12 @@ class Keys:
         """List of whoever asks a source: when it was, newest first, as many and as long as its limits need."""
         return self._key("outside", f"asked:{provider}")
 
+    # --- {net:explorer}: web ----------------------------------------------------------------------------
+
+    def wallet(self, name: str) -> str:
+        """String with a limit that web sets: what was entered (shared.wallets), sealed. `name` is Seal.name."""
+        return self._key("explorer", f"wallet:{name}")
+
     # --- of a slot whose work anybody may do ----------------------------------------------------------
 
     def requests(self, slot: str) -> str:

@@ -30,6 +30,10 @@ IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _OF_A_NODE: Final = re.compile(r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS)")
 _READ_ELSEWHERE: Final = ("ENV_DIR", "BITCOIND", "DASHBOARD_DEMO")
 _LONGEST_HEADER: Final = 200
+SHORTEST_SECRET: Final = 32
+"""Characters of WALLET_SECRET."""
+_SECRET_VARIETY: Final = 8
+"""Different characters in it: at random there are more, in what a finger holds down fewer."""
 _LIKENESS: Final = 0.85
 """How alike, from 0 to 1, an unknown name and one of ours must be to be taken for a slip."""
 
@@ -75,6 +79,7 @@ class Settings:
     outside_url: str  # below which everybody outside is reached; empty: at their own addresses
     outside_contact: str  # an e-mail address that goes with questions to sources that want one; empty: none
     coingecko_api_key: str = field(repr=False)  # empty: CoinGecko is asked without one
+    wallet_secret: str = field(repr=False)  # seals what is entered about wallets (shared.sealed); empty: no wallets
 
     def require_redis(self) -> str:
         """The address of Redis; raises ConfigError where it is not set."""
@@ -201,6 +206,7 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         outside_url=reader.url("OUTSIDE_URL", ("http", "https")),
         outside_contact=_header("OUTSIDE_CONTACT", reader.text("OUTSIDE_CONTACT"), shown=True),
         coingecko_api_key=_header("COINGECKO_API_KEY", reader.text("COINGECKO_API_KEY"), shown=False),
+        wallet_secret=_secret(reader, "WALLET_SECRET"),
     )
     known = {*reader.asked, *_READ_ELSEWHERE}
     prefixes = tuple(f"{node.prefix}_" for node in config.nodes)
@@ -217,6 +223,26 @@ def _header(name: str, value: str, *, shown: bool) -> str:
     if len(value) > _LONGEST_HEADER or not re.fullmatch(r"[!-~]*", value):
         said = f"={value[:40]!r}" if shown else ""
         raise ConfigError(f"{name}{said}: expected at most {_LONGEST_HEADER} printable characters without spaces")
+    return value
+
+
+def _secret(reader: Reader, name: str) -> str:
+    """A secret of the installation, from the variable or from the file that `NAME_FILE` names; never shown."""
+    value, file = reader.text(name), reader.text(f"{name}_FILE")
+    if value and file:
+        raise ConfigError(f"{name} and {name}_FILE are both set: expected one of them")
+    if file:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"{name}_FILE={file!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"{name}_FILE={file!r}: expected text") from None
+        name = f"{name}_FILE={file!r}"
+    if (value or file) and (len(value) < SHORTEST_SECRET or len(set(value)) < _SECRET_VARIETY):
+        raise ConfigError(
+            f"{name}: expected at least {SHORTEST_SECRET} characters at random, not {len(value)} like these"
+        )
     return value
 
 

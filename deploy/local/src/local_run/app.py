@@ -117,7 +117,16 @@ async def _set_up(config: Settings, console: Console, stack: contextlib.AsyncExi
         await stack.enter_async_context(valkey)
         parts.servers.append(valkey)
         parts.environment["REDIS_URL"] = valkey.url
+    if not config.wallet_secret:
+        parts.environment["WALLET_SECRET_FILE"] = str(_wallet_secret(own))
     return parts
+
+
+def _wallet_secret(own: Path) -> Path:
+    """The file with what seals wallets, made on the first run: services are told the place alone."""
+    path = own / "wallet" / "secret"
+    kept_password(path)
+    return path
 
 
 def _port(name: str, host: str, port: int) -> int:
