@@ -12,12 +12,13 @@ import pytest_asyncio
 from embit import base58, bip32  # type: ignore[import-untyped]  # embit has no types
 
 from explorer.wallet import curve
-from explorer.wallet.addresses import address_of
 from explorer.wallet.checksum import checksum
 from explorer.wallet.read import read
 from explorer.wallet.refusal import NotAWallet
 from local_run.node import RegtestNode
 from shared.errors import RpcRefused
+from shared.networks import NETWORKS
+from shared.scripts.address import write
 
 TPUB = bytes.fromhex("043587cf")
 INDICES = 3
@@ -188,7 +189,7 @@ async def derived(node: RegtestNode, descriptor: str) -> Any:
 def ours(descriptor: str) -> list[str | None]:
     (branch,) = read(descriptor, "regtest").branches
     count = INDICES if branch.count is None else 1
-    return [address_of(branch.script(index), "regtest") for index in range(count)]
+    return [write(branch.script(index), NETWORKS["regtest"]) for index in range(count)]
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -233,7 +234,7 @@ async def test_multipath(node: RegtestNode) -> None:
     descriptor = f"wsh(sortedmulti(2,{K[0]}/<0;1>/*,{K[1]}/5/<2;3>/*))"
     expected = await derived(node, descriptor)
     receive, change = read(descriptor, "regtest").branches
-    found = [[address_of(b.script(i), "regtest") for i in range(INDICES)] for b in (receive, change)]
+    found = [[write(b.script(i), NETWORKS["regtest"]) for i in range(INDICES)] for b in (receive, change)]
     assert found == expected
     assert (receive.role, change.role, receive.path(1)) == ("receive", "change", "0/1")
 
@@ -247,7 +248,7 @@ async def test_plain_keys_of_every_form(node: RegtestNode) -> None:
         expected = [await derived(node, outside.replace("K", f"{K[5]}/{step}/*")) for step in (0, 1)]
         written = base58.encode_check(bytes.fromhex(versions[form]) + raw[4:]) if form in ("sh(wpkh)", "wpkh") else K[5]  # type: ignore[arg-type]  # those two are hex
         wallet = read(written, "regtest", form)  # type: ignore[arg-type]  # one of the four
-        assert [[address_of(b.script(i), "regtest") for i in range(INDICES)] for b in wallet.branches] == expected
+        assert [[write(b.script(i), NETWORKS["regtest"]) for i in range(INDICES)] for b in wallet.branches] == expected
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -260,7 +261,7 @@ async def test_random_keys_and_paths(node: RegtestNode) -> None:
         descriptor = outside.replace("K", f"{key(seed)}/{path}{'/' if path else ''}*")
         index = chance.randrange(2**31)
         (branch,) = read(descriptor, "regtest").branches
-        expected.append([address_of(branch.script(index), "regtest")])
+        expected.append([write(branch.script(index), NETWORKS["regtest"])])
         calls.append(("deriveaddresses", (f"{descriptor}#{checksum(descriptor)}", [index, index])))
     assert await node.batch(calls) == expected
 

@@ -123,7 +123,7 @@ def test_what_is_not_private(text: str) -> None:
         (f"{BIP_44}/44h/0/*", "main", Refused(why="hardened", position=113)),
         (f"{BIP_44}/0/*h", "main", Refused(why="hardened", position=115)),
         (f"wpkh({A}/0/*)\nwpkh({B}/0'/*)", "main", Refused(why="hardened", position=118, line=2)),
-        (f"{ADDRESS},{ADDRESS[:-1]}q", "main", Refused(why="address", line=2)),
+        (f"{ADDRESS},{ADDRESS[:-1]}q", "main", Refused(why="address", position=42, line=2)),
         (ADDRESS, "test", Refused(why="other-network", word="test")),
         ("tb1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu", "main", Refused(why="address")),
         (" ".join([ADDRESS] * (ADDRESSES_MOST + 1)), "main", Refused(why="too-many", most=ADDRESSES_MOST)),

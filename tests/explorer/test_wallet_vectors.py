@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from explorer.wallet import checksum, curve
-from explorer.wallet.addresses import address_of
 from explorer.wallet.branches import Branch
 from explorer.wallet.read import read
 from explorer.wallet.refusal import NotAWallet
+from shared.networks import NETWORKS
+from shared.scripts.address import write
 from support.each import each
 from support.wallet_samples import (
     BIP_44,
@@ -78,7 +79,7 @@ def test_accounts(key: str, form: str, network: str, receive: list[str], change:
     found = {(branch.form, str(branch.role)): branch for branch in branches(key, network)}
     for role, expected in (("receive", receive), ("change", change)):
         branch = found[form, role]
-        assert [address_of(branch.script(index), network) for index in range(len(expected))] == expected
+        assert [write(branch.script(index), NETWORKS[network]) for index in range(len(expected))] == expected
 
 
 def test_what_a_key_implies() -> None:
@@ -210,7 +211,7 @@ def test_keys_in_order(keys: str, script: str, address: str) -> None:
     """BIP 67. Its third vector has four keys, which bare multisig does not relay: in P2SH alone."""
     assert scripts(f"sortedmulti(2,{keys})", 1) == [script]
     (branch,) = branches(f"sh(sortedmulti(2,{keys}))")
-    assert address_of(branch.script(0), "main") == address
+    assert write(branch.script(0), NETWORKS["main"]) == address
 
 
 @pytest.mark.parametrize(

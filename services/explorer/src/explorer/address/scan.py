@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace as _with
@@ -38,6 +38,8 @@ BLOCKS_MOST: Final = 2_000
 POINTS: Final = 400
 BUSY: Final = -8
 """RPC_INVALID_PARAMETER: what a second scan is refused with."""
+
+T = TypeVar("T")
 
 Tell = Callable[[float | None], Awaitable[None]]
 """Told how far a scan is, 0 to 1; None while it waits for its turn."""
@@ -111,7 +113,7 @@ class Scans:
     async def _look_up(self, node: Node, wanted: AddressWanted, alive: Alive, tell: Tell) -> Found:
         tip = await node.tip(wanted.tip)
         descriptor = f"raw({wanted.script})"
-        coins: _Coins = await self._scan(node, "scantxoutset", descriptor, _Coins, alive, tell)
+        coins = await self._scan(node, "scantxoutset", descriptor, _Coins, alive, tell)
         script = bytes.fromhex(wanted.script)
         unspent = sorted(coins.unspents, key=lambda one: (-one.amount, one.txid, one.vout))
         found = Found(
@@ -136,14 +138,12 @@ class Scans:
             as_of_ms=self._now_ms(),
         )
         try:
-            relevant: _Relevant = await self._scan(node, "scanblocks", descriptor, _Relevant, alive, tell)
+            relevant = await self._scan(node, "scanblocks", descriptor, _Relevant, alive, tell)
         except RpcRefused:  # the node keeps no block filters, or is older than they are
             return _with(found, without="blockfilterindex")
         return await self._with_history(node, found, script, relevant.relevant_blocks, alive)
 
-    async def _scan(
-        self, node: Node, method: str, descriptor: str, kind: type[msgspec.Struct], alive: Alive, tell: Tell
-    ) -> msgspec.Struct:
+    async def _scan(self, node: Node, method: str, descriptor: str, kind: type[T], alive: Alive, tell: Tell) -> T:
         while True:
             scanning = asyncio.create_task(node.rpc.call(method, "start", [descriptor], kind=kind), name=method)
             try:
@@ -151,7 +151,7 @@ class Scans:
                     alive()
                     done, _ = await asyncio.wait([scanning], timeout=LOOK_SECONDS)
                     if done:
-                        result: msgspec.Struct = scanning.result()
+                        result: T = scanning.result()
                         return result
                     status = await node.rpc.call(method, "status", kind=_Progress | None)
                     await tell(None if status is None else status.progress / 100)

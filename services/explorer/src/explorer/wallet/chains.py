@@ -15,10 +15,11 @@ from typing import Final
 
 import msgspec
 
-from explorer.wallet import addresses
 from explorer.wallet.branches import Branch, Wallet
 from shared.lookups.address import Unspent
 from shared.lookups.parts import Part
+from shared.networks import NETWORKS
+from shared.scripts.address import write
 
 GAP: Final = 20
 """BIP 44's."""
@@ -185,7 +186,7 @@ class Walk:
     def address(self, script: bytes) -> str | None:
         """Its address, worked out once: a wallet is shown many times."""
         if script not in self._addresses:
-            self._addresses[script] = addresses.address_of(script, self.wallet.network)
+            self._addresses[script] = write(script, NETWORKS[self.wallet.network])
         return self._addresses[script]
 
     @property

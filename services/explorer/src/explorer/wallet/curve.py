@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from typing import Final, cast
 
-from embit.hashes import ripemd160  # type: ignore[import-untyped]  # embit has no types
 from embit.util import secp256k1  # type: ignore[import-untyped]  # embit has no types
 
 NATIVE: Final = secp256k1.ec_pubkey_add.__module__.endswith("ctypes_secp256k1")
@@ -28,11 +27,6 @@ def compressed(point: bytes) -> bytes:
 def add(point: bytes, tweak: bytes) -> bytes:
     """The point and `tweak` (32 bytes) times the generator."""
     return cast("bytes", secp256k1.ec_pubkey_add(point, tweak))
-
-
-def hash160(content: bytes) -> bytes:
-    """RIPEMD-160 of SHA-256."""
-    return cast("bytes", ripemd160(hashlib.sha256(content).digest()))
 
 
 def sha256d(content: bytes) -> bytes:

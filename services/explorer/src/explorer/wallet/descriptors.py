@@ -16,6 +16,7 @@ from explorer.wallet.expressions import Node, parse
 from explorer.wallet.keys import Key
 from explorer.wallet.miniscript import Miniscript, number
 from explorer.wallet.refusal import refuse
+from shared.scripts.hashes import hash160
 
 Script = Callable[[int, int], bytes]
 """From the alternative of a multipath (0 where there is none) and the index to a script."""
@@ -242,15 +243,15 @@ def _pk(key: Key) -> Script:
 
 
 def _pkh(key: Key) -> Script:
-    return lambda alternative, index: b"\x76\xa9\x14" + curve.hash160(key.at(alternative, index)) + b"\x88\xac"
+    return lambda alternative, index: b"\x76\xa9\x14" + hash160(key.at(alternative, index)) + b"\x88\xac"
 
 
 def _wpkh(key: Key) -> Script:
-    return lambda alternative, index: b"\x00\x14" + curve.hash160(key.at(alternative, index))
+    return lambda alternative, index: b"\x00\x14" + hash160(key.at(alternative, index))
 
 
 def _sh(inner: Script) -> Script:
-    return lambda alternative, index: b"\xa9\x14" + curve.hash160(inner(alternative, index)) + b"\x87"
+    return lambda alternative, index: b"\xa9\x14" + hash160(inner(alternative, index)) + b"\x87"
 
 
 def _wsh(inner: Script) -> Script:

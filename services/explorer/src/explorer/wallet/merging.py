@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
-from explorer.wallet import addresses
 from explorer.wallet.chains import Chain, Told, Touch, Walk
 from shared.lookups import wallet as answers
 from shared.lookups.address import Entry, Point, Unspent
 from shared.lookups.parts import Source, Tip
+from shared.scripts.kinds import kind_of
 
 POINTS_MOST: Final = 400
 
@@ -191,7 +191,7 @@ def _used(walk: Walk, told: Told | None, script: bytes, chain: Chain, index: int
         path=chain.branch.path(index),
         address=walk.address(script),
         script=script.hex(),
-        kind=addresses.kind_of(script),
+        kind=kind_of(script),
         balance=None if told is None else told.confirmed,
         unconfirmed=None if told is None else told.unconfirmed,
         tx_count=None if told is None else told.tx_count,

@@ -15,10 +15,10 @@ from embit.base import EmbitError  # type: ignore[import-untyped]  # embit has n
 from embit.descriptor import miniscript as embit  # type: ignore[import-untyped]  # as above
 from embit.descriptor.arguments import Number, Raw20, Raw32  # type: ignore[import-untyped]  # as above
 
-from explorer.wallet.curve import hash160
 from explorer.wallet.expressions import Node
 from explorer.wallet.keys import Key
 from explorer.wallet.refusal import refuse
+from shared.scripts.hashes import hash160
 
 LEVELS_MOST: Final = 100
 """Fragments and wrappers within each other: embit goes into each with several calls, of which Python allows 1,000."""
