@@ -235,7 +235,7 @@ async def test_the_first_run_builds_the_history_and_the_second_does_not(tmp_path
     folder = tmp_path / "demonstration"
     tips = []
     for _ in range(2):
-        demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, say=lambda line: None)
+        demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=lambda line: None)
         await demonstration.start()
         try:
             tips.append(await demonstration.node.rpc("getbestblockhash"))
@@ -254,11 +254,11 @@ async def test_an_interrupted_history_is_built_anew(tmp_path: Path) -> None:
         if line.startswith("100 of"):
             raise KeyError("interrupted on purpose")
 
-    demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, say=interrupt)
+    demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=interrupt)
     with pytest.raises(KeyError):
         await demonstration.start()
     assert not demonstration.node.running
-    again = Demonstration(folder, rpc_port=0, zmq_port=0, say=lambda line: None)
+    again = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=lambda line: None)
     await again.start()
     try:
         assert await again.node.rpc("getblockcount") == 102

@@ -28,7 +28,9 @@ LOG_FORMATS = ("json", "console")
 
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_OF_A_NODE: Final = re.compile(r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS|ELECTRUM_URL|ELECTRUM_PIN)")
+_OF_A_NODE: Final = re.compile(
+    r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS|ELECTRUM_URL|ELECTRUM_PIN)"
+)
 _READ_ELSEWHERE: Final = ("ENV_DIR", "BITCOIND", "DASHBOARD_DEMO")
 _LONGEST_HEADER: Final = 200
 _LIKENESS: Final = 0.85
