@@ -291,7 +291,7 @@ def _electrum_pin(reader: Reader, prefix: str) -> str:
     pin = value.replace(":", "").lower()
     if not re.fullmatch("[0-9a-f]{64}", pin):
         raise ConfigError(
-            f"{name}={value!r}: expected the SHA-256 of the server's certificate, 64 hex digits with or without colons, "
+            f"{name}={value!r}: expected the SHA-256 of the server's certificate, 64 hex digits, colons or not, "
             "as `openssl x509 -noout -fingerprint -sha256` prints it"
         )
     if urlsplit(url).scheme not in ("ssl", "wss"):

@@ -26,6 +26,7 @@ class Entry:
     status: Status = None
     told: Status = None
     arrival: int = 0
+    sources: set[str] = field(default_factory=set)  # servers whose news of it count
 
 
 class Book:

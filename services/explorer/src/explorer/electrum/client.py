@@ -1,4 +1,4 @@
-"""What the explorer asks Electrum servers, whichever of them is well: balances, histories, proofs, and subscriptions."""
+"""What the explorer asks Electrum servers, whichever of them is well: balances, histories, proofs, subscriptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from explorer.electrum.dialect import What
 from explorer.electrum.endpoint import Endpoint
 from explorer.electrum.following import Following
 from explorer.electrum.limits import Limits
-from explorer.electrum.script import Script, Wanted, as_script
+from explorer.electrum.script import Wanted, as_script
 from explorer.electrum.server import Check, Server
 from explorer.electrum.servers import NONE_CONFIGURED, Servers
 from shared.errors import ElectrumMalformed, ElectrumUnreachable

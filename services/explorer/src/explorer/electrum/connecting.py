@@ -82,13 +82,13 @@ def _words(limits: Limits) -> Iterator[None]:
         yield
     except TimeoutError:
         raise ElectrumUnreachable(f"no connection within {limits.connect:g} s") from None
-    except ssl.SSLCertVerificationError as error:
-        raise distrusted(error) from None
-    except aiohttp.ClientConnectorCertificateError as error:
+    except aiohttp.ClientConnectorCertificateError as error:  # which is an SSLCertVerificationError without its words
         cause = error.certificate_error
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise distrusted(cause) from None
         raise ElectrumUntrusted(f"its certificate is not trusted here: {cause}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise distrusted(error) from None
     except ssl.SSLError as error:
         raise ElectrumUnreachable(f"it does not speak TLS there ({error.reason or error})") from None
     except aiohttp.WSServerHandshakeError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from shared.errors import ElectrumUntrusted
+from shared.errors import ConfigError, ElectrumUntrusted
 from shared.settings import NodeSettings
 
 
@@ -25,10 +25,10 @@ class Endpoint:
 
     @classmethod
     def of(cls, node: NodeSettings) -> Self:
-        """As settings have checked it."""
+        """As settings have it."""
         parts = urlsplit(node.electrum_url)
-        assert parts.hostname is not None
-        assert parts.port is not None
+        if parts.hostname is None or parts.port is None:
+            raise ConfigError(f"{node.prefix}_ELECTRUM_URL={node.electrum_url!r}: expected SCHEME://HOST:PORT")
         return cls(node.name, parts.scheme, parts.hostname, parts.port, parts.path, node.electrum_pin)
 
     @property

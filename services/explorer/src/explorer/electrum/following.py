@@ -32,7 +32,6 @@ class Following:
     def __init__(self, book: Book, limits: Limits) -> None:
         self._book = book
         self._limits = limits
-        self._active: Server | None = None
         self._made: tuple[str, int] | None = None  # the connection on which everything is subscribed
         self._changed = asyncio.Event()
         self._trouble = Trouble(structlog.get_logger(), "electrum_subscription")
@@ -41,7 +40,6 @@ class Following:
         """Go on until cancelled: whenever another connection is the active one, subscribe to everything there."""
         while True:
             server = servers.choose()
-            self._active = server
             if server is not None and self._made != (server.name, server.connection):
                 made = server.name, server.connection
                 try:
@@ -70,7 +68,7 @@ class Following:
         entry = self._book.find(named)
         if entry is None:
             return False
-        if server is self._active:  # another one may still tell of what was subscribed there before
+        if server.name in entry.sources:  # another one may still tell of what was subscribed there before
             self._take(entry, status, news.arrival)
         return True
 
@@ -79,7 +77,14 @@ class Following:
         if server.dialect is None:
             raise ElectrumUnreachable("it is not connected")
         method, name = server.dialect.call("subscribe", entry.script)
-        arrival, status = await server.ask(method, name, kind=Status)
+        others = entry.sources - {server.name}
+        entry.sources.add(server.name)  # now: news may come right behind the answer
+        try:
+            arrival, status = await server.ask(method, name, kind=Status)
+        except BaseException:
+            entry.sources.discard(server.name)
+            raise
+        entry.sources -= others
         self._take(entry, status, arrival)
         return entry.status
 

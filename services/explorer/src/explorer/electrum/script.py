@@ -1,4 +1,4 @@
-"""Output scripts as Electrum servers are asked for them: by their hash up to protocol 1.6, by themselves from 1.7 on."""
+"""Output scripts as Electrum servers know them: by their hash up to protocol 1.6, by themselves from 1.7 on."""
 
 from __future__ import annotations
 

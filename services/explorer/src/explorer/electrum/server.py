@@ -209,7 +209,7 @@ class Server:
     # --- what is wrong with it -----------------------------------------------------------------------
 
     def _failed(self, error: ElectrumError) -> None:
-        if isinstance(error, ElectrumMalformed):
+        if isinstance(error, ElectrumMalformed) and not self.circuit.wait:  # else it ended for what was counted
             _ANSWERS.labels(self.name, "nonsense").inc()
             self.circuit.refuse()
         elif isinstance(error, ElectrumUntrusted):

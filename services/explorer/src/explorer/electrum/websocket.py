@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -24,22 +25,21 @@ class WebTransport:
     kind = SessionKind.CLIENT
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, longest: int) -> None:
-        self.session: Session | None = None
+        self._session: Session | None = None
         self._socket = socket
         self._longest = longest
 
     async def run(self, session: Session) -> None:
         """Until either side closes."""
-        self.session = session
+        self._session = session
         try:
-            await session.process_messages(self._message)
+            await session.process_messages(partial(self._message, session))
         except _Closed:
             pass
         finally:
             await session.connection_lost()
 
-    async def _message(self) -> bytes:
-        assert self.session is not None
+    async def _message(self, session: Session) -> bytes:
         try:
             message = await self._socket.receive()
         except (aiohttp.ClientError, OSError):
@@ -52,9 +52,9 @@ class WebTransport:
             if isinstance(message.data, aiohttp.WebSocketError):
                 long = message.data.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
                 said = f"a message of more than {self._longest >> 20} MB" if long else str(message.data)
-                self.session.end(ElectrumMalformed(said))
+                session.end(ElectrumMalformed(said))
             raise _Closed
-        self.session.heard = self.session.loop.time()
+        session.heard = session.loop.time()
         return bytes(raw)
 
     # --- what a session calls ------------------------------------------------------------------------
@@ -64,8 +64,8 @@ class WebTransport:
         try:
             await self._socket.send_str(message.decode())
         except (aiohttp.ClientError, OSError, RuntimeError):  # aiohttp raises RuntimeError while it closes
-            if self.session is not None:
-                await self.session.connection_lost()
+            if self._session is not None:
+                await self._session.connection_lost()
 
     async def close(self, _force_after: float = 0) -> None:
         """Close, politely at first."""

@@ -1,4 +1,4 @@
-"""JSON-RPC with an Electrum server, through aiorpcx and read strictly: whatever breaks the protocol ends the connection.
+"""JSON-RPC with an Electrum server, through aiorpcx and read strictly: what breaks the protocol ends the connection.
 
 Every message has a number in the order in which messages came, since an answer reaches whoever waits for it a turn of
 the event loop later than a notification that came behind it.
@@ -46,7 +46,7 @@ class _Message(msgspec.Struct):
     method: str | UnsetType = UNSET
     params: Raw | UnsetType = UNSET
     result: Raw | UnsetType = UNSET
-    error: _Error | None | UnsetType = UNSET
+    error: _Error | UnsetType | None = UNSET
 
 
 _decode: Final = msgspec.json.Decoder(_Message).decode
@@ -68,14 +68,14 @@ class Strict(jsonrpc.JSONRPCv2):  # type: ignore[misc]  # it has no types
                 raise jsonrpc.ProtocolError(cls.INVALID_REQUEST, "a server that asks")
             params = it.params if it.params is not UNSET else _NOTHING
             return jsonrpc.Notification(it.method, [Notified(it.method, params, next(_arrivals))]), None
-        error = None if it.error is UNSET else it.error
-        if error is None and it.result is UNSET:
+        refusal, result = None if it.error is UNSET else it.error, it.result
+        if refusal is not None:
+            if result is not UNSET and bytes(result) != b"null":
+                raise jsonrpc.ProtocolError(cls.INVALID_REQUEST, "an answer with both a result and an error")
+            return jsonrpc.Response(jsonrpc.RPCError(refusal.code, refusal.message)), it.id
+        if result is UNSET:
             raise jsonrpc.ProtocolError(cls.INVALID_REQUEST, "an answer with neither a result nor an error")
-        if error is None:
-            return jsonrpc.Response(Answer(next(_arrivals), it.result)), it.id
-        if it.result is not UNSET and bytes(it.result) != b"null":
-            raise jsonrpc.ProtocolError(cls.INVALID_REQUEST, "an answer with both a result and an error")
-        return jsonrpc.Response(jsonrpc.RPCError(error.code, error.message)), it.id
+        return jsonrpc.Response(Answer(next(_arrivals), result)), it.id
 
 
 class Exchange(jsonrpc.JSONRPCConnection):  # type: ignore[misc]  # it has no types
