@@ -131,7 +131,7 @@ async def test_every_way_to_reach_a_server(server: ElectrumX, shown: Shown, sche
     async with running([node("main", getattr(server.listening, scheme), scheme, pin)]) as electrum:
         await electrum.tip()
         (standing,) = electrum.standing(1_700_000_000_000)
-        assert (standing.state, standing.software, standing.protocol) == ("connected", "ElectrumX 1.20.0", "1.6")
+        assert (standing.state, standing.software, standing.protocol) == ("connected", "ElectrumX 1.20.0", "1.6.0")
 
 
 @pytest.mark.parametrize("scheme", ["ssl", "wss"])

@@ -87,7 +87,7 @@ class Server:
     @property
     def well(self) -> bool:
         """Whether it is connected, of our network, and may be asked now."""
-        return self.since is not None and not self.circuit.wait
+        return self._session is not None and not self._session.ended.is_set() and not self.circuit.wait
 
     async def keep(self, stopping: asyncio.Event) -> None:
         """Stay connected until the service stops."""
@@ -108,7 +108,7 @@ class Server:
     async def ask(self, method: str, *args: Any, kind: Any = Any, check: Check | None = None) -> Arrived:
         """One request; the result is decoded as `kind`, and is what `check` makes of it. Raises ElectrumError."""
         session = self._session
-        if session is None:
+        if session is None or session.ended.is_set():
             raise ElectrumUnreachable("it is not connected")
         return await self._ask(session, method, *args, kind=kind, check=check)
 
