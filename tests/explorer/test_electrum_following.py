@@ -95,6 +95,9 @@ async def test_the_next_server_takes_over_and_the_preferred_one_is_gone_back_to(
         await until(lambda: electrum.servers.active is first)
         await subscribed(one, 2)
         two.tell(SUBSCRIBE, SCRIPT.hash, A)  # nobody listens there any more
+        two.tell("blockchain.headers.subscribe", {"height": 99, "hex": GENESIS})
+        await until(lambda: spare.tip and spare.tip.height == 99)
+        await settled(electrum)
         one.tell(SUBSCRIBE, SCRIPT.hash, B)
         await until(lambda: len(told) == 3)
         await settled(electrum)

@@ -76,7 +76,11 @@ class Run:
 
 
 def environment(data_dir: Path, **env: str) -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if not re.search("_RPC_|_ZMQ_|REDIS_URL|NODES", name)}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.search("_RPC_|_ZMQ_|_ELECTRUM_|REDIS_URL|NODES", name)
+    }
     return {**ours, "DATA_DIR": str(data_dir), "ENV_DIR": "/nonexistent", "WEB_PORT": "0", **env}
 
 

@@ -23,6 +23,8 @@ BANNER: Final = """\
 
 _COMPLETE: Final = "history-complete"
 
+_ELECTRUMX_SECONDS: Final = 90.0  # how long a first run waits for its package
+
 
 class Demonstration:
     """The node, its Electrum server and the generator over one folder."""
@@ -74,7 +76,7 @@ class Demonstration:
     async def look_for_electrumx(self) -> str:
         """Make its environment if there is none yet; returns why there will be no Electrum server, in words."""
         try:
-            await find_electrumx()
+            await find_electrumx(_ELECTRUMX_SECONDS)
         except SetupError as error:
             return str(error)
         return ""

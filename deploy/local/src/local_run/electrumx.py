@@ -38,6 +38,7 @@ _VARIABLES: Final = {
     "PEER_DISCOVERY": "off",
     "PEER_ANNOUNCE": "",
     "CACHE_MB": "50",
+    "LOG_SESSIONS": "0",
     # Nobody but this machine reaches it: no budget of requests for each who asks.
     "COST_SOFT_LIMIT": "0",
     "COST_HARD_LIMIT": "0",

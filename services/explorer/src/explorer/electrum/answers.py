@@ -31,7 +31,7 @@ class Balance(msgspec.Struct, frozen=True):
     unconfirmed: Difference  # what the mempool adds to it
 
 
-class Used(msgspec.Struct, frozen=True, rename={"txid": "tx_hash"}):
+class Used(msgspec.Struct, frozen=True, gc=False, rename={"txid": "tx_hash"}):
     """A transaction of a script's history."""
 
     txid: Hash
@@ -44,7 +44,7 @@ class Used(msgspec.Struct, frozen=True, rename={"txid": "tx_hash"}):
         return self.height <= 0
 
 
-class Unspent(msgspec.Struct, frozen=True, rename={"txid": "tx_hash", "vout": "tx_pos"}):
+class Unspent(msgspec.Struct, frozen=True, gc=False, rename={"txid": "tx_hash", "vout": "tx_pos"}):
     """An unspent output of a script."""
 
     txid: Hash

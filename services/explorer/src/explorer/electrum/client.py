@@ -82,7 +82,10 @@ class Electrum:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keep every server connected, and subscriptions with the active one, until the service stops."""
-        await until_set(stopping, self._work(stopping))
+        if self.configured:
+            await until_set(stopping, self._work(stopping))
+        else:
+            await stopping.wait()
 
     async def _work(self, stopping: asyncio.Event) -> None:
         keeping = [server.keep(stopping) for server in self.servers.all]

@@ -83,6 +83,7 @@ class Server:
         self._session: Session | None = None
         self._unasked = 0  # news on this connection that nobody asked for
         self._trouble = Trouble(log.bind(node=self.name), "electrum")
+        self._odd = Trouble(log.bind(node=self.name), "electrum_answer")
 
     @property
     def well(self) -> bool:
@@ -136,6 +137,7 @@ class Server:
         """It answered what cannot be; after a few times nobody asks it for a while."""
         _ANSWERS.labels(self.name, "nonsense").inc()
         self._note(error)
+        self._odd.failed(error)
         if self.circuit.refuse() and self._session is not None:
             self._session.end(error)
             self._changed()
