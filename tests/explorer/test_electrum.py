@@ -15,7 +15,7 @@ from explorer.electrum.client import Electrum
 from explorer.electrum.script import Script
 from local_run.electrumx import ElectrumX
 from local_run.node import RegtestNode
-from shared.errors import ElectrumRefused, ElectrumUntrusted
+from shared.errors import ElectrumError, ElectrumRefused, ElectrumUntrusted
 from shared.rpc import satoshi
 from support.each import each
 from support.electrum_script import QUICK, Link, node, running, until
@@ -148,6 +148,26 @@ async def test_another_certificate_is_refused(
         with pytest.raises(ElectrumUntrusted, match=said.format(shown.pin)):
             raise it.error
         assert not it.connection
+
+
+@pytest.mark.parametrize(
+    ("scheme", "service", "said"),
+    [
+        ("ssl", "tcp", "it does not speak TLS there"),
+        ("ws", "tcp", "it does not speak WebSocket there|the server cut the connection"),
+        ("wss", "ws", "it does not speak TLS there|the server cut the connection"),
+        ("tcp", "ws", "the server cut the connection|no greeting|no message of JSON-RPC"),
+        ("tcp", "ssl", "the server cut the connection|no greeting"),
+    ],
+)
+async def test_the_wrong_way_to_reach_a_server_is_named(
+    server: ElectrumX, scheme: str, service: str, said: str
+) -> None:
+    async with running([node("main", getattr(server.listening, service), scheme)]) as electrum:
+        (it,) = electrum.servers.all
+        await until(lambda: it.error)
+        with pytest.raises(ElectrumError, match=said):
+            raise it.error or AssertionError
 
 
 async def test_each_change_is_told_once(core: RegtestNode, electrum: Electrum) -> None:

@@ -15,7 +15,7 @@ from aiorpcx import connect_rs  # type: ignore[import-untyped]  # it has no type
 
 from explorer.electrum.endpoint import Endpoint, distrusted
 from explorer.electrum.limits import Limits
-from explorer.electrum.session import Session
+from explorer.electrum.session import CUT, Session
 from explorer.electrum.websocket import CLOSE_SECONDS, WebTransport
 from explorer.electrum.wire import Notified
 from shared.errors import ElectrumUnreachable, ElectrumUntrusted
@@ -91,7 +91,9 @@ def _words(limits: Limits) -> Iterator[None]:
         raise distrusted(error) from None
     except ssl.SSLError as error:
         raise ElectrumUnreachable(f"it does not speak TLS there ({error.reason or error})") from None
-    except aiohttp.WSServerHandshakeError as error:
+    except aiohttp.ServerDisconnectedError:
+        raise ElectrumUnreachable(CUT) from None
+    except aiohttp.ClientResponseError as error:
         raise ElectrumUnreachable(f"it does not speak WebSocket there (HTTP status {error.status})") from None
     except aiohttp.ClientError as error:
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
@@ -104,6 +106,8 @@ def _reason(error: BaseException) -> str:
     """Without the address, which may be told to anybody."""
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused: nothing listens there"
+    if isinstance(error, ConnectionError):
+        return CUT
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return type(error).__name__ if not isinstance(error, socket.gaierror) else "there is no such host"

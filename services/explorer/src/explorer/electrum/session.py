@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiorpcx import RPCSession  # type: ignore[import-untyped]  # it has no types
 
@@ -12,7 +12,7 @@ from explorer.electrum.limits import Limits
 from explorer.electrum.wire import Answer, Exchange, Lines, Notified
 from shared.errors import ElectrumError, ElectrumUnreachable
 
-CUT = "the server cut the connection"
+CUT: Final = "the server cut the connection"
 
 
 class Session(RPCSession):  # type: ignore[misc]  # it has no types
