@@ -21,7 +21,7 @@ from shared.errors import (
     ElectrumWrongNetwork,
 )
 from support.each import each
-from support.electrum_script import GENESIS, QUICK, Refused, Scripted, node, running, until
+from support.electrum_script import GENESIS, QUICK, Refused, Scripted, node, over_websocket, running, until
 
 SCRIPT = Script.of("0014" + "07" * 20)
 OTHER = Script.of("0014" + "08" * 20)
@@ -219,6 +219,31 @@ async def test_a_line_beyond_every_limit_ends_the_connection(one: Scripted) -> N
         with pytest.raises(ElectrumMalformed, match="a line of more than 1 MB"):
             await electrum.history(SCRIPT)
         assert (await electrum.balance(SCRIPT)).confirmed == 1
+
+
+async def test_ten_megabytes_and_more_than_every_limit_over_websocket(one: Scripted) -> None:
+    many = json.dumps([{"tx_hash": f"{number:064x}", "height": number + 1} for number in range(100_000)])
+    one.line = instead(HISTORY, lambda request: answering(request, many))
+    async with over_websocket(one) as port:
+        async with running([node("main", port, "ws")]) as electrum:
+            assert len(await electrum.history(SCRIPT)) == 100_000
+        async with running([node("main", port, "ws")], replace(QUICK, line=1 << 20)) as electrum:
+            with pytest.raises(ElectrumMalformed, match="a message of more than 1 MB"):
+                await electrum.history(SCRIPT)
+            one.line = instead(BALANCE, lambda request: b"<html>")
+            with pytest.raises(ElectrumMalformed, match=r"no message of JSON-RPC.*<html>"):
+                await electrum.balance(SCRIPT)
+            one.line = lambda request: None
+            assert (await electrum.balance(SCRIPT)).confirmed == 1
+
+
+async def test_a_name_that_nobody_knows_is_said_so(one: Scripted) -> None:
+    for scheme in ("tcp", "ws"):
+        nowhere = replace(node("main", one.port), electrum_url=f"{scheme}://no-such-host.invalid:1")
+        async with running([nowhere]) as electrum:
+            (it,) = electrum.servers.all
+            await until(lambda it=it: it.error)  # type: ignore[misc]  # mypy knows no lambda with a default
+            assert str(it.error) == "its host's name cannot be resolved here"
 
 
 @pytest.mark.parametrize(

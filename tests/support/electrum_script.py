@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
+from aiohttp import web
+
 from explorer.electrum.client import Electrum
 from explorer.electrum.limits import Limits
 from local_run.electrumx import Certificate
@@ -127,9 +129,7 @@ class Scripted:
         try:
             while line := await reader.readline():
                 request = json.loads(line)
-                self.asked.append((request["method"], request.get("params", [])))
-                raw = self.line(request)
-                writer.write(self._answer(request) if raw is None else raw)
+                writer.write(self.reply(request))
                 await writer.drain()
         except (OSError, ssl.SSLError):
             pass
@@ -138,6 +138,12 @@ class Scripted:
             writer.close()
             with contextlib.suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
+
+    def reply(self, request: dict[str, Any]) -> bytes:
+        """The bytes that it answers a request with."""
+        self.asked.append((request["method"], request.get("params", [])))
+        raw = self.line(request)
+        return self._answer(request) if raw is None else raw
 
     def _answer(self, request: dict[str, Any]) -> bytes:
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request["id"]}
@@ -149,6 +155,30 @@ class Scripted:
         except Refused as error:
             answer["error"] = {"code": error.code, "message": str(error)}
         return json.dumps(answer).encode() + b"\n"
+
+
+@contextlib.asynccontextmanager
+async def over_websocket(server: Scripted) -> AsyncIterator[int]:
+    """The same answers over WebSocket, a message each; yields the port."""
+
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=0)
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(server.reply(json.loads(message.data)).decode())
+        return socket
+
+    application = web.Application()
+    application.router.add_get("/", talk)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    try:
+        await site.start()
+        port: int = runner.addresses[0][1]
+        yield port
+    finally:
+        await runner.cleanup()
 
 
 def node(name: str, port: int, scheme: str = "tcp", pin: str = "") -> NodeSettings:

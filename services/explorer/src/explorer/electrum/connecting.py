@@ -108,6 +108,8 @@ def _reason(error: BaseException) -> str:
         return "the connection was refused: nothing listens there"
     if isinstance(error, ConnectionError):
         return CUT
+    if isinstance(error, socket.gaierror):
+        return "its host's name cannot be resolved here"
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
-    return type(error).__name__ if not isinstance(error, socket.gaierror) else "there is no such host"
+    return type(error).__name__
