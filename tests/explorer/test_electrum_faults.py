@@ -248,7 +248,12 @@ async def test_a_name_that_nobody_knows_is_said_so(one: Scripted) -> None:
 
 @pytest.mark.parametrize(
     ("code", "message"),
-    [(1, "history too large"), (-32600, "response too large (over 8,100,000 bytes"), (2, "Too many history entries")],
+    [
+        (1, "history too large"),
+        (-32600, "response too large (over 8,100,000 bytes"),
+        (2, "Too many history entries"),
+        (1, "39374 transactions found, query may take a long time"),
+    ],
 )
 async def test_a_history_that_the_server_does_not_tell_is_an_error_of_its_own(
     one: Scripted, code: int, message: str
@@ -367,6 +372,47 @@ async def test_a_server_without_features_is_known_by_its_first_header(one: Scrip
         assert (await electrum.tip()).height == one.tip
 
 
+async def test_a_server_that_knows_no_range_of_versions_is_asked_for_the_oldest(one: Scripted) -> None:
+    def single(client: str, versions: Any) -> list[str]:
+        if versions != "1.4":
+            raise Refused(1, "server supports 1.4")
+        return ["electrs/0.9.4", "1.4"]
+
+    one.answers["server.version"] = single
+    async with running([node("main", one.port)]) as electrum:
+        assert (await electrum.balance(SCRIPT)).confirmed == 1
+        assert electrum.servers.all[0].software == "electrs/0.9.4"
+
+
+async def test_a_server_that_refuses_every_version_is_quoted(one: Scripted) -> None:
+    one.answers["server.version"] = Refused(1, "unsupported client: bitcoin-dashboard")
+    async with running([node("main", one.port)]) as electrum:
+        (it,) = electrum.servers.all
+        await until(lambda: it.error)
+        assert str(it.error) == "server.version: unsupported client: bitcoin-dashboard (code 1)"
+
+
+async def test_without_a_method_for_the_mempool_it_is_what_waits_in_the_history(one: Scripted) -> None:
+    one.answers[HISTORY] = [{"tx_hash": "ab" * 32, "height": 5}, {"tx_hash": "cd" * 32, "height": -1, "fee": 3}]
+    async with running([node("main", one.port)]) as electrum:
+        assert [(one.txid, one.fee) for one in await electrum.mempool(SCRIPT)] == [("cd" * 32, 3)]
+
+
+@pytest.mark.parametrize(("confirmed", "long"), [(1, True), (0, False)])
+async def test_a_server_that_tells_nothing_of_a_long_history_is_not_believed(
+    one: Scripted, confirmed: int, long: bool
+) -> None:
+    one.answers["server.version"] = ["Fulcrum 2.1", "1.5"]
+    one.answers[HISTORY] = []
+    one.answers[BALANCE] = {"confirmed": confirmed, "unconfirmed": 0}
+    async with running([node("main", one.port)]) as electrum:
+        if long:
+            with pytest.raises(ElectrumTooLong, match="it told none"):
+                await electrum.history(SCRIPT)
+        else:
+            assert not await electrum.history(SCRIPT)
+
+
 @pytest.mark.parametrize("version", ["1.3", "1.8", "2.0", "", "latest", "1", "1.4.2.1"])
 async def test_a_protocol_that_we_do_not_speak_is_named(one: Scripted, version: str) -> None:
     one.answers["server.version"] = ["Odd 1", version]
@@ -421,7 +467,8 @@ async def test_from_1_7_on_a_hash_alone_is_not_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message"), [(-101, "excessive resource usage"), (-102, "server busy - request timed out")]
+    ("code", "message"),
+    [(-101, "excessive resource usage"), (-102, "server busy - request timed out"), (-32603, "unavailable index")],
 )
 async def test_a_server_that_had_too_much_of_us_is_left_alone(
     one: Scripted, two: Scripted, code: int, message: str

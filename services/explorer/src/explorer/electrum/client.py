@@ -22,14 +22,14 @@ from explorer.electrum.answers import (
     checked_header,
 )
 from explorer.electrum.book import Book, Entry, OnChange
-from explorer.electrum.dialect import What
+from explorer.electrum.dialect import UNKNOWN_METHOD, What
 from explorer.electrum.endpoint import Endpoint
 from explorer.electrum.following import Following
 from explorer.electrum.limits import Limits
 from explorer.electrum.script import Wanted, as_script
 from explorer.electrum.server import Check, Server
 from explorer.electrum.servers import NONE_CONFIGURED, Servers
-from shared.errors import ElectrumMalformed, ElectrumUnreachable
+from shared.errors import ElectrumMalformed, ElectrumRefused, ElectrumTooLong, ElectrumUnreachable
 from shared.networks import NETWORKS, Network
 from shared.service import Service
 from shared.settings import NodeSettings
@@ -38,6 +38,11 @@ from shared.tasks import together, until_set
 _GET: Final = "blockchain.transaction.get"
 _MERKLE: Final = "blockchain.transaction.get_merkle"
 _HEADER: Final = "blockchain.block.header"
+
+_SILENT: Final = "Fulcrum"
+"""Whose history is empty, and no error, where it is longer than `max_history` (cculianu/Fulcrum issue 319)."""
+
+_NOTHING: Final = Balance(0, 0)
 
 
 class Electrum:
@@ -125,7 +130,12 @@ class Electrum:
 
     async def mempool(self, script: Wanted) -> list[Used]:
         """Those of its transactions that wait in the mempool."""
-        found = await self._of_script("get_mempool", script, list[Used], Histories, _all_wait)
+        try:
+            found = await self._of_script("get_mempool", script, list[Used], Histories, _all_wait)
+        except ElectrumRefused as error:
+            if error.code != UNKNOWN_METHOD:
+                raise
+            return [one for one in await self.history(script) if one.waits]  # electrs tells it there alone
         return found.history if isinstance(found, Histories) else list(found)
 
     async def unspent(self, script: Wanted) -> list[Unspent]:
@@ -185,6 +195,11 @@ class Electrum:
                 raise ElectrumUnreachable("it is not connected")
             method, name = dialect.call(what, script)
             _, result = await server.ask(method, name, kind=named if dialect.by_script else listed, check=check)
+            if what == "get_history" and not result and server.software.startswith(_SILENT):
+                method, name = dialect.call("get_balance", script)
+                _, balance = await server.ask(method, name, kind=Balance)
+                if balance != _NOTHING:
+                    raise ElectrumTooLong("the script has more transactions than the server tells of (it told none)")
             return result
 
         return await self.servers.asked(call)

@@ -12,12 +12,15 @@ _BUSY: Final = -102  # aiorpcx: JSONRPC.SERVER_BUSY
 
 _TOO_LONG: Final = re.compile(
     # ElectrumX: "history too large"; Fulcrum: "History too large"; electrs: "too many history entries",
-    # "too popular"; aiorpcx, for an answer beyond MAX_SEND: "response too large".
-    r"(history|response)( is)? too (large|long|big)|too many (history|historical|transactions)|too popular",
+    # "too popular", "N transactions found, query may take a long time"; aiorpcx, beyond MAX_SEND: "response too large".
+    r"(history|response)( is)? too (large|long|big)|too many (history|historical|transactions)|too popular"
+    r"|transactions found, query may take",
     re.IGNORECASE,
 )
 _TOO_MUCH: Final = re.compile(
-    r"excessive resource|server busy|too many (requests|connections)|rate limit|try again|ratelimit", re.IGNORECASE
+    # electrs while it compacts its index: "unavailable index".
+    r"excessive resource|server busy|unavailable index|too many (requests|connections)|rate limit|try again|ratelimit",
+    re.IGNORECASE,
 )
 _LONGEST: Final = 200
 

@@ -169,9 +169,7 @@ class Server:
         raise session.error
 
     async def _greet(self, session: Session) -> None:
-        _, (software, version) = await self._ask(
-            session, "server.version", AGENT, [OLDEST, NEWEST], kind=tuple[str, str]
-        )
+        software, version = await self._introduce(session)
         self.software, self.dialect = refusals.printable(software), Dialect.of(version)
         (_, genesis), (_, tip) = await together(self._genesis(session), self._ask(session, NEWS_OF_HEADERS, kind=Tip))
         if genesis != self._network.genesis_hash:
@@ -181,6 +179,19 @@ class Server:
                 f"that of {self._network.name}"
             )
         self._take_tip(tip)
+
+    async def _introduce(self, session: Session) -> tuple[str, str]:
+        """Software and protocol version. electrs before 0.10 knows no range of versions, and refuses one."""
+        method, answer = "server.version", tuple[str, str]
+        try:
+            _, said = await self._ask(session, method, AGENT, [OLDEST, NEWEST], kind=answer)
+        except ElectrumRefused as refused:
+            try:
+                _, said = await self._ask(session, method, AGENT, OLDEST, kind=answer)
+            except ElectrumError:
+                raise refused from None
+        software, version = said
+        return software, version
 
     async def _genesis(self, session: Session) -> Arrived:
         try:
