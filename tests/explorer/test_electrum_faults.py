@@ -149,7 +149,8 @@ async def test_what_is_no_protocol_at_all_ends_the_connection(one: Scripted, lin
 
 async def test_repeated_nonsense_opens_the_circuit_and_another_server_is_asked(one: Scripted, two: Scripted) -> None:
     one.answers[BALANCE] = "nonsense"
-    async with running([node("main", one.port), node("spare", two.port)]) as electrum:
+    limits = replace(QUICK, open_first=2.0)
+    async with running([node("main", one.port), node("spare", two.port)], limits) as electrum:
         await until(lambda: each(server.well for server in electrum.servers.all))
         for _ in range(QUICK.nonsense):
             assert (await electrum.balance(SCRIPT)).confirmed == 2
@@ -474,7 +475,8 @@ async def test_a_server_that_had_too_much_of_us_is_left_alone(
     one: Scripted, two: Scripted, code: int, message: str
 ) -> None:
     one.answers[BALANCE] = Refused(code, message)
-    async with running([node("main", one.port), node("spare", two.port)]) as electrum:
+    limits = replace(QUICK, leave_alone=30.0)
+    async with running([node("main", one.port), node("spare", two.port)], limits) as electrum:
         await until(lambda: each(server.well for server in electrum.servers.all))
         assert (await electrum.balance(SCRIPT)).confirmed == 2
         assert (await electrum.balance(SCRIPT)).confirmed == 2

@@ -74,7 +74,8 @@ async def test_a_cut_connection_is_subscribed_anew_and_only_a_difference_is_told
 async def test_the_next_server_takes_over_and_the_preferred_one_is_gone_back_to(one: Scripted, two: Scripted) -> None:
     one.statuses[SCRIPT.hash] = two.statuses[SCRIPT.hash] = A
     told = Told()
-    async with running([node("main", one.port), node("spare", two.port)]) as electrum:
+    limits = replace(QUICK, well=1.0)
+    async with running([node("main", one.port), node("spare", two.port)], limits) as electrum:
         first, spare = electrum.servers.all
         await until(lambda: each(server.well for server in electrum.servers.all))
         assert await electrum.subscribe(SCRIPT, told.hear) == A

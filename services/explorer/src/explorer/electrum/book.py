@@ -13,7 +13,10 @@ from explorer.electrum.answers import Status
 from explorer.electrum.script import Script
 
 OnChange = Callable[[str, Status], None]
-"""Called with script hash and status, once for each difference; of several in quick succession with the last one."""
+"""Called with script hash and status, once for each difference; of several in quick succession with the last one.
+
+It returns at once and raises nothing: what it raises ends `Electrum.run`.
+"""
 
 
 @dataclass(slots=True)
