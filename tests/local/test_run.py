@@ -77,7 +77,11 @@ class Run:
 
 
 def environment(data_dir: Path, **env: str) -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if not re.search("_RPC_|_ZMQ_|REDIS_URL|NODES", name)}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.search("_RPC_|_ZMQ_|_ELECTRUM_|REDIS_URL|NODES", name)
+    }
     return {**ours, "DATA_DIR": str(data_dir), "ENV_DIR": "/nonexistent", "WEB_PORT": "0", **env}
 
 
@@ -244,7 +248,7 @@ async def test_the_first_run_builds_the_history_and_the_second_does_not(tmp_path
     folder = tmp_path / "demonstration"
     tips = []
     for _ in range(2):
-        demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, say=lambda line: None)
+        demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=lambda line: None)
         await demonstration.start()
         try:
             tips.append(await demonstration.node.rpc("getbestblockhash"))
@@ -263,11 +267,11 @@ async def test_an_interrupted_history_is_built_anew(tmp_path: Path) -> None:
         if line.startswith("100 of"):
             raise KeyError("interrupted on purpose")
 
-    demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, say=interrupt)
+    demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=interrupt)
     with pytest.raises(KeyError):
         await demonstration.start()
     assert not demonstration.node.running
-    again = Demonstration(folder, rpc_port=0, zmq_port=0, say=lambda line: None)
+    again = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=lambda line: None)
     await again.start()
     try:
         assert await again.node.rpc("getblockcount") == 102

@@ -163,6 +163,27 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({**NODE, "MAIN_ZMQ_URLS": "tcp://::1:28332"}, ["IPv6 address stands in brackets: tcp://[::1]:PORT"]),
         ({**NODE, "MAIN_ZMQ_URLS": "ipc://"}, ["no path"]),
         ({**NODE, "MAIN_ZMQ_URLS": f"ipc:///{'a' * SOCKET_PATH_MAX}"}, [f"at most {SOCKET_PATH_MAX} bytes"]),
+        (
+            {"MAIN_ELECTRUM_URL": "127.0.0.1:50001"},
+            ["MAIN_ELECTRUM_URL='127.0.0.1:50001'", "tcp:// or ssl:// or ws://"],
+        ),
+        ({"MAIN_ELECTRUM_URL": "http://h:50001"}, ["MAIN_ELECTRUM_URL='http://h:50001'", "begins with tcp://"]),
+        ({"MAIN_ELECTRUM_URL": "tcp://h"}, ["MAIN_ELECTRUM_URL='tcp://h'", "no port"]),
+        ({"MAIN_ELECTRUM_URL": "wss://h/electrum"}, ["MAIN_ELECTRUM_URL='wss://h/electrum'", "wss://HOST:PORT"]),
+        ({"MAIN_ELECTRUM_URL": "ssl://h:0"}, ["'0' is no port"]),
+        ({"MAIN_ELECTRUM_URL": "tcp://::1:50001"}, ["IPv6 address stands in brackets: tcp://[::1]:PORT"]),
+        ({"MAIN_ELECTRUM_URL": "tcp://h:50001/main"}, ["MAIN_ELECTRUM_URL='tcp://h:50001/main'", "nothing behind"]),
+        ({"MAIN_ELECTRUM_URL": f"ssl://alice:{SECRET}@h:50002"}, ["'ssl://alice:***@h:50002'", "no user and password"]),
+        (
+            {"MAIN_ELECTRUM_URL": "ssl://h:50002", "MAIN_ELECTRUM_PIN": "ab" * 31},
+            [f"MAIN_ELECTRUM_PIN={'ab' * 31!r}", "64 hex digits", "openssl x509"],
+        ),
+        (
+            {"MAIN_ELECTRUM_URL": "tcp://h:50001", "MAIN_ELECTRUM_PIN": "ab" * 32},
+            ["MAIN_ELECTRUM_PIN is set", "MAIN_ELECTRUM_URL='tcp://h:50001'", "ssl:// or wss://"],
+        ),
+        ({"MAIN_ELECTRUM_PIN": "ab" * 32}, ["MAIN_ELECTRUM_PIN is set", "expected ssl:// or wss://"]),
+        ({"MAIN_ELECTRUM_URLS": "x"}, ["did you mean MAIN_ELECTRUM_URL?"]),
         ({"WEB_HOST": "http://127.0.0.1"}, ["WEB_HOST='http://127.0.0.1'", "without a port"]),
         ({"WEB_HOST": "127.0.0.1:8080"}, ["WEB_HOST='127.0.0.1:8080'", "without a port"]),
         ({"WEB_HOST": "*"}, ["WEB_HOST='*'", ":: (every address)"]),
@@ -187,6 +208,24 @@ def test_a_wrong_value_is_named_with_what_is_expected(variables: dict[str, str],
     for words in said:
         assert words in str(raised.value)
     assert SECRET not in str(raised.value)
+
+
+def test_electrum_servers_of_some_nodes_and_their_pins(no_env: Path) -> None:
+    colons = ":".join(["AB"] * 32)
+    config = load(
+        {
+            "NODES": "main,node-2,spare",
+            "MAIN_ELECTRUM_URL": "wss://[::1]:50004/electrum/",
+            "MAIN_ELECTRUM_PIN": colons,
+            "SPARE_ELECTRUM_URL": "tcp://127.0.0.1:50001",
+        },
+        no_env,
+    )
+    assert [(node.name, node.electrum_url, node.electrum_pin) for node in config.electrum_nodes] == [
+        ("main", "wss://[::1]:50004/electrum", "ab" * 32),
+        ("spare", "tcp://127.0.0.1:50001", ""),
+    ]
+    assert not config.configured_nodes
 
 
 def test_addresses_that_redis_serves_at_are_taken(no_env: Path) -> None:

@@ -22,12 +22,15 @@ from shared.errors import ConfigError
 from shared.networks import NETWORKS
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+ELECTRUM_SCHEMES = ("tcp", "ssl", "ws", "wss")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "console")
 
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_OF_A_NODE: Final = re.compile(r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS)")
+_OF_A_NODE: Final = re.compile(
+    r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS|ELECTRUM_URL|ELECTRUM_PIN)"
+)
 _READ_ELSEWHERE: Final = ("ENV_DIR", "BITCOIND", "DASHBOARD_DEMO")
 _LONGEST_HEADER: Final = 200
 SHORTEST_SECRET: Final = 32
@@ -48,6 +51,8 @@ class NodeSettings:
     rpc_password: str = field(repr=False)
     rpc_cookie_file: Path | None
     zmq_urls: tuple[str, ...]
+    electrum_url: str = ""  # of the Electrum server that stands on this node; empty: there is none
+    electrum_pin: str = ""  # SHA-256 of its certificate, 64 hex digits; empty: this machine's authorities decide
 
     @property
     def prefix(self) -> str:
@@ -91,6 +96,11 @@ class Settings:
     def configured_nodes(self) -> tuple[NodeSettings, ...]:
         """The nodes that have an RPC address, preferred one first."""
         return tuple(node for node in self.nodes if node.rpc_url)
+
+    @property
+    def electrum_nodes(self) -> tuple[NodeSettings, ...]:
+        """The nodes that have an Electrum server, preferred one first."""
+        return tuple(node for node in self.nodes if node.electrum_url)
 
 
 class Reader:
@@ -280,4 +290,38 @@ def _node(reader: Reader, name: str) -> NodeSettings:
         rpc_password=password,
         rpc_cookie_file=Path(cookie) if cookie else None,
         zmq_urls=reader.urls(f"{prefix}_ZMQ_URLS", ("tcp", "ipc")),
+        electrum_url=_electrum_url(reader, f"{prefix}_ELECTRUM_URL"),
+        electrum_pin=_electrum_pin(reader, prefix),
     )
+
+
+def _electrum_url(reader: Reader, name: str) -> str:
+    url = reader.url(name, ELECTRUM_SCHEMES)
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ConfigError(f"{name}={mask_url(url)!r}: expected no user and password: Electrum servers know none")
+    if parts.port is None:
+        raise ConfigError(f"{name}={url!r}: no port; expected {parts.scheme}://HOST:PORT")
+    if parts.query or (parts.path.strip("/") and parts.scheme not in ("ws", "wss")):
+        raise ConfigError(f"{name}={url!r}: expected nothing behind the port")
+    return url.rstrip("/")
+
+
+def _electrum_pin(reader: Reader, prefix: str) -> str:
+    name, url = f"{prefix}_ELECTRUM_PIN", reader.text(f"{prefix}_ELECTRUM_URL")
+    value = reader.text(name)
+    if not value:
+        return ""
+    pin = value.replace(":", "").lower()
+    if not re.fullmatch("[0-9a-f]{64}", pin):
+        raise ConfigError(
+            f"{name}={value!r}: expected the SHA-256 of the server's certificate, 64 hex digits, colons or not, "
+            "as `openssl x509 -noout -fingerprint -sha256` prints it"
+        )
+    if urlsplit(url).scheme not in ("ssl", "wss"):
+        raise ConfigError(
+            f"{name} is set, and {prefix}_ELECTRUM_URL={url!r} shows no certificate: expected ssl:// or wss://"
+        )
+    return pin
