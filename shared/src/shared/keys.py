@@ -210,6 +210,14 @@ class Keys:
         """
         return self._key("marketcap", f"ranks:{kind}")
 
+    def progress(self, scripthash: str) -> str:
+        """String of the explorer, for 30 s: JSON (shared.lookups.address.Working), how far a look-up of a script is."""
+        return self._key("explorer", f"progress:{scripthash}")
+
+    def scanned(self, scripthash: str) -> str:
+        """String of the explorer, for ten minutes: what a scan of the node's coins and blocks found of a script."""
+        return self._key("explorer", f"scanned:{scripthash}")
+
     # --- {net:explorer}: what web says is looked at -----------------------------------------------------
 
     @property
