@@ -21,7 +21,7 @@ REPORT_SECONDS: Final = 1.0
 
 
 async def run(service: Service) -> None:
-    """Answer until the service is told to stop."""
+    """Answer until the service is told to stop; the worker alone ends by itself."""
     electrum = Electrum.of(service)
     async with Nodes.of(service.settings.configured_nodes) as nodes:
         worker = Worker(
@@ -34,7 +34,7 @@ async def run(service: Service) -> None:
             tell=told,
             keep_ms=keep_ms,
         )
-        await accompanied(worker.run(), electrum.run(service.stopping), _report(service, electrum))
+        await accompanied(worker.run(), electrum.run(asyncio.Event()), _report(service, electrum))
 
 
 async def _report(service: Service, electrum: Electrum) -> None:
