@@ -15,8 +15,9 @@ from typing import Any, Final
 from shared import keys as k
 from shared import series
 from shared.asset_views import MARKETCAP_VIEWS
-from shared.events import backfill, blocks, derived, mempool, ops, prices, rankings
+from shared.events import backfill, blocks, derived, lookups, mempool, ops, prices, rankings
 from shared.events.base import Event, Family
+from shared.explorer_views import TIMELINE_VIEWS
 from shared.keys import Keys
 from shared.price_views import MARKET_VIEWS
 from shared.series import Series
@@ -90,10 +91,12 @@ BACKFILL_WORKER: Final = Service("backfill", "fetches the chain's past", essenti
 MEMPOOL_FOLD: Final = Service("mempool", "works out the mempool's figures")
 MARKET_SERVICE: Final = Service("market", "asks what a bitcoin costs", essential=False)
 MARKETCAP_SERVICE: Final = Service("marketcap", "ranks Bitcoin among other assets", essential=False)
+EXPLORER: Final = Service("explorer", "looks up transactions, blocks and addresses", essential=False)
 WEB: Final = Service("web", "shows all of it")
 
 SERVICES: Final = (
-    INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, MARKETCAP_SERVICE, WEB,
+    INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, MARKETCAP_SERVICE, EXPLORER,
+    WEB,
 )  # fmt: skip
 """In the order in which trouble spreads."""
 
@@ -109,6 +112,9 @@ ASSETS: Final = Stream("assets", "marketcap", MARKETCAP_SERVICE.name, rankings.A
 RANKINGS: Final = Stream(
     "rankings", "marketcap", MARKETCAP_SERVICE.name, rankings.RANKINGS, k.SERIES_KEEP, "rankings"
 )  # fmt: skip
+CHANGES: Final = Stream("changes", "explorer", EXPLORER.name, lookups.CHANGES, k.CHANGES_KEEP, "changes", private=True)
+"""Private: it names what people look at."""
+
 OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)
 BACKFILL: Final = Stream(
     "backfill",
@@ -118,7 +124,7 @@ BACKFILL: Final = Stream(
     k.BACKFILL_CAP,
 )
 
-STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, RANKINGS, OPS, BACKFILL, ASSETS)
+STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, RANKINGS, CHANGES, OPS, BACKFILL, ASSETS)
 """In the order in which they are told."""
 
 # --- domains -------------------------------------------------------------------------------------------
@@ -181,7 +187,20 @@ MARKETCAP: Final = Domain(
     waiting="No source has said yet what an asset is worth",
 )
 
-DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET, MARKETCAP)
+TIMELINE: Final = Domain(
+    name="timeline",
+    title="what happened to transactions",
+    owner=EXPLORER,
+    reads=TXS,
+    beside=(BLOCKS,),
+    announces=CHANGES,
+    views=TIMELINE_VIEWS,
+    series=(),
+    waiting="No transaction has been told of yet",
+    prefix="timeline-",
+)
+
+DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET, MARKETCAP, TIMELINE)
 
 SLOTS: Final = tuple(dict.fromkeys(domain.slot for domain in DOMAINS))
 """Where domains lie: each has dead letters, and a record of when its figures were confirmed."""
