@@ -43,8 +43,8 @@ SHARE: Final = 16
 AT_ONCE: Final = 512
 """Buckets of a chapter that is dropped, deleted by one commit."""
 
-KEY_BYTES: Final = 190
-RECORD_BYTES: Final = 5
+KEY_BYTES: Final = 100
+RECORD_BYTES: Final = 4
 """Beside the bytes of its records: of a bucket, and of each record (measured; see README.md)."""
 
 _log: Any = structlog.get_logger()

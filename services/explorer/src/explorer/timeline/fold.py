@@ -278,7 +278,9 @@ class TimelineFold:
                 written += (txid, pack_waiting(waiting))
         commands.spread("HSET", keys.timeline_waiting, written)
         # one clock that is wrong, Redis' or this machine's, must not be enough to make everything too old
-        self._blocks.dropped(self._chapters.trim(min(self.meta.newest_ms, now.wall_ms)))
+        if dropped := self._chapters.trim(min(self.meta.newest_ms, now.wall_ms)):
+            self._blocks.dropped(dropped)
+            self._news = True
         self._chapters.flush(commands)
         self._blocks.flush(commands)
         self._inflow.flush(commands, keys.state(TIMELINE))

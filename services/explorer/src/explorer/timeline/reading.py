@@ -13,7 +13,7 @@ from explorer.timeline import blocks
 from explorer.timeline.blocks import Block
 from explorer.timeline.chapters import Chapter, read
 from explorer.timeline.meta import Meta
-from explorer.timeline.records import Stay, Waiting, Went, bucket, identity, unpack, unpack_waiting
+from explorer.timeline.records import TAIL, Stay, Waiting, Went, bucket, identity, unpack, unpack_waiting
 from explorer.timeline.telling import told
 from shared import redis
 from shared.domains import TIMELINE
@@ -52,7 +52,7 @@ async def timeline(client: redis.Client, keys: Keys, txid: str) -> list[Step]:
     waiting = _waiting(raw_waiting)
     meta = msgspec.json.decode(raw_meta, type=Meta) if raw_meta else Meta()
     [records] = await _records(client, keys, _kept(raw_chapters), [wanted])
-    named = {(chapter, one.ref) for chapter, one in records if isinstance(one, Stay) and len(one.ref) == blocks.TAIL}
+    named = {(chapter, one.ref) for chapter, one in records if isinstance(one, Stay) and len(one.ref) == TAIL}
     return told(waiting, meta, [one for _, one in records], await _blocks(client, keys, named))
 
 
