@@ -19,7 +19,9 @@ from shared.lookups.transaction import Step
 from support.timelines import KEYS, START_MS, Hashes, World, added, fold, moment, synced, txid
 
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from("add add add replace drop mine mine undo back reset sync".split()), st.integers(0, 2**16)),
+    st.tuples(
+        st.sampled_from("add add add replace drop mine mine undo back reset sync".split()), st.integers(0, 2**16)
+    ),
     max_size=40,
 )
 

@@ -107,8 +107,8 @@ class Blocks:
         block.height = height
         block.chapters = block.chapters or {chapter}
         self._changed.add(block_hash)
-        if (block.turns[-1][1] if block.turns else None) is connected:
-            return set()  # told again, after a new beginning say
+        if block.turns and (time_ms <= block.turns[-1][0] or block.turns[-1][1] is connected):
+            return set()  # folded before, or told again after a new beginning
         block.turns.append((time_ms, connected))
         if connected:
             self._members_changed.add(block_hash)
