@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.timeline.fold import TimelineFold
 from explorer.timeline.reading import replacements, timeline
 from shared.domains import TIMELINE
+from shared.events.blocks import BlockDisconnected
 from shared.events.lookups import TxChanged
+from shared.events.mempool import TxRemoved
 from shared.explorer_views import InflowView, TimelineView
 from shared.lookups.transaction import Step
-from support.timelines import KEYS, START_MS, Hashes, World, added, fold, moment, synced, txid
+from support.timelines import (
+    KEYS,
+    START_MS,
+    Hashes,
+    World,
+    added,
+    block_hash,
+    busy,
+    connected,
+    fold,
+    moment,
+    synced,
+    txid,
+)
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from("add add add replace drop mine mine undo back reset sync".split()), st.integers(0, 2**16)
+        st.sampled_from(["add", "add", "replace", "drop", "mine", "mine", "undo", "back", "reset", "sync"]),
+        st.integers(0, 2**16),
     ),
     max_size=40,
 )
@@ -93,19 +110,28 @@ def test_any_history_in_any_batches_is_told_as_it_happened(actions: list[tuple[s
     assert read(folded(world, random.Random(seed), restarts=True), world) == wanted
 
 
-@settings(max_examples=50, deadline=None)
-@given(ACTIONS)
-def test_folded_again_upon_what_is_there_nothing_is_told_twice(actions: list[tuple[str, int]]) -> None:
-    world = happen(actions)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_busy_day_is_told_in_any_batches(seed: int) -> None:
+    world = busy(seed)
+    assert {step.what for steps in world.steps.values() for step in steps} >= {"gone", "disconnected", "evicted"}
+    assert read(folded(world), world) == world.steps
+    assert read(folded(world, random.Random(seed), restarts=True), world) == world.steps
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_folded_again_upon_what_is_there_nothing_is_told_twice(seed: int) -> None:
+    world = busy(seed)
     store = folded(world)
     for name in (KEYS.timeline_waiting, KEYS.state(TIMELINE)):
         store.keys.pop(name, None)
-    it = fold()
-    asyncio.run(it.restore(store))
+    it, client = fold(), cast(Any, store)
+    asyncio.run(it.restore(client))
     it.reset()
-    for time_ms, event in sorted([*world.txs, *world.blocks], key=lambda one: one[0]):
-        it.dated(time_ms)
-        it.apply(event)
+    for stream in (world.txs, world.blocks) if seed % 2 else (world.blocks, world.txs):
+        for time_ms, event in stream:
+            it.dated(time_ms)
+            it.apply(event)
+        store.carry_out(it.flush(moment(world.now_ms)))
     it._write_gone(10**6)
     store.carry_out(it.flush(moment(world.now_ms)))
     assert read(store, world) == world.steps
@@ -147,6 +173,55 @@ def test_seen_mined_disconnected_mined_again() -> None:
     assert [step.what for step in read(store, world)[tx]] == ["seen", "mined", "disconnected", "mined"]
 
 
+def test_a_block_that_comes_back_has_mined_its_transactions_twice() -> None:
+    tx, name = txid(1), block_hash(1)
+    gone = BlockDisconnected(height=5, hash=name, prev_hash="", node="main")
+    left = TxRemoved(txid=tx, reason="block", block=name)
+    events = [added(tx, START_MS), connected(name, 5), left, gone, added(tx, START_MS), connected(name, 5), left]
+    it, store = fold(), Hashes()
+    it._watching.watch([tx.encode()])
+    for place, event in enumerate(events):
+        it.dated(START_MS + place)
+        it.apply(event)
+    changes = it.flush(moment(START_MS))
+    store.carry_out(changes)
+    client: Any = store
+    steps = asyncio.run(timeline(client, KEYS, tx))
+    assert [(one.what, one.time_ms - START_MS) for one in steps] == [
+        ("seen", 0), ("mined", 1), ("disconnected", 3), ("mined", 5)
+    ]  # fmt: skip
+    statuses = [one.status for one in changes.events if isinstance(one, TxChanged)]
+    assert statuses == ["added", "mined", "disconnected", "added", "mined"]
+
+
+def test_a_block_that_comes_back_before_its_transactions_do_is_told_of() -> None:
+    tx, name = txid(1), block_hash(1)
+    gone = BlockDisconnected(height=5, hash=name, prev_hash="", node="main")
+    it = fold()
+    it._watching.watch([tx.encode()])
+    for place, event in enumerate(
+        [added(tx, START_MS), TxRemoved(txid=tx, reason="block", block=name), connected(name, 5), gone,
+         connected(name, 5)]
+    ):  # fmt: skip
+        it.dated(START_MS + place)
+        it.apply(event)
+    assert [status for _, status in told(it)] == ["added", "mined", "disconnected", "mined"]
+
+
+def test_all_that_went_at_once_is_kept() -> None:
+    olds, new = [txid(number) for number in range(1, 6)], txid(9)
+    it, store = fold(), Hashes()
+    it.dated(START_MS)
+    for tx in olds:
+        it.apply(added(tx, START_MS))
+    for tx in olds:
+        it.apply(TxRemoved(txid=tx, reason="replaced", replaced_by=new))
+    store.carry_out(it.flush(moment(START_MS)))
+    client: Any = store
+    [step] = asyncio.run(timeline(client, KEYS, new))  # it came and went before it could be told of
+    assert sorted(step.replaces) == sorted(olds)
+
+
 def test_what_the_node_had_long_before_says_so_and_counts_as_no_inflow() -> None:
     it, store = fold(), Hashes()
     old = added(txid(1), START_MS, time=START_MS // 1000 - 7_200)
@@ -176,7 +251,7 @@ def test_inflow_is_unknown_until_enough_whole_minutes_were_seen() -> None:
         found: InflowView = view(store, "inflow", InflowView)
         whole = len([one for one in range(1, minute) if one != 3])
         assert found.minutes == (whole if whole >= 10 else 0)
-    assert {vsize for vsize in found.bands} == {0, 200 * found.minutes}
+    assert set(found.bands) == {0, 200 * found.minutes}
     assert sum(found.bands) == 400 * found.minutes
 
 
@@ -214,13 +289,13 @@ def test_what_is_too_old_goes_a_part_at_a_time_and_no_single_clock_decides() -> 
         world.add(tx)
         world.drop(tx, "evicted")
         world.now_ms += day
-    first = world.txs[0][1]
+    first = txid(1)
     for time_ms, event in world.txs:
         it.dated(time_ms)
         it.apply(event)
     store.carry_out(it.flush(moment(START_MS)))  # this machine's clock is behind, or Redis' ahead
     client: Any = store
-    assert asyncio.run(timeline(client, KEYS, first.txid))
+    assert asyncio.run(timeline(client, KEYS, first))
     now_ms, flushes = world.now_ms, 0
     while it.due_ms(moment(now_ms)) is not None or not flushes:
         now_ms, flushes = now_ms + 10_000, flushes + 1
@@ -229,7 +304,7 @@ def test_what_is_too_old_goes_a_part_at_a_time_and_no_single_clock_decides() -> 
         store.carry_out(changes)
         assert flushes < 1_000
     assert flushes > 2 * 8_192 / 512
-    assert asyncio.run(timeline(client, KEYS, first.txid)) == []
+    assert asyncio.run(timeline(client, KEYS, first)) == []
     kept = [key for key in store.keys if ":t:" in key and store.keys[key]]
     assert len(kept) == view(store, "timeline", TimelineView).records == 2
     assert asyncio.run(timeline(client, KEYS, txid(5)))

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Parts:
-    """A node with few and short-lived places in its mempool, a Valkey, coins to spend; services as a test needs them."""
+    """A node with few and short-lived places in its mempool, a Valkey, and coins; services as a test needs them."""
 
     def __init__(self, node: RegtestNode, valkey: EmbeddedValkey, client: redis.Client, coins: list[Coin]) -> None:
         self.node = node

@@ -30,7 +30,7 @@ from shared.lookups.transaction import Step
 from support.folding import Committer
 from support.ledger import running
 from support.stack import until
-from support.timelines import KEYS, START_MS, Hashes, World, fold, moment
+from support.timelines import KEYS, START_MS, Hashes, busy, fold, moment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -126,27 +126,6 @@ class Writers:
         await producer.publish(events)
 
 
-def busy(seed: int) -> World:
-    """Some hundred transactions of every fate."""
-    world, rng = World(), random.Random(seed)
-    for _ in range(250):
-        world.add(world.fresh())
-        pool = list(world.pool)
-        fate = rng.random()
-        if fate < 0.15:
-            world.replace(rng.sample(pool, min(2, len(pool))))
-        elif fate < 0.25:
-            world.drop(rng.choice(pool), "evicted")
-        elif fate < 0.35:
-            world.mine(rng.sample(pool, len(pool) // 2), block_first=rng.random() < 0.5)
-        elif fate < 0.4 and world.chain:
-            world.disconnect()
-        elif fate < 0.42:
-            world.reset(rng.sample(pool, min(2, len(pool))))
-    world.sync()
-    return world
-
-
 async def stream(client: redis.Client, which: domains.Stream) -> list[tuple[int, Event]]:
     found = []
     for entry_id, fields in await client.xrange(KEYS.stream(which)):
@@ -218,7 +197,7 @@ async def test_killed_at_any_point_it_loses_nothing_and_tells_nothing_twice(
     last = await process.start()
     try:
         await until(lambda: reached(client, told), 20, "all is folded")
-        steps, events = await expected(client, list(world.steps), watched)
+        steps, wanted = await expected(client, list(world.steps), watched)
 
         async def same() -> bool:
             return {tx: await timeline(client, KEYS, tx) for tx in steps} == steps
@@ -230,7 +209,7 @@ async def test_killed_at_any_point_it_loses_nothing_and_tells_nothing_twice(
         ]
         heard = by_transaction(found)
         assert len(heard) > 40
-        assert heard == events
+        assert heard == wanted
     finally:
         await child.kill(last)
 

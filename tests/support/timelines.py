@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -156,6 +157,27 @@ class World:
 
     def sync(self) -> None:
         self.agreed_ms = self._tell(synced(len(self.pool)))
+
+
+def busy(seed: int) -> World:
+    """Some hundred transactions of every fate."""
+    world, rng = World(), random.Random(seed)
+    for _ in range(250):
+        world.add(world.fresh())
+        pool = list(world.pool)
+        fate = rng.random()
+        if fate < 0.15:
+            world.replace(rng.sample(pool, min(2, len(pool))))
+        elif fate < 0.25:
+            world.drop(rng.choice(pool), "evicted")
+        elif fate < 0.35:
+            world.mine(rng.sample(pool, len(pool) // 2), block_first=rng.random() < 0.5)
+        elif fate < 0.4 and world.chain:
+            world.disconnect()
+        elif fate < 0.42:
+            world.reset(rng.sample(pool, min(2, len(pool))))
+    world.sync()
+    return world
 
 
 class Hashes:

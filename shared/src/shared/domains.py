@@ -188,7 +188,7 @@ MARKETCAP: Final = Domain(
 )
 
 TIMELINE: Final = Domain(
-    name="timeline",
+    name="explorer",
     title="what happened to transactions",
     owner=EXPLORER,
     reads=TXS,

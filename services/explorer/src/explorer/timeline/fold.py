@@ -16,11 +16,10 @@ from explorer.timeline.chapters import Chapters
 from explorer.timeline.graph import Graph
 from explorer.timeline.inflow import Inflow
 from explorer.timeline.meta import Meta
-from explorer.timeline.records import End, Stay, Waiting, Went, pack_waiting, unpack_waiting
+from explorer.timeline.records import End, Stay, Waiting, Went
 from explorer.timeline.watching import Status, Watching
 from shared import layouts, redis
 from shared.clock import Moment
-from shared.commit import Argument
 from shared.domains import TIMELINE
 from shared.events.base import Event
 from shared.events.blocks import BlockConnected, BlockDisconnected
@@ -43,8 +42,6 @@ SHOW_MS: Final = 10_000
 
 TRIM_MS: Final = 50
 """Between two commits that delete what is not kept any more, while nothing else happens."""
-
-_SCAN: Final = 5_000
 
 _ENDS: Final[dict[RemovalReason, tuple[End, Status]]] = {
     "block": ("mined", "mined"),
@@ -72,9 +69,7 @@ class TimelineFold:
         self._graph = Graph()
         self._inflow = Inflow()
         self._gone: dict[bytes, None] = {}  # they wait, and are known to be gone; not written yet
-        self._dirty: set[bytes] = set()
-        self._removed: set[bytes] = set()
-        self._began_anew = self._meta_dirty = False
+        self._meta_dirty = False
         self._now_ms = 0  # of the entry that is folded
         self._shown_ms: int | None = None  # by the steady clock
         self._news = True
@@ -86,7 +81,7 @@ class TimelineFold:
         self._empty()
         self.meta.since_ms = since_ms
         self._chapters.discard()
-        self._began_anew = True
+        self._graph.anew = True
 
     async def restore(self, client: redis.Client) -> None:
         """As the base says; raises UnknownLayout where later code wrote it, ValueError where part of it is lost."""
@@ -98,9 +93,7 @@ class TimelineFold:
         if (raw := stored.get(b"meta")) is not None:
             self.meta = msgspec.json.decode(raw, type=Meta)
         self._inflow.load(stored)
-        async for txid, raw in client.hscan_iter(self._keys.timeline_waiting, count=_SCAN):
-            if self._graph.get(txid) is None:  # a scan may return a field twice
-                self._graph.add(txid, unpack_waiting(raw))
+        await self._graph.load(client, self._keys.timeline_waiting)
         if len(self._graph) != self.meta.count:
             raise ValueError(f"{len(self._graph)} transactions wait, {self.meta.count} were recorded")
         self._find_gone()
@@ -117,8 +110,9 @@ class TimelineFold:
 
     def write_all(self) -> None:
         """What is stored is in doubt: the next flush writes it anew, but for what is over, which only Redis has."""
-        self._began_anew = self._meta_dirty = self._news = True
-        self._dirty, self._removed, self._shown_ms = set(self._graph), set(), None
+        self._meta_dirty = self._news = True
+        self._shown_ms = None
+        self._graph.rewrite()
         self._chapters.rewrite()
         self._blocks.rewrite()
         self._inflow.rewrite()
@@ -134,7 +128,7 @@ class TimelineFold:
         self._now_ms = time_ms
         meta = self.meta
         meta.since_ms = meta.since_ms or time_ms
-        if self._began_anew or not meta.newest_ms:
+        if self._graph.anew or not meta.newest_ms:
             self._inflow.broken(time_ms)
         meta.newest_ms = max(meta.newest_ms, time_ms)
         self._meta_dirty = self._news = True
@@ -166,8 +160,7 @@ class TimelineFold:
         txid = bytes.fromhex(event.txid)
         there, generation = self._graph.get(txid), self.meta.generation
         if there is not None and txid not in self._gone:
-            there.generation = generation  # told again
-            self._dirty.add(txid)
+            self._graph.touch(txid, generation)
             return
         if there is not None:
             self._end_gone(txid)
@@ -175,10 +168,8 @@ class TimelineFold:
         late = self._now_ms - accepted_ms > LATE_MS
         parents = tuple(bytes.fromhex(parent) for parent in event.parents)
         self._graph.add(txid, Waiting(generation, self._now_ms, event.time if late else 0, parents))
-        self._dirty.add(txid)
-        self._dirty.update(
-            child for child in map(bytes.fromhex, event.children) if self._graph.adopt(txid, child)
-        )  # fmt: skip
+        for one in event.children:
+            self._graph.adopt(txid, bytes.fromhex(one))
         if not late:
             rate = min(event.fee / max(event.vsize, 1), event.ancestor_fee / max(event.ancestor_vsize, 1))
             self._inflow.came(self._now_ms, rate, event.vsize)
@@ -190,7 +181,7 @@ class TimelineFold:
         if txid in self._gone:
             self._end_gone(txid)
         self._tell(txid, status)
-        waiting = self._pop(txid)
+        waiting = self._graph.remove(txid)
         ref, after_ms = b"", None
         if event.replaced_by is not None:
             ref = bytes.fromhex(event.replaced_by)
@@ -234,17 +225,10 @@ class TimelineFold:
 
     def _end_gone(self, txid: bytes) -> None:
         del self._gone[txid]
-        waiting = self._pop(txid)
+        waiting = self._graph.remove(txid)
         if waiting is not None:
             after_ms = max(waiting.seen_ms, self.meta.gone_after_ms)
             self._end(txid, waiting, "gone", self.meta.gone_ms, after_ms, b"")
-
-    def _pop(self, txid: bytes) -> Waiting | None:
-        waiting = self._graph.remove(txid)
-        if waiting is not None:
-            self._dirty.discard(txid)
-            self._removed.add(txid)
-        return waiting
 
     def _end(
         self, txid: bytes, waiting: Waiting | None, end: End, end_ms: int, after_ms: int | None, ref: bytes
@@ -269,14 +253,7 @@ class TimelineFold:
         changes = Changes(events=self._watching.take())
         commands, keys = changes.commands, self._keys
         self._write_gone(GONE_AT_ONCE)
-        if self._began_anew:
-            commands.add("DEL", keys.timeline_waiting)
-        commands.spread("HDEL", keys.timeline_waiting, list[Argument](sorted(self._removed - self._dirty)))
-        written: list[Argument] = []
-        for txid in sorted(self._dirty):
-            if (waiting := self._graph.get(txid)) is not None:
-                written += (txid, pack_waiting(waiting))
-        commands.spread("HSET", keys.timeline_waiting, written)
+        self._graph.flush(commands, keys.timeline_waiting)
         # one clock that is wrong, Redis' or this machine's, must not be enough to make everything too old
         if dropped := self._chapters.trim(min(self.meta.newest_ms, now.wall_ms)):
             self._blocks.dropped(dropped)
@@ -291,8 +268,7 @@ class TimelineFold:
             self._show(changes, now)
         if commands:
             layouts.mark_state(commands, keys.checkpoint(TIMELINE), STATE_LAYOUT)
-        self._dirty, self._removed = set(), set()
-        self._began_anew = self._meta_dirty = False
+        self._meta_dirty = False
         return changes
 
     def _show(self, changes: Changes, now: Moment) -> None:

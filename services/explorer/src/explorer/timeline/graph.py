@@ -1,14 +1,18 @@
-"""What waits in the mempool, and who spends from whom."""
+"""What waits in the mempool, who spends from whom, and what of it is to be written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from explorer.timeline.records import Waiting
+from explorer.timeline.records import Waiting, pack_waiting, unpack_waiting
+from shared import redis
+from shared.commit import Argument, Commands
 
 MOST: Final = 500
 """Relatives that are looked at of one transaction: the node allows some dozens each way."""
+
+_SCAN: Final = 5_000
 
 
 class Graph:
@@ -17,6 +21,9 @@ class Graph:
     def __init__(self) -> None:
         self._there: dict[bytes, Waiting] = {}
         self._orphans: dict[bytes, list[bytes]] = {}  # a parent that is not there -> who spends from it
+        self._changed: set[bytes] = set()
+        self._removed: set[bytes] = set()
+        self.anew = False  # whether what is stored goes first
 
     def __len__(self) -> int:
         return len(self._there)
@@ -34,26 +41,36 @@ class Graph:
 
     def add(self, txid: bytes, waiting: Waiting) -> None:
         """One more; its parents may come later."""
+        self._changed.add(txid)
+        self._link(txid, waiting)
+
+    def _link(self, txid: bytes, waiting: Waiting) -> None:
         waiting.children = self._orphans.pop(txid, [])
         self._there[txid] = waiting
         for parent in waiting.parents:
             there = self._there.get(parent)
             (self._orphans.setdefault(parent, []) if there is None else there.children).append(txid)
 
-    def adopt(self, txid: bytes, child: bytes) -> bool:
-        """A child that was there before its parent; returns whether it did not know."""
+    def touch(self, txid: bytes, generation: int) -> None:
+        """It was told of again."""
+        self._there[txid].generation = generation
+        self._changed.add(txid)
+
+    def adopt(self, txid: bytes, child: bytes) -> None:
+        """A child that was there before its parent, and may not know of it."""
         spender = self._there.get(child)
-        if spender is None or txid in spender.parents:
-            return False
-        spender.parents = (*spender.parents, txid)
-        self._there[txid].children.append(child)
-        return True
+        if spender is not None and txid not in spender.parents:
+            spender.parents = (*spender.parents, txid)
+            self._there[txid].children.append(child)
+            self._changed.add(child)
 
     def remove(self, txid: bytes) -> Waiting | None:
         """One that is not there any more; its children know it again should it return."""
         waiting = self._there.pop(txid, None)
         if waiting is None:
             return None
+        self._changed.discard(txid)
+        self._removed.add(txid)
         for parent in waiting.parents:
             there = self._there.get(parent)
             siblings = self._orphans.get(parent) if there is None else there.children
@@ -80,3 +97,26 @@ class Graph:
             found |= fresh
             ahead += fresh
         return found - {txid}
+
+    # --- state -----------------------------------------------------------------------------------------
+
+    async def load(self, client: redis.Client, key: str) -> None:
+        """Read what was committed last, into one that is empty; raises ValueError or struct.error."""
+        async for txid, raw in client.hscan_iter(key, count=_SCAN):
+            if txid not in self._there:  # a scan may return a field twice
+                self._link(txid, unpack_waiting(raw))
+
+    def rewrite(self) -> None:
+        """What is stored is in doubt."""
+        self._changed, self._removed, self.anew = set(self._there), set(), True
+
+    def flush(self, commands: Commands, key: str) -> None:
+        """Commands for what changed."""
+        if self.anew:
+            commands.add("DEL", key)
+        commands.spread("HDEL", key, list[Argument](sorted(self._removed)))
+        written: list[Argument] = []
+        for txid in sorted(self._changed):
+            written += (txid, pack_waiting(self._there[txid]))
+        commands.spread("HSET", key, written)
+        self._changed, self._removed, self.anew = set(), set(), False
