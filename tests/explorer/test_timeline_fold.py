@@ -29,6 +29,7 @@ from support.timelines import (
     busy,
     connected,
     fold,
+    folded,
     moment,
     synced,
     txid,
@@ -68,28 +69,6 @@ def happen(actions: list[tuple[str, int]]) -> World:
         elif action == "sync":
             world.sync()
     return world
-
-
-def folded(world: World, rng: random.Random | None = None, *, restarts: bool = False) -> Hashes:
-    """Both streams folded: as they were told, or in any batches and order to each other, with restarts between."""
-    store, it = Hashes(), fold()
-    streams = [list(world.txs), list(world.blocks)]
-    while any(streams):
-        source = min((one for one in streams if one), key=lambda one: one[0][0])
-        size = 1
-        if rng is not None:
-            source, size = rng.choice([one for one in streams if one]), rng.randrange(1, 12)
-        for time_ms, event in source[:size]:
-            it.dated(time_ms)
-            it.apply(event)
-        del source[:size]
-        store.carry_out(it.flush(moment(world.now_ms)))
-        if rng is not None and restarts and rng.random() < 0.3:
-            it = fold()
-            asyncio.run(it.restore(store))
-    while it.due_ms(moment(world.now_ms)) is not None:  # what is written little by little
-        store.carry_out(it.flush(moment(world.now_ms + 60_000)))
-    return store
 
 
 def read(store: Hashes, world: World) -> dict[str, list[Step]]:

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 import explorer.app
+from explorer.timeline.chance import chance
 from explorer.timeline.chapters import Chapters
-from explorer.timeline.reading import timeline
+from explorer.timeline.odds import odds
+from explorer.timeline.reading import replacements, timeline
 from explorer.timeline.records import Stay, Went
 from local_run import child
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
+from shared.bands import FEERATE_BOUNDS
 from shared.bus import Producer
 from shared.checkpoint import Position
 from shared.domains import TIMELINE
 from shared.events.base import Event
 from shared.events.lookups import CHANGES, TxChanged
+from shared.explorer_views import InflowView
 from shared.fold import Changes
 from shared.lease import Lease
 from shared.lookups.transaction import Step
+from shared.views import FeeBand
 from support.folding import Committer
 from support.ledger import running
+from support.servers import Cluster
 from support.stack import until
-from support.timelines import KEYS, START_MS, Hashes, busy, fold, moment
+from support.timelines import KEYS, START_MS, Hashes, busy, fold, folded, moment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -241,3 +249,45 @@ async def test_what_redis_lost_of_the_state_is_written_again(server: EmbeddedVal
     await client.delete(KEYS.checkpoint(TIMELINE), KEYS.state(TIMELINE))
     async with running(server.url, explorer.app.run, "explorer"):  # from the streams, upon what is there
         await until(same, 20, "nothing is told twice")
+
+
+async def test_chances_are_read_from_the_views(client: redis.Client) -> None:
+    assert await odds(client, KEYS, 3.0, 200) is None, "nothing is known yet"
+    bounds = (*FEERATE_BOUNDS, None)
+    bands = [
+        FeeBand(from_rate=low or 0.0, to_rate=high, count=1, vsize=400_000 if low == 20.0 else 0, fee=0)
+        for low, high in itertools.pairwise(bounds)
+    ]
+    fees = msgspec.json.decode(PLAIN, type=dict) | {"histogram": msgspec.to_builtins(bands)}
+    await client.hset(KEYS.views(domains.MEMPOOL), "fees", msgspec.json.encode(fees))
+    unknown = InflowView(minutes=0, bands=[], as_of_ms=0)
+    await client.hset(KEYS.views(TIMELINE), "inflow", msgspec.json.encode(unknown))
+    assert await odds(client, KEYS, 3.0, 200) is None, "what comes in is not known"
+    came = InflowView(minutes=10, bands=[60_000 if low == 20.0 else 0 for low in FEERATE_BOUNDS], as_of_ms=0)
+    await client.hset(KEYS.views(TIMELINE), "inflow", msgspec.json.encode(came))
+    found = await odds(client, KEYS, 3.0, 200)
+    assert found == chance(400_000, 200, 100.0, 600.0)
+    above = await odds(client, KEYS, 25.0, 200)
+    assert above == chance(0, 200, 0.0, 600.0)
+
+
+PLAIN = b"""{"recommended": {"fastestFee": 1, "halfHourFee": 1, "hourFee": 1, "economyFee": 1, "minimumFee": 1},
+"projected_blocks": [], "fee_histogram": []}"""
+
+
+async def test_it_is_read_from_a_cluster(tmp_path: Path) -> None:
+    world = busy(5)
+    store = folded(world)
+    async with Cluster(tmp_path) as cluster:
+        client = redis.connect(cluster.url)
+        try:
+            for key, fields in store.keys.items():
+                if fields:
+                    await client.hset(key, mapping=fields)
+            for tx, steps in world.steps.items():
+                assert await timeline(client, KEYS, tx) == steps
+            old, new, _ = min(world.edges)
+            assert old in {edge.txid for edge in (await replacements(client, KEYS, new)).edges}
+            assert await odds(client, KEYS, 3.0, 200) is None
+        finally:
+            await client.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import AsyncIterator, Iterable
@@ -237,3 +238,25 @@ def fold(days: int = 30, memory: int = 1_024) -> TimelineFold:
 
 def moment(time_ms: int) -> Moment:
     return Moment(time_ms, time_ms)
+
+
+def folded(world: World, rng: random.Random | None = None, *, restarts: bool = False) -> Hashes:
+    """Both streams folded: as they were told, or in any batches and order to each other, with restarts between."""
+    store, it = Hashes(), fold()
+    streams = [list(world.txs), list(world.blocks)]
+    while any(streams):
+        source = min((one for one in streams if one), key=lambda one: one[0][0])
+        size = 1
+        if rng is not None:
+            source, size = rng.choice([one for one in streams if one]), rng.randrange(1, 12)
+        for time_ms, event in source[:size]:
+            it.dated(time_ms)
+            it.apply(event)
+        del source[:size]
+        store.carry_out(it.flush(moment(world.now_ms)))
+        if rng is not None and restarts and rng.random() < 0.3:
+            it = fold()
+            asyncio.run(it.restore(store))
+    while it.due_ms(moment(world.now_ms)) is not None:  # what is written little by little
+        store.carry_out(it.flush(moment(world.now_ms + 60_000)))
+    return store
