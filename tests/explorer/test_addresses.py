@@ -121,7 +121,9 @@ async def test_an_electrum_server_tells_all_of_it(world: World) -> None:
             assert found.points is not None
             assert found.points[-1].balance == found.confirmed
             changes = [one.change or 0 for one in found.history[::-1]]
-            assert [sum(changes[: at + 1]) for at in range(len(changes))] == [one.balance for one in found.history[::-1]]
+            assert [sum(changes[: at + 1]) for at in range(len(changes))] == [
+                one.balance for one in found.history[::-1]
+            ]
 
 
 @pytest.mark.parametrize("filters", [False, True])

@@ -39,6 +39,8 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         instance="",
         pools_file=None,
         backfill_load=50,
+        timeline_days=30,
+        timeline_memory=1_024,
         outside=True,
         outside_url="",
         outside_contact="",
@@ -73,6 +75,8 @@ def test_every_variable_is_read(no_env: Path) -> None:
             "INSTANCE": "mempool-1",
             "POOLS_FILE": "pools.json",
             "BACKFILL_LOAD": "100",
+            "TIMELINE_DAYS": "3650",
+            "TIMELINE_MEMORY": "64",
         },
         no_env,
     )
@@ -90,6 +94,7 @@ def test_every_variable_is_read(no_env: Path) -> None:
     assert (config.log_level, config.log_format, config.instance) == ("debug", "console", "mempool-1")
     assert (config.data_dir, config.pools_file) == (Path("/somewhere/else"), Path("pools.json"))
     assert config.backfill_load == 100
+    assert (config.timeline_days, config.timeline_memory) == (3_650, 64)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,9 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT='xml'", "json, console"]),
         ({"WEB_PORT": "http"}, ["WEB_PORT='http'", "0 to 65535"]),
         ({"BACKFILL_LOAD": "101"}, ["BACKFILL_LOAD='101'", "a whole number from 0 to 100"]),
+        ({"TIMELINE_DAYS": "0"}, ["TIMELINE_DAYS='0'", "a whole number from 1 to 3650"]),
+        ({"TIMELINE_DAYS": "3651"}, ["TIMELINE_DAYS='3651'", "a whole number from 1 to 3650"]),
+        ({"TIMELINE_MEMORY": "15"}, ["TIMELINE_MEMORY='15'", "a whole number from 16 to 1000000"]),
         ({"BACKFILL_LOAD": "half"}, ["BACKFILL_LOAD='half'", "a whole number from 0 to 100"]),
         ({"BACKFILL_LOAD": "-1"}, ["BACKFILL_LOAD='-1'", "a whole number from 0 to 100"]),
         ({"WEB_PORT": "65536"}, ["WEB_PORT='65536'", "0 to 65535"]),

@@ -80,6 +80,8 @@ class Settings:
     instance: str
     pools_file: Path | None
     backfill_load: int  # per cent of the time that one backfill worker keeps the node busy; 0: no backfill
+    timeline_days: int  # days that the timeline of transactions is kept
+    timeline_memory: int  # MB of Redis' memory that it may take
     outside: bool  # whether anybody but node, Redis and Electrum server may be asked
     outside_url: str  # below which everybody outside is reached; empty: at their own addresses
     outside_contact: str  # an e-mail address that goes with questions to sources that want one; empty: none
@@ -212,6 +214,8 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         instance=reader.text("INSTANCE"),
         pools_file=Path(pools) if (pools := reader.text("POOLS_FILE")) else None,
         backfill_load=reader.whole("BACKFILL_LOAD", 0, 100, 50),
+        timeline_days=reader.whole("TIMELINE_DAYS", 1, 3_650, 30),
+        timeline_memory=reader.whole("TIMELINE_MEMORY", 16, 1_000_000, 1_024),
         outside=reader.choice("OUTSIDE", ("on", "off"), "on") == "on",
         outside_url=reader.url("OUTSIDE_URL", ("http", "https")),
         outside_contact=_header("OUTSIDE_CONTACT", reader.text("OUTSIDE_CONTACT"), shown=True),

@@ -1,4 +1,7 @@
-"""explorer: answers look-ups of transactions, blocks, addresses and wallets on one's own node."""
+"""explorer: answers look-ups on one's own node, and keeps what happened to transactions.
+
+Look-ups are done by every replica; the timeline is folded by one of them.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,15 @@ from typing import Final
 from explorer.core.node import Nodes
 from explorer.desk import Desk, keep_ms, told
 from explorer.electrum.client import Electrum
-from shared.domains import CHANGES
+from explorer.timeline.fold import TimelineFold
+from explorer.timeline.stored import Stored
+from shared.consumer import Consumer
+from shared.domains import CHANGES, TIMELINE
 from shared.events.lookups import REQUESTS
+from shared.fold import Wiring
+from shared.health import parts
 from shared.service import Service
-from shared.tasks import accompanied
+from shared.tasks import accompanied, together
 from shared.work import Worker
 
 AT_ONCE: Final = 16
@@ -21,20 +29,25 @@ REPORT_SECONDS: Final = 1.0
 
 
 async def run(service: Service) -> None:
-    """Answer until the service is told to stop; the worker alone ends by itself."""
+    """Answer and fold until the service is told to stop."""
+    answering, folding = parts(service, 2)
+    settings, keys = service.settings, service.keys
+    fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)
     electrum = Electrum.of(service)
-    async with Nodes.of(service.settings.configured_nodes) as nodes:
+    async with Nodes.of(settings.configured_nodes) as nodes:
         worker = Worker(
-            service,
+            answering,
             CHANGES.slot,
             REQUESTS,
             Desk(service, nodes, electrum).answer,
             at_once=AT_ONCE,
-            changes=service.keys.stream(CHANGES),
+            changes=keys.stream(CHANGES),
             tell=told,
             keep_ms=keep_ms,
         )
-        await accompanied(worker.run(), electrum.run(asyncio.Event()), _report(service, electrum))
+        consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
+        working = together(worker.run(), consumer.run())
+        await accompanied(working, electrum.run(asyncio.Event()), _report(answering, electrum))
 
 
 async def _report(service: Service, electrum: Electrum) -> None:
