@@ -39,6 +39,7 @@ class PricesView(View, frozen=True, kw_only=True):
     prices: dict[str, PriceNow]  # by currency
     fx_day: str  # of the ECB's rates, as ISO 8601 writes it; empty: there are none
     sample: bool  # whether the prices are made up, for a demonstration
+    fx_rates: dict[str, Decimal] = {}  # those rates: units of a currency for one euro, USD among them
 
 
 class RecentPrices(View, frozen=True, kw_only=True):
