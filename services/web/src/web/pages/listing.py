@@ -56,7 +56,7 @@ class List:
     def address(self, order: Order | None = None, currency: str = "") -> str:
         """Of the list in an order."""
         said = {} if order is None else wording(self.sorts, order)
-        query = urlencode(said | ({"currency": currency} if currency else {}))
+        query = urlencode(({"currency": currency} if currency else {}) | said)
         return f"{self.path}?{query}" if query else self.path
 
 

@@ -14,7 +14,7 @@ ASPECT: Final = 0.4
 _WIDE: Final = 0.009
 """Of the width: about what a letter takes on a wide screen (901 px or more)."""
 
-_NARROW: Final = 0.022
+_NARROW: Final = 0.028
 """The same on a narrow one, where letters are smaller."""
 
 _TALL: Final = 0.06
