@@ -78,7 +78,12 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         rendered = original(self, declared, **instead)
         if declared.long:
             render = rendered._render
-            rendered._render = lambda: (found.append(declared.name), render())[1]
+
+            def counting_render() -> str:
+                found.append(declared.name)
+                return render()
+
+            rendered._render = counting_render
         return rendered
 
     monkeypatch.setattr(Pages, "_made", counted)
