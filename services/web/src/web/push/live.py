@@ -99,7 +99,7 @@ class LivePages(Audience):
             name: text if name in self._short or name in self._apart else self._thinned(name, cards[name])
             for name, text in html.items()
         }
-        self._marks |= {name: card.mark for name, card in cards.items()}
+        self._marks = {**self._marks, **{name: card.mark for name, card in cards.items()}}
         self._apart -= cards.keys()
         if sent:
             self.broadcast(_batch(sent))
