@@ -51,10 +51,11 @@ async def listening(site: Running, pages: str, currency: str = "USD") -> AsyncIt
 
 async def card(events: Events, name: str = COINS) -> str:
     """The next state of a card."""
-    while True:
-        message = await events.next()
-        if message.event == "cards" and name in message.data:
-            return str(message.data[name])
+    async with asyncio.timeout(10):
+        while True:
+            message = await events.next()
+            if message.event == "cards" and name in message.data:
+                return str(message.data[name])
 
 
 async def moved(site: Running, rankings: Rankings, price: float) -> None:
@@ -124,7 +125,7 @@ async def test_it_is_sent_once_a_second_at_most_and_the_last_state_in_the_end(
             await moved(site, rankings, price)
         await asyncio.wait_for(waiting, 5)
         assert len(moments) > 1
-        assert each(late - early > live.PACE - 0.2 for early, late in itertools.pairwise(moments))
+        assert each(late - early > 0.8 for early, late in itertools.pairwise(moments))
 
 
 async def test_who_comes_between_two_sendings_is_not_left_behind(site: Running, rankings: Rankings) -> None:
