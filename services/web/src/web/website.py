@@ -29,10 +29,18 @@ from web.http.assets import Assets
 from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
 from web.http.reach import LOOPBACK, Reach
-from web.http.readers import CURRENCY, LANGUAGE, Spoken, choose_currency, choose_language, reader_of
+from web.http.readers import (
+    CURRENCY,
+    LANGUAGE,
+    USUAL_CURRENCY,
+    Spoken,
+    choose_currency,
+    choose_language,
+    reader_of,
+)
 from web.miners.store import Miners
 from web.operators import Desk
-from web.pages.found import PAGES
+from web.pages.found import LIVE, LONG, PAGES
 from web.pages.page import Handler, Means, Page
 from web.pages.rendering import Pages
 from web.push import audience
@@ -44,6 +52,7 @@ from web.state.disclosure import PublicState, masked
 from web.state.reading import TELLING, State
 from web.state.snapshot import Part, Snapshot
 from web.telemetry import Telemetry
+from web.words.currency import USUAL
 from web.words.reader import reading
 from web.words.sentence import say
 
@@ -67,10 +76,13 @@ class Site:
         version: str,
         heartbeat: float = HEARTBEAT,
         reach: Reach = LOOPBACK,
+        currency: str = USUAL,
     ) -> None:
+        """`currency` is the one of readers who have not chosen."""
         self._log = log
         self._hosts = Hosts(reach.names, reach.trusted_proxies, log)
         self._heartbeat = heartbeat
+        self._currency = currency
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         streams = streams_of(keys)
@@ -91,7 +103,7 @@ class Site:
         )  # fmt: skip
         self._endpoints = endpoints()
         self.documents = self._documents()
-        self._live = Live(self._pages, self.visitor, {page.name: page.cards for page in PAGES.values()})
+        self._live = Live(self._pages, self.visitor, LIVE, LONG)
         self.routes = dict(self._routes())
         self._below = tuple(path.partition("{")[0] for path in self.routes if "{" in path)
         self._telemetry = Telemetry(self.documents, self._series, self._audiences, self.state)
@@ -146,6 +158,7 @@ class Site:
     def application(self, instead: Mapping[str, Handler] | None = None) -> web.Application:
         """aiohttp's application with every route; those of `instead` go before the public ones."""
         app = web.Application()
+        app[USUAL_CURRENCY] = self._currency
         app.on_response_prepare.append(_without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
             app.router.add_get(path, self._guarded(handle), allow_head=path != "/live")

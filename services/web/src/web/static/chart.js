@@ -2,6 +2,7 @@
 // points, scales and spans without leaving the page, new points as they come. Every word around the plots is the
 // server's: the page is fetched anew with the points, and what is marked as a part of it swapped in.
 
+import { announce } from "./cards.js";
 import { Plot } from "./plot.js";
 import { t } from "./words.js";
 
@@ -96,6 +97,7 @@ function show(page, fresh, answer) {
 
 // Puts the fresh parts in place. What is open stays open, and the focus where it was.
 function swap(page, same) {
+  announce(page);
   const focus = document.activeElement?.id;
   const open = [...document.querySelectorAll("details[data-rest]")].filter((e) => e.open).map((e) => e.dataset.rest);
   const kind = same ? "[data-part]" : "[data-part]:not([data-figure] *), [data-figure]";
