@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from markupsafe import Markup
 
-from web.charts.chart import Figure, Line
-from web.charts.drawing import axis, marks
+from web.charts.chart import Candles, Figure, Line
+from web.charts.drawing import axis, candles, marks
 from web.charts.drawing.axis import Scale, Tick
 from web.charts.drawing.marks import Canvas, Row
 
@@ -104,6 +104,8 @@ def _marks(
     figure: Figure, canvas: Canvas, sides: dict[Side, Scale], stacks: dict[Side, tuple[list[Line], list[Row]]]
 ) -> list[Markup]:
     """Fills behind everything, then stacks, quiet lines, and the others."""
+    if figure.candles is not None:
+        return _candles(figure.lines, figure.candles, canvas, sides["left"])
     by_name = {line.name: line for line in figure.lines}
     found = []
     for above, below in figure.fills:
@@ -122,6 +124,20 @@ def _marks(
         kind = "column" if line.style == "bars" else "stroke quiet" if line.quiet else "stroke"
         found.append(_path(kind, tint(figure, line), make(line.points, canvas, sides[line.axis])))
     return found
+
+
+def _candles(lines: Sequence[Line], how: Candles, canvas: Canvas, scale: Scale) -> list[Markup]:
+    """Once where there is room for all, and once merged for narrow screens."""
+    fine = candles.of(lines)
+    if how.narrow == how.seconds:
+        return [_path("candle", kind, path) for kind, path in candles.paths(fine, how.seconds, canvas, scale)]
+    sets = (("wide-only", fine, how.seconds), ("narrow-only", candles.merged(fine, how), how.narrow))
+    return [
+        Markup('<g class="{}">{}</g>').format(
+            kind, Markup("").join(_path("candle", *one) for one in candles.paths(found, seconds, canvas, scale))
+        )
+        for kind, found, seconds in sets
+    ]
 
 
 def _path(kind: str, colour: str, places: str) -> Markup:
