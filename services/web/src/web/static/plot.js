@@ -97,7 +97,7 @@ export class Plot {
       cursor: {
         y: false,
         drag: { x: true, y: false, setScale: false, dist: 6 },
-        points: { show: !this.figure.candles, size: 9, width: 2 },
+        points: this.figure.candles ? { show: false } : { size: 9, width: 2 },
         bind: { dblclick: () => () => (this.host.reset(), null) },
       },
       scales: { x: { time: true, range: () => [this.host.start, Math.max(this.host.end, this.host.start + 1)] } },

@@ -39,9 +39,9 @@ class Grid(NamedTuple):
         """A moment, Unix seconds, at which candles of either length begin: days at midnight UTC, weeks on a Monday."""
         return _MONDAY if self.narrow >= WEEK else 0
 
-    def first(self, start: int) -> int:
-        """When the first candle begins that lies wholly after `start`."""
-        return -(-(start - self.origin) // self.seconds) * self.seconds + self.origin
+    def after(self, moment: int) -> int:
+        """When the first candle after a moment begins that begins on a narrow screen too; the moment may be it."""
+        return -(-(moment - self.origin) // self.narrow) * self.narrow + self.origin
 
 
 def grid(span: Span, step: int) -> Grid:

@@ -47,7 +47,7 @@ async def chart(material: Material) -> Chart:
     span, currency = material.span, material.currency
     step = _step(span, material.now)
     grid = candles.grid(span, step) if material.style == "candles" else Grid(step, step)
-    found = await priced(material.reader, currency, step, grid.first(span.start), span.end)
+    found = await priced(material.reader, currency, step, grid.after(span.start), span.end)
     if not found and not material.snapshot.has(MARKET.name):
         absence = conditions.absence(material.snapshot, material.now, MARKET)
         raise Unavailable(joined(absence.why, absence.then))
@@ -94,13 +94,13 @@ def drawn(found: list[Priced], metric: str, span: Span, currency: str, step: int
 
 
 def _in_candles(found: list[Priced], metric: str, span: Span, currency: str, step: int, grid: Grid) -> Chart:
-    """The same as candles; the axis ends with the newest, which may not be over yet."""
+    """The same as candles; the axis ends where the newest will, so that it is as wide as the others."""
     rows = candles.together(found, step, grid.seconds, grid.origin)
     names = (("open", say("Open")), ("high", say("Highest")), ("low", say("Lowest")), ("close", say("Close")))
     lines = [Line(name, label, currency, [(row.time, getattr(row, name)) for row in rows]) for name, label in names]
     how = Candles(grid.seconds, grid.narrow, grid.origin, _EACH[grid.narrow])
     figure = replace(_figure(found, currency, _EACH[grid.seconds]), lines=lines, candles=how)
-    end = max(span.end, rows[-1].time + grid.seconds) if rows else span.end
+    end = max(span.end, grid.after(rows[-1].time + grid.seconds)) if rows else span.end
     return _chart(found, metric, replace(span, end=end), currency, figure, _until(found, step, span))
 
 

@@ -55,7 +55,7 @@ class Asked:
     span: tuple[str, str] | None
     log: bool
     currency: str  # empty: it is the same in each
-    style: str  # one of the metric's
+    style: str = "line"  # one of the metric's
 
     @property
     def domains(self) -> tuple[str, ...]:

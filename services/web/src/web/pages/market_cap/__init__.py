@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from markupsafe import Markup
 
 from shared.asset_views import RANKINGS, RankedAsset
+from web.http.answers import Unavailable
 from web.http.readers import by_reader
 from web.pages.listing import Listing
+from web.pages.market_cap import ranks
 from web.pages.page import Handler, Means, Page
 from web.pages.treemap import Area, treemap
+from web.ranks.past import Past
+from web.ranks.store import Ranks
 from web.words import formats
 from web.words.sentence import gettext, say
 
@@ -60,12 +64,23 @@ def address(name: str) -> str:
     return PAGE.path if name == "all" else f"{PAGE.path}/{name}"
 
 
+def _past(kept: Ranks, name: str) -> Callable[[], Awaitable[Past | None]]:
+    async def past() -> Past | None:
+        try:
+            return await kept.past(name)
+        except Unavailable:  # the list stands without
+            return None
+
+    return past
+
+
 def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     lists = [(name, title, address(name)) for name, title in TITLES.items()]
     for name, kind in RANKINGS.items():
         listing = Listing(
             PAGE, means.pages, address(name), kind, _SORTS, name=name, heading=TITLES[name], lists=lists, kinds=KINDS,
-            periods=PERIODS, pictured=pictured,
+            periods=PERIODS, pictured=pictured, past=_past(means.ranks, name),
+            rank_picture=ranks.picture, rank_moved=ranks.moved, rank_against=ranks.against,
         )  # fmt: skip
         yield f"{PAGE.path}/{name}", by_reader(listing.handle)
         if name == "all":
