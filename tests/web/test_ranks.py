@@ -185,7 +185,9 @@ async def test_pages_show_the_rank_over_time_and_how_it_moved(
         await keep(writer, name, TODAY - 7, *moved.items())
         await keep(writer, name, TODAY - 30, ("bitcoin", now["bitcoin"] + 1))
         html = await page(web, f"/market-cap/{name}")
-        assert re.search(r'<div class="plot small"><svg class="drawing" role="img" aria-label="Bitcoin&#39;s rank', html)
+        assert re.search(
+            r'<div class="plot small"><svg class="drawing" role="img" aria-label="Bitcoin&#39;s rank', html
+        )
         assert f"/api/v1/market-cap/{name}/history" in html
         assert "against a week ago" in html
         own = row_of(html, "bitcoin")
