@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -30,12 +31,12 @@ async def world(valkey: str) -> AsyncIterator[tuple[Writer, Running]]:
     client = redis.connect(valkey)
     await client.flushall()
     writer = Writer(client)
+    await series_samples.fill_prices(writer.redis, writer.keys, int(time.time()))
     await writer.chain()
     await writer.mempool()
-    await writer.all_well()
+    await writer.all_well()  # last: services are silent from now on
     async with serving(valkey) as running:
         await running.ready()
-        await series_samples.fill_prices(writer.redis, writer.keys, int(running.site.state.now))
         yield writer, running
     await client.aclose()
 
