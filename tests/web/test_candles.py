@@ -71,6 +71,15 @@ def test_weeks_begin_on_a_monday() -> None:
     assert (weeks[1].open, weeks[1].close) == (4, 10)
 
 
+@pytest.mark.parametrize("days", [30, 100, 365, 5_000])
+def test_the_axis_begins_with_a_candle(days: int) -> None:
+    found = grid(Span("", NOW - days * DAY, NOW), DAY if days > 62 else HOUR)
+    begins = time.gmtime(found.after(NOW - days * DAY))
+    assert (begins.tm_hour, begins.tm_min, begins.tm_sec) in ((0, 0, 0), (12, 0, 0))
+    assert begins.tm_wday == 0 or found.narrow < WEEK
+    assert (found.after(NOW) - found.origin) % found.narrow == 0
+
+
 @pytest.mark.parametrize("seconds", [HOUR, *RANGES.values(), NOW - BEGINNING, 3 * DAY + 7, 200 * DAY])
 @pytest.mark.parametrize("step", [MINUTE, HOUR, DAY])
 def test_there_are_as_many_as_have_room(seconds: int, step: int) -> None:
