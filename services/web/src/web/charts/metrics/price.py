@@ -142,16 +142,16 @@ def _chart(found: list[Priced], metric: str, span: Span, currency: str, figure: 
 def _columns(found: list[Priced], step: int, end: int) -> tuple[list[int], list[list[float | None]]]:
     """Times and close, high, low and open, with a gap where spans are missing."""
     times: list[int] = []
-    columns: list[list[float | None]] = [[], [], [], []]
-    for one in found:
-        if times and one.time - times[-1] > 3 * step:
+    rows: list[tuple[float | None, ...]] = []
+    for time, opened, high, low, close, _ in found:
+        if times and time - times[-1] > 3 * step:
             times.append(times[-1] + step)
-            for column in columns:
-                column.append(None)
-        times.append(min(one.time + step, end) if one is found[-1] else one.time)  # the last one is of now
-        for column, value in zip(columns, (one.close, one.high, one.low, one.open), strict=True):
-            column.append(value)
-    return times, columns
+            rows.append((None, None, None, None))
+        times.append(time)
+        rows.append((close, high, low, opened))
+    if times:
+        times[-1] = min(times[-1] + step, end)  # the last one is of now
+    return times, [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
 
 
 def _change(found: list[Priced], currency: str) -> str:
