@@ -17,6 +17,7 @@ from web import api, compat
 from web.api.charts import ChartApi
 from web.api.largest import Largest
 from web.api.miners import MinersApi
+from web.api.ranks import RanksApi
 from web.api.status import readiness
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
@@ -48,6 +49,7 @@ from web.push.audience import Audience
 from web.push.events import Events
 from web.push.hub import Hub
 from web.push.live import Live
+from web.ranks.store import Ranks
 from web.state.disclosure import PublicState, masked
 from web.state.reading import TELLING, State
 from web.state.snapshot import Part, Snapshot
@@ -92,14 +94,14 @@ class Site:
         self.hub = Hub(streams, connect, log, self._fail)
         self._events = Events(self.hub, public, redis)
         self._assets = Assets(log)
-        self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log)
+        self._ranks = Ranks(self.visitor, redis, keys, log)
+        self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log, self._ranks.last)
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
         self._series = (
             ChartApi(self.visitor, self.charts), Largest(self.visitor), MinersApi(self.visitor, self._miners),
-            PastApi(self.visitor, reader),
-            PastPrices(self.visitor, reader),
+            RanksApi(self.visitor, self._ranks), PastApi(self.visitor, reader), PastPrices(self.visitor, reader),
         )  # fmt: skip
         self._endpoints = endpoints()
         self.documents = self._documents()
@@ -110,9 +112,10 @@ class Site:
         self._lives = [self._live]
 
         def desk() -> Desk:
-            full = Pages(self.state, self._assets.urls, version, tuple(streams), log)
+            full = Pages(self.state, self._assets.urls, version, tuple(streams), log, self._ranks.last)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            return Desk(self.state, Means(full, self.charts, self._miners), self._endpoints, events, self._telemetry)
+            means = Means(full, self.charts, self._miners, self._ranks)
+            return Desk(self.state, means, self._endpoints, events, self._telemetry)
 
         self._desk = desk
 
@@ -171,7 +174,7 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
-        means = Means(self._pages, self.charts, self._miners)
+        means = Means(self._pages, self.charts, self._miners, self._ranks)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language
@@ -277,6 +280,7 @@ class Site:
         await end(*self._tasks)
         await self.charts.close()
         await self._miners.close()
+        await self._ranks.close()
         for answering in self._series:
             await answering.close()
         await self.hub.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -63,13 +63,17 @@ class List:
 class Listing:
     """Answers a list's address, `?sort=…&order=…`. What is no order is told in words, with 400."""
 
-    def __init__(self, page: Page, pages: Pages, shown: List, **more: Any) -> None:
-        """`more` is told to the template of the page."""
+    def __init__(
+        self, page: Page, pages: Pages, shown: List, past: Callable[[], Awaitable[object]] | None = None, **more: Any
+    ) -> None:
+        """`more` is told to the template of the page, and what `past` gives: the same while it says the same."""
         self._page = page
         self._pages = pages
         self._list = shown
+        self._past = past
+        self._before: object = None  # what it gave last
         self._more = more
-        self._kept: OrderedDict[Hashable, Made[View | None]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Made[Any]] = OrderedDict()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request."""
@@ -79,9 +83,17 @@ class Listing:
             return self._pages.error(400, gettext("No such list"), str(error)).response(request)
         currency = chosen(request.query.get("currency")) or ""
         made = self._made((order, currency, reader().key), partial(self._render, order, currency))
-        return await made.show(self._pages.view(self._list.shown)).handle(request)
+        return await made.show(self._pages.view(self._list.shown), await self._seen()).handle(request)
 
-    def _made(self, key: Hashable, render: Callable[[Any], Answer]) -> Made[View | None]:
+    async def _seen(self) -> object:
+        """What is known of the past; the card shows some of it as well."""
+        past = None if self._past is None else await self._past()
+        if past is not self._before:
+            self._before = past
+            self._pages.outdate(self._list.card)
+        return past
+
+    def _made(self, key: Hashable, render: Callable[[Any], Answer]) -> Made[Any]:
         made = self._kept.get(key)
         if made is None:
             made = self._kept[key] = Made(render, partial(self._pages.age, ("marketcap",)))
@@ -90,8 +102,8 @@ class Listing:
         self._kept.move_to_end(key)
         return made
 
-    def _render(self, order: Order, currency: str, parts: tuple[Any]) -> Answer:
-        del parts  # the card takes the view from the state, as the live stream does
+    def _render(self, order: Order, currency: str, parts: tuple[Any, Any]) -> Answer:
+        _, past = parts  # the card takes the view from the state, as the live stream does
         shown = self._list
         if order == natural(shown.sorts) and not currency:
             card = self._pages.cards([shown.card.name])[shown.card.name].html
@@ -102,6 +114,8 @@ class Listing:
             self._page,
             list=shown.name,
             listed=card,
+            view=self._pages.view(shown.shown),
+            past=past,
             live=f"{self._page.name}.{shown.name}",
             here=shown.address(order, currency),
             carried=currency,

@@ -11,6 +11,7 @@ from aiohttp import web
 from shared.domains import SLOTS
 from web.charts.serving.store import Charts
 from web.miners.store import Miners
+from web.ranks.store import Ranks
 from web.state.snapshot import PARTS, Part, Snapshot
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Means:
     pages: Pages
     charts: Charts
     miners: Miners
+    ranks: Ranks
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

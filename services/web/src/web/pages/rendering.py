@@ -31,6 +31,7 @@ from web.pages.found import CARDS, LONG, PAGES
 from web.pages.page import COMMON, Card, Page
 from web.pages.seen import Seen
 from web.pages.worth import STALE, age, price_now, rate_of, worth
+from web.ranks.past import Past
 from web.state import conditions, outside
 from web.state.backfill import backfill
 from web.state.reading import State
@@ -105,7 +106,9 @@ class Pages:
         version: str,
         streams: tuple[str, ...],
         log: structlog.stdlib.BoundLogger,
+        ranks_of: Callable[[str], Past | None] = lambda _: None,
     ) -> None:
+        """`ranks_of` tells what was known last of the ranks of a list."""
         self._state = state
         self._log = log
         self._environment = Environment(
@@ -144,6 +147,7 @@ class Pages:
             verdict_words=conditions.VERDICTS,
             direct=DIRECT,
             fx_day=_fx_day,
+            ranks_of=ranks_of,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)
@@ -216,6 +220,11 @@ class Pages:
         while len(self._long) > LONG_KEPT:
             self._long.popitem(last=False)[0].forget()
         return cards
+
+    def outdate(self, declared: Card) -> None:
+        """What a card shows beside the state is another."""
+        for cards in self._cards.values():
+            cards[declared.name].stale = True
 
     def age(self, domains: Iterable[str]) -> float | None:
         """As the state that is shown tells it."""

@@ -27,8 +27,8 @@ const host = {
     return description.end;
   },
   points: (figure, line) => points.get(`${figure.name} ${line.name}`) ?? [],
-  zoom: (from, to) => go({ from, to, range: description.back }),
-  reset: () => zoomed() && go({ range: description.back }),
+  zoom: (from, to) => go({ from, to, range: description.back, ...always() }),
+  reset: () => zoomed() && go({ range: description.back, ...always() }),
 };
 
 // --- the server ------------------------------------------------------------------------------------
@@ -38,6 +38,12 @@ let asked = 0;
 
 const address = (query) => `${location.pathname}?${new URLSearchParams(query)}`;
 const zoomed = () => description !== null && description.range === "";
+
+// What another span leaves as it is: the currency and the style, where they make a difference.
+function always() {
+  const { range, from, to, ...rest } = Object.fromEntries(new URLSearchParams(description.query));
+  return rest;
+}
 
 async function fetched(url) {
   const response = await fetch(url, { cache: "no-cache" });

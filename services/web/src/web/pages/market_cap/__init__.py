@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from markupsafe import Markup
 
 from shared.asset_views import RANKINGS, RankedAsset
+from web.http.answers import Unavailable
 from web.http.readers import by_reader
 from web.pages.listing import List, Listing
+from web.pages.market_cap import ranks
 from web.pages.order import Sort
 from web.pages.page import Handler, Means, Page
 from web.pages.treemap import Area, treemap
 from web.pages.worth import Rate
+from web.ranks.past import Past
+from web.ranks.store import Ranks
 from web.words.sentence import gettext, say
 
 _SORTS: Final = {
@@ -58,17 +62,30 @@ def address(name: str) -> str:
 def _list(name: str) -> List:
     return List(
         "market_cap", name, address(name), RANKINGS[name], _SORTS, heading=TITLES[name], kinds=KINDS, periods=PERIODS,
-        pictured=pictured,
+        pictured=pictured, rank_moved=ranks.moved,
     )  # fmt: skip
 
 
 LISTS: Final = {name: _list(name) for name in RANKINGS}
 
 
+def _past(kept: Ranks, name: str) -> Callable[[], Awaitable[Past | None]]:
+    async def past() -> Past | None:
+        try:
+            return await kept.past(name)
+        except Unavailable:  # the list stands without
+            return None
+
+    return past
+
+
 def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     lists = [(name, title, address(name)) for name, title in TITLES.items()]
     for name, shown in LISTS.items():
-        listing = Listing(PAGE, means.pages, shown, heading=TITLES[name], lists=lists)
+        listing = Listing(
+            PAGE, means.pages, shown, _past(means.ranks, name), heading=TITLES[name], lists=lists,
+            rank_picture=ranks.picture, rank_against=ranks.against,
+        )  # fmt: skip
         yield f"{PAGE.path}/{name}", by_reader(listing.handle)
         if name == "all":
             yield PAGE.path, by_reader(listing.handle)
