@@ -13,7 +13,6 @@ from marketcap import companies
 from marketcap.assets import Made, Quote
 from marketcap.companies import Company, parsed
 from marketcap.fold import RankingFold
-from marketcap.fx import Rates
 from marketcap.providers.sec import Shares
 from shared.asset_views import MARKETCAP_VIEWS
 from shared.assets import Claim
@@ -23,17 +22,11 @@ from shared.events.base import Event
 from shared.events.rankings import AssetsTold, HoldersTold
 from shared.keys import Keys
 from shared.networks import COIN
+from support.asset_samples import DAY, RATES, quote
 from support.each import each
+from support.market_bodies import NOW
 
-NOW = 1_779_108_600
-DAY = 86_400
 HEAD = ",".join(companies.COLUMNS)
-RATES = Rates(
-    units={"USD": Decimal("1.25"), "GBP": Decimal("0.8"), "HKD": Decimal(10)},
-    source="ECB",
-    link="https://www.ecb.europa.eu/",
-    as_of=NOW - DAY,
-)
 
 
 def table(*lines: str) -> tuple[Company, ...]:
@@ -43,12 +36,9 @@ def table(*lines: str) -> tuple[Company, ...]:
 def prices(**quotes: tuple[str, str]) -> dict[str, Quote]:
     """Price and currency by symbol; `_` in a name is the dot of a symbol."""
     return {
-        name.replace("_", "."): Quote(
-            price=Decimal(price), currency=currency, change=Decimal(1), period="close", source="Yahoo", link="https://y/",
-            as_of=NOW - 100, fetched=NOW - 50,
-        )
+        name.replace("_", "."): quote(price, currency=currency, as_of=NOW - 100, fetched=NOW - 50, source="Yahoo")
         for name, (price, currency) in quotes.items()
-    }  # fmt: skip
+    }
 
 
 def filing(cik: int, shares: int) -> dict[int, Shares]:

@@ -75,6 +75,11 @@ class AssetSources:
             "sec": _frame,
             "fred": _dollars,
             "ecb_m2": _euros,
+            "boj": _yen,
+            "boe": _pounds,
+            "boc": _canada,
+            "rba": _australia,
+            "snb": _francs,
             "btcetfdata": _funds,
             "bitnodes": _nodes,
         }
@@ -121,6 +126,34 @@ def _euros(path: str, now: datetime) -> str:
     return _months(now, "KEY,TIME_PERIOD,OBS_VALUE\n", lambda month, years: f"{key},{month},{16_000_000 - years}\n")
 
 
+def _yen(path: str, now: datetime) -> Any:
+    del path
+    return bodies.japan(*((int(_month(now, years).replace("-", "")), 12_000_000 - years) for years in (1, 0)))
+
+
+def _pounds(path: str, now: datetime) -> str:
+    del path
+    lines = (f"28 {_of(now, years):%b %Y},{3_100_000 - years}\n" for years in (1, 0))
+    return "DATE,LPMAUYN\n" + "".join(lines)
+
+
+def _canada(path: str, now: datetime) -> Any:
+    del path
+    return bodies.canada(*((f"{_month(now, years)}-01", f"{2_700_000 - years}") for years in (1, 0)))
+
+
+def _australia(path: str, now: datetime) -> str:
+    del path
+    lines = (f"28/{_of(now, years):%m/%Y},3250.5\n" for years in (1, 0))
+    return "D3 MONETARY AGGREGATES\nSeries ID,DMAM3S\n" + "".join(lines)
+
+
+def _francs(path: str, now: datetime) -> str:
+    del path
+    lines = (f'"{_month(now, years)}";"B";"GM2";"{800_000 - years}"\n' for years in (1, 0))
+    return '"CubeId";"snbmonagg"\n\n"Date";"D0";"D1";"Value"\n' + "".join(lines)
+
+
 def _funds(path: str, now: datetime) -> Any:
     del path
     return {"data": {"IBIT": bodies.fund(dt=now.date().isoformat(), holdings=700_000)}}
@@ -140,5 +173,14 @@ def _iso(now: datetime) -> str:
 
 
 def _months(now: datetime, head: str, line: Callable[[str, int], str]) -> str:
-    """Two months of the same name: of a year before, and of this one or the last."""
-    return head + "".join(line(f"{now.year - years}-{now.month:02d}", years) for years in (1, 0))
+    """Two months of the same name: of a year before, and of this one."""
+    return head + "".join(line(_month(now, years), years) for years in (1, 0))
+
+
+def _of(now: datetime, years: int) -> datetime:
+    """The first of this month, so many years ago."""
+    return now.replace(year=now.year - years, day=1)
+
+
+def _month(now: datetime, years: int) -> str:
+    return f"{_of(now, years):%Y-%m}"
