@@ -10,14 +10,15 @@ from typing import Any, Final
 import msgspec
 
 from market import fx, sample
+from market.aggregates import AGGREGATES
 from market.exchange import Exchange
 from market.exchanges import EXCHANGES
-from market.history import AGGREGATES, History
+from market.history import History
 from market.sample import Sample
 from market.state import AGAIN_MS, Market
 from market.telling import Listener
 from market.watch import Kept
-from shared import redis
+from shared import anew, redis
 from shared.domains import MARKET
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff
 from shared.fold import Changes
@@ -123,7 +124,8 @@ class Desk:
                 changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
             await self._outlet.publish(changes)  # a price waits for nothing else
             market.written(service.clock.now_ms)
-            await self._tell_sources(now_ms)
+            if await self._tell_sources(now_ms) and await self._begun_anew():
+                return  # and the work begins again
             await self._outlet.trim()
             await self._confirm(now_ms)
             await self._watch.look()
@@ -142,16 +144,36 @@ class Desk:
         finally:
             await end(stopping, woken)
 
-    async def _tell_sources(self, now_ms: int) -> None:
-        """Write down who is asked and what each said, where it is time to."""
+    async def _tell_sources(self, now_ms: int) -> bool:
+        """Write down who is asked and what each said, where it is time to; returns whether it was."""
         if 0 <= now_ms - self._sources_ms < SOURCES_MS:
-            return
+            return False
         self._sources_ms = now_ms
         sources = await standings(self._outside.allowance, PROVIDERS, self._tallies, now_ms, off=self._off)
         view = MarketSourcesView(sources=sources, quotes=self._market.quotes_now)
         changes = Changes(views=self._service.keys.views(MARKET))
         changes.commands.add("HSET", changes.views, "market_sources", msgspec.json.encode(view))
         await self._outlet.publish(changes)
+        return True
+
+    async def _begun_anew(self) -> bool:
+        """Drop what can be told again where somebody asked for that; returns whether it was dropped."""
+        service, market = self._service, self._market
+        key = service.keys.resync(MARKET.announces)
+        cause = await anew.wish(service, key)
+        if not cause:
+            return False
+        service.log.info("begun_anew", cause=cause)
+        if cause == anew.FORGET:
+            market.past.reset()
+            market.log.writer.reset()
+        now_ms = service.clock.now_ms
+        self._history.forget(now_ms // 1000)
+        changes = market.flush(now_ms)
+        changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
+        changes.commands.add("DEL", key)
+        await self._outlet.publish(changes)
+        return True
 
     async def _confirm(self, now_ms: int) -> None:
         """Prices are those of the moment at which the newest quote was heard."""

@@ -12,9 +12,11 @@ import msgspec
 from marketcap import sample
 from marketcap.board import Board
 from marketcap.questions import ASKED, Question, Questions
+from shared import anew
 from shared.asset_views import AssetSourcesView
 from shared.domains import ASSETS, MARKETCAP
 from shared.errors import OutsideError, OutsideNotNow
+from shared.events.rankings import HistoryForgotten
 from shared.leased import Leased
 from shared.logging import Trouble
 from shared.outlet import Outlet
@@ -117,11 +119,32 @@ class Desk:
                 view = await self._sources(now_ms)
                 views = service.keys.views(MARKETCAP)  # the fold's, whose count of what it has folded stays
                 changes.commands.add("HSET", views, "asset_sources", msgspec.json.encode(view))
+                if await self._begun_anew():
+                    return  # and the work begins again
             await self._outlet.publish(changes)
             await self._outlet.trim()
             await self._confirm(now_ms)
             self._leased.well()
             await pause(service.stopping, PACE_SECONDS)
+
+    async def _begun_anew(self) -> bool:
+        """Have everybody asked again where somebody wants that; returns whether it was wanted.
+
+        What they said stands until they answer.
+        """
+        service = self._service
+        key = service.keys.resync(ASSETS)
+        cause = await anew.wish(service, key)
+        if not cause:
+            return False
+        service.log.info("begun_anew", cause=cause)
+        self._board.ask_again(service.clock.now_ms // 1000)
+        changes = self._board.flush(service.clock.now_ms)
+        changes.commands.add("DEL", key)
+        if cause == anew.FORGET:
+            changes.events.append(HistoryForgotten(time_ms=service.clock.now_ms))
+        await self._outlet.publish(changes)
+        return True
 
     async def _sources(self, now_ms: int) -> AssetSourcesView:
         allowance, tallies = self._outside.allowance, self._questions.tallies

@@ -203,7 +203,8 @@ class Questions:
         )
 
         def due(symbol: str) -> int:
-            asked = known[symbol].fetched + SHARES_SECONDS if symbol in known else 0
+            young = symbol in known and known[symbol].fetched >= self._board.anew
+            asked = known[symbol].fetched + SHARES_SECONDS if young else 0
             return max(asked, unknown[symbol] + UNKNOWN_SECONDS if symbol in unknown else 0)
 
         return min(((symbol, due(symbol)) for symbol in symbols), key=lambda one: one[1])
