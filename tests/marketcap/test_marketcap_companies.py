@@ -29,8 +29,9 @@ from support.market_bodies import NOW
 HEAD = ",".join(companies.COLUMNS)
 
 
-def table(*lines: str) -> tuple[Company, ...]:
-    return parsed("\n".join(["# a comment", HEAD, "", *lines]), "some.csv")
+def table(*lines: str, estimate: str = "") -> tuple[Company, ...]:
+    """A table of these lines, each without its last column."""
+    return parsed("\n".join(["# a comment", HEAD, "", *(f"{line},{estimate}" for line in lines)]), "some.csv")
 
 
 def prices(**quotes: tuple[str, str]) -> dict[str, Quote]:
@@ -205,7 +206,7 @@ def test_an_old_price_makes_an_old_company() -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["Apple,US,AAPL,320193,,,,"], "line 4: 8 columns, expected 9"),
+        (["Apple,US,AAPL,320193,,,,"], "line 4: 9 columns, expected 10"),
         (["Apple,USA,AAPL,320193,,,,,"], "line 4: .*two capital letters"),
         ([",US,AAPL,320193,,,,,"], "line 4: expected a name"),
         (["Apple,US,,320193,,,,,"], "line 4: expected a name, a symbol"),
@@ -224,6 +225,23 @@ def test_an_old_price_makes_an_old_company() -> None:
 def test_a_line_that_cannot_be_is_named(lines: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=f"some.csv, .*{message}"):
         table(*lines)
+
+
+def test_what_is_only_estimated_is_marked() -> None:
+    line = "Bank,CN,1.SS,,,10,2025-12-31,R,https://s/"
+    for word in ("", "yes"):
+        (asset,) = companies.assets(table(line, estimate=word), {}, prices(**{"1_SS": ("3", "USD")}), None).assets
+        assert asset.estimate == (word == "yes")
+    with pytest.raises(ConfigError, match="line 4: estimate is 'perhaps', expected yes or nothing"):
+        table(line, estimate="perhaps")
+
+
+def test_each_stated_figure_has_its_document() -> None:
+    stated = [one for company in (*companies.listed(), *companies.holders()) for one in company.classes if one.shares]
+    assert each(one.source and one.link.startswith("https://") and one.as_of for one in stated)
+    assert {one.symbol for one in stated if one.estimate} == {
+        "601939.SS", "601988.SS", "3988.HK", "RMS.PA", "ITX.MC", "MSTR",
+    }  # fmt: skip
 
 
 def test_a_table_without_its_head_is_refused() -> None:

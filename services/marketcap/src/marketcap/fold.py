@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from marketcap import companies, views
+from marketcap import companies, published, views
 from marketcap.assets import Asset, Source
 from marketcap.kept import Kept
 from marketcap.ranking import Bitcoin, Ranking, ranked
@@ -52,6 +52,7 @@ SAMPLE_SUPPLY: Final = 19_950_000 * COIN
 """Satoshi, about those of mainnet at the end of 2025: shown with made-up figures alone, which are marked."""
 
 UNRANKED: Final = companies.unranked()
+PUBLISHED: Final = published.addresses()
 
 MARKET: Final = "Median of exchanges"
 CHAIN: Final = "Your own node"
@@ -291,7 +292,7 @@ def _held(
     price: Decimal | None = None,
     listed: dict[str, Listed] | None = None,
 ) -> tuple[Holding, ...]:
-    return holdings(claims, supply=supply, price=price, listed=listed)
+    return holdings(claims, supply=supply, price=price, listed=listed, published=PUBLISHED)
 
 
 def _told(name: str, view: RankingView) -> RankingUpdated:
