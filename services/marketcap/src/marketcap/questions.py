@@ -221,13 +221,15 @@ class Questions:
             raise failed
         for answer in answers:
             self._rows("sec", answer)
-        wanted = {company.cik for company in self._board.companies}
-        filed = {cik: row for cik, row in sec.newest(answers).items() if cik in wanted}
-        self._board.put("filed", self._board.parts.filed | filed)
+        self._board.put("filed", self._board.parts.filed | sec.newest(answers))
 
     async def _frame(self, path: str) -> Answer[sec.Shares]:
+        wanted = {company.cik for company in self._board.companies}
+
         def decode(body: bytes) -> Answer[sec.Shares]:
-            return sec.decode(body, self._now)
+            """Without the thousands of filers that nobody looks at: frames are kept until all of them are there."""
+            answer = sec.decode(body, self._now)
+            return Answer(tuple(row for row in answer.rows if row.cik in wanted), answer.refused)
 
         try:
             return await self._get("sec", path, decode, self._sec)
