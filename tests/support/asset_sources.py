@@ -6,6 +6,7 @@ Reached through OUTSIDE_URL as `<url>/<host>/<path>`. What each is to do wrong i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class AssetSources:
     apple: float = 200.0  # USD; of 15 thousand million
     gold: float = 4_000.0
     strategy: float = 600_000.0  # bitcoin
-    asked: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    asked: dict[str, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
     headers: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of the last question, by source
 
     async def __aenter__(self) -> Self:
@@ -50,7 +51,7 @@ class AssetSources:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         source = HOSTS.get(request.match_info["host"], "")
         path = "/" + request.match_info["path"]
-        self.asked[source].append(path)
+        self.asked[source].append((time.time(), path))
         self.headers[source] = dict(request.headers)
         mode = self.modes.get(source, "")
         if mode.isdecimal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -26,7 +27,7 @@ class FullSources(AssetSources):
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["host"] == "www.ecb.europa.eu":
-            self.asked["ecb"].append(request.path)
+            self.asked["ecb"].append((time.time(), request.path))
             return web.Response(body=ecb_archive())
         return await super()._answer(request)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from market.sample import Sample
 from market.state import AGAIN_MS, Market
 from market.telling import Listener
 from market.watch import Kept
-from shared import anew, redis
+from shared import anew, redis, series
 from shared.domains import MARKET
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff
 from shared.fold import Changes
@@ -55,6 +56,9 @@ CONFIRM_MS: Final = 2_000
 SILENT_MS: Final = 30_000
 """Without a quote for so long the service is degraded."""
 
+RECENT_SECONDS: Final = 60.0
+"""So long after its last commit, memory is the newest that there is where Redis has nothing."""
+
 SILENT: Final = "no exchange has said for half a minute or more what a bitcoin costs"
 NOTHING_YET: Final = "no exchange has said yet what a bitcoin costs"
 OFF: Final = "OUTSIDE is off: no exchange is asked what a bitcoin costs"
@@ -75,6 +79,8 @@ class Desk:
         self._wake = asyncio.Event()
         self._leased = Leased(service, self._outlet.lease, name="producer")
         self._sources_ms = self._confirmed_ms = 0
+        self._written_at = -RECENT_SECONDS  # steady: when memory was last what Redis has
+        self._gave_way = False  # to another replica that may know what Redis has lost
         self._off = not service.settings.outside
         self._demonstration = sample.possible(service, os.environ.get("DASHBOARD_DEMO") == "1")
 
@@ -83,7 +89,9 @@ class Desk:
         await self._leased.run(self._work)
 
     async def _work(self) -> None:
-        await self._restore()
+        if not await self._restore():
+            await self._outlet.give_way()
+            return
         work = [self._rates()]
         if not self._off:
             work.append(self._history.run())
@@ -96,9 +104,21 @@ class Desk:
         tally = self._tallies[exchange.provider.name]
         return Listener(self._service, self._outside, exchange, self._market, tally, self._wake.set)
 
-    async def _restore(self) -> None:
+    async def _restore(self) -> bool:
+        """Go on from what Redis has; False where it has nothing, and another replica may know more: once."""
         client, keys = self._service.redis, self._service.keys
         await self._outlet.producer.load()
+        empty = not await series.segments_of(client, keys, MARKET.slot)
+        recent = time.monotonic() - self._written_at < RECENT_SECONDS
+        first, self._gave_way = not self._gave_way, empty and not recent
+        if self._gave_way and first:
+            return False
+        if empty and recent:
+            self._service.log.warning("history_from_memory", why="Redis has lost all of it")
+            self._market.past.rewrite()
+            self._market.show_again()
+            self._history.changed = True
+            return True
         self._market.reset()
         await self._market.past.load(client, keys)
         await self._market.log.load(client, keys)
@@ -109,6 +129,7 @@ class Desk:
         self._market.restored(await _view(client, keys), now_ms)
         if not self._demonstration:  # what one left is no price
             await sample.forget(self._market)
+        return True
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -123,6 +144,7 @@ class Desk:
                 self._history.changed = False
                 changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
             await self._outlet.publish(changes)  # a price waits for nothing else
+            self._written_at = time.monotonic()
             market.written(service.clock.now_ms)
             if await self._tell_sources(now_ms) and await self._begun_anew():
                 return  # and the work begins again

@@ -166,6 +166,11 @@ class Past:
                         writer.put(index, None)
                 await asyncio.sleep(0)
 
+    def rewrite(self) -> None:
+        """All of it is written anew with the next flush."""
+        for writer in self.writers.values():
+            writer.rewrite()
+
     def reset(self) -> None:
         """Forget every bar; rates stay, which are overwritten as they are told."""
         for writer in self.bars.values():

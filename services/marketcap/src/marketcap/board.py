@@ -135,6 +135,12 @@ class Board:
             self.parts.asked = {}
         return spoilt
 
+    def write_all(self) -> None:
+        """What was written is lost: all of it is written, and told, again."""
+        self._dirty.update(_KINDS)
+        self._news.update(TOPICS)
+        self._told_ms.clear()
+
     @property
     def heard(self) -> bool:
         """Whether any source has ever answered."""

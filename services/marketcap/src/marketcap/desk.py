@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -40,6 +41,9 @@ PATIENCE_MS: Final = 120_000
 LONGEST_SECONDS: Final = 60.0
 """Longest pause before a question that waits is looked at again."""
 
+RECENT_SECONDS: Final = 60.0
+"""So long after its last commit, memory is the newest that there is where Redis has nothing."""
+
 NOTHING_YET: Final = "no source has said yet what an asset is worth"
 OFF: Final = "OUTSIDE=off: no source is asked what an asset is worth"
 
@@ -59,6 +63,8 @@ class Desk:
         self._questions = Questions(service, outside, self._board)
         self._leased = Leased(service, self._outlet.lease, name="producer")
         self._sources_ms = self._confirmed_ms = self._began_ms = 0
+        self._written_at = -RECENT_SECONDS  # steady: when memory was last what Redis has
+        self._gave_way = False  # to another replica that may know what Redis has lost
         self._off = not service.settings.outside
         self._demonstration = sample.possible(service, os.environ.get("DASHBOARD_DEMO") == "1")
 
@@ -69,8 +75,17 @@ class Desk:
     async def _work(self) -> None:
         await self._outlet.producer.load()
         stored = await self._service.redis.hgetall(self._service.keys.asset_answers)
-        for why in self._board.restored(stored):
-            self._service.log.warning("answers_unreadable", part=why)
+        recent = time.monotonic() - self._written_at < RECENT_SECONDS
+        first, self._gave_way = not self._gave_way, not stored and not recent
+        if self._gave_way and first:
+            await self._outlet.give_way()
+            return
+        if not stored and recent:
+            self._service.log.warning("answers_from_memory", why="Redis has lost all of them")
+            self._board.write_all()
+        else:
+            for why in self._board.restored(stored):
+                self._service.log.warning("answers_unreadable", part=why)
         self._began_ms = self._service.clock.now_ms
         work = [] if self._off else [self._ask(question) for question in self._questions.every]
         if self._demonstration:
@@ -122,6 +137,7 @@ class Desk:
                 if await self._begun_anew():
                     return  # and the work begins again
             await self._outlet.publish(changes)
+            self._written_at = time.monotonic()
             await self._outlet.trim()
             await self._confirm(now_ms)
             self._leased.well()
