@@ -17,7 +17,7 @@ from shared.tasks import pause
 TRIM_SECONDS: Final = 15.0
 """Between two times that the stream is cut."""
 
-WAY_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 1.0
 """Longer than a standby takes to look for the lease, and shorter than it takes to renew one."""
 
 QUIET_SECONDS: Final = 300.0
@@ -48,12 +48,9 @@ class Outlet:
         await self.producer.publish(changes.events, changes.commands)
 
     async def give_way(self) -> None:
-        """Leave the lease to another replica for a moment: where Redis has lost everything, one may still know it all.
-
-        Whoever calls this ends its work then, and begins anew.
-        """
+        """Leave the lease to another replica for a moment (shared.newest). Whoever calls this then ends its work."""
         await self.lease.release()
-        await pause(self._service.stopping, WAY_SECONDS)
+        await pause(self._service.stopping, PAUSE_SECONDS)
 
     async def trim(self) -> None:
         """Cut what is old, where it is time to."""

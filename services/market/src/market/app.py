@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from shared.fold import Changes
 from shared.keys import Keys
 from shared.leased import Leased
 from shared.logging import Trouble
+from shared.newest import Newest
 from shared.outlet import Outlet
 from shared.outside import ecb
 from shared.outside.client import Outside
@@ -56,9 +56,6 @@ CONFIRM_MS: Final = 2_000
 SILENT_MS: Final = 30_000
 """Without a quote for so long the service is degraded."""
 
-RECENT_SECONDS: Final = 60.0
-"""So long after its last commit, memory is the newest that there is where Redis has nothing."""
-
 SILENT: Final = "no exchange has said for half a minute or more what a bitcoin costs"
 NOTHING_YET: Final = "no exchange has said yet what a bitcoin costs"
 OFF: Final = "OUTSIDE is off: no exchange is asked what a bitcoin costs"
@@ -79,8 +76,7 @@ class Desk:
         self._wake = asyncio.Event()
         self._leased = Leased(service, self._outlet.lease, name="producer")
         self._sources_ms = self._confirmed_ms = 0
-        self._written_at = -RECENT_SECONDS  # steady: when memory was last what Redis has
-        self._gave_way = False  # to another replica that may know what Redis has lost
+        self._newest = Newest(self._leased)
         self._off = not service.settings.outside
         self._demonstration = sample.possible(service, os.environ.get("DASHBOARD_DEMO") == "1")
 
@@ -105,15 +101,13 @@ class Desk:
         return Listener(self._service, self._outside, exchange, self._market, tally, self._wake.set)
 
     async def _restore(self) -> bool:
-        """Go on from what Redis has; False where it has nothing, and another replica may know more: once."""
+        """Go on from what Redis has; False where it has nothing, and another replica may know more."""
         client, keys = self._service.redis, self._service.keys
         await self._outlet.producer.load()
-        empty = not await series.segments_of(client, keys, MARKET.slot)
-        recent = time.monotonic() - self._written_at < RECENT_SECONDS
-        first, self._gave_way = not self._gave_way, empty and not recent
-        if self._gave_way and first:
+        whose = self._newest.whose(empty=not await series.segments_of(client, keys, MARKET.slot))
+        if whose == "theirs":
             return False
-        if empty and recent:
+        if whose == "ours":
             self._service.log.warning("history_from_memory", why="Redis has lost all of it")
             self._market.past.rewrite()
             self._market.show_again()
@@ -144,7 +138,7 @@ class Desk:
                 self._history.changed = False
                 changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
             await self._outlet.publish(changes)  # a price waits for nothing else
-            self._written_at = time.monotonic()
+            self._newest.committed()
             market.written(service.clock.now_ms)
             if await self._tell_sources(now_ms) and await self._begun_anew():
                 return  # and the work begins again

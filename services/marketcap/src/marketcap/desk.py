@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from shared.errors import OutsideError, OutsideNotNow
 from shared.events.rankings import HistoryForgotten
 from shared.leased import Leased
 from shared.logging import Trouble
+from shared.newest import Newest
 from shared.outlet import Outlet
 from shared.outside.client import Outside
 from shared.outside.tally import standings
@@ -41,9 +41,6 @@ PATIENCE_MS: Final = 120_000
 LONGEST_SECONDS: Final = 60.0
 """Longest pause before a question that waits is looked at again."""
 
-RECENT_SECONDS: Final = 60.0
-"""So long after its last commit, memory is the newest that there is where Redis has nothing."""
-
 NOTHING_YET: Final = "no source has said yet what an asset is worth"
 OFF: Final = "OUTSIDE=off: no source is asked what an asset is worth"
 
@@ -63,8 +60,7 @@ class Desk:
         self._questions = Questions(service, outside, self._board)
         self._leased = Leased(service, self._outlet.lease, name="producer")
         self._sources_ms = self._confirmed_ms = self._began_ms = 0
-        self._written_at = -RECENT_SECONDS  # steady: when memory was last what Redis has
-        self._gave_way = False  # to another replica that may know what Redis has lost
+        self._newest = Newest(self._leased)
         self._off = not service.settings.outside
         self._demonstration = sample.possible(service, os.environ.get("DASHBOARD_DEMO") == "1")
 
@@ -75,12 +71,11 @@ class Desk:
     async def _work(self) -> None:
         await self._outlet.producer.load()
         stored = await self._service.redis.hgetall(self._service.keys.asset_answers)
-        recent = time.monotonic() - self._written_at < RECENT_SECONDS
-        first, self._gave_way = not self._gave_way, not stored and not recent
-        if self._gave_way and first:
+        whose = self._newest.whose(empty=not stored)
+        if whose == "theirs":
             await self._outlet.give_way()
             return
-        if not stored and recent:
+        if whose == "ours":
             self._service.log.warning("answers_from_memory", why="Redis has lost all of them")
             self._board.write_all()
         else:
@@ -137,7 +132,7 @@ class Desk:
                 if await self._begun_anew():
                     return  # and the work begins again
             await self._outlet.publish(changes)
-            self._written_at = time.monotonic()
+            self._newest.committed()
             await self._outlet.trim()
             await self._confirm(now_ms)
             self._leased.well()
