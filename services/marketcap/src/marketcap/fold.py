@@ -50,13 +50,11 @@ CHANGES: Final = 200
 
 SAMPLE_SUPPLY: Final = 19_950_000 * COIN
 """Satoshi, about those of mainnet at the end of 2025: shown with made-up figures alone, which are marked."""
-
 UNRANKED: Final = companies.unranked()
 PUBLISHED: Final = published.addresses()
 
 MARKET: Final = "Median of exchanges"
 CHAIN: Final = "Your own node"
-
 
 _KINDS: Final = {field.name: field.type for field in msgspec.structs.fields(Kept)}
 
