@@ -60,18 +60,33 @@ class World:
         """Prices of shares are there: to ask all of them takes six minutes."""
         await self.client.hset(KEYS.asset_answers, "shares", prices(int(time.time())))
 
+    async def reconnect(self) -> None:
+        """With connections of its own to a server that was restarted."""
+        await self.client.aclose()
+        self.client = redis.connect(self.valkey.url)
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
     async def strike(self, chance: random.Random, name: str) -> None:
-        """kill -9 of whoever holds one of a service's leases: the other has it within ten seconds. Then it is back."""
+        """kill -9 of whoever holds one of a service's leases: the other works within ten seconds. Then it is back."""
         lease, service = chance.choice(LEASES[name]), self.services[name]
         victim = await service.active(self.client, lease)
         await killed(victim)
+        at = int(time.time() * 1000)
         gone = victim.process
         victim.process = None
         try:
+            began = time.monotonic()
             await service.active(self.client, lease, TAKEN_OVER_SECONDS)
+            await until(lambda: self.confirmed(name, at), TAKEN_OVER_SECONDS + began - time.monotonic(), "it goes on")
         finally:
             victim.process = gone
             await victim.start()
+
+    async def confirmed(self, name: str, since_ms: int) -> bool:
+        """Whether a service has said since then that what it tells is what its sources told last."""
+        return int(await self.client.hget(KEYS.confirmed(name), "time_ms") or 0) > since_ms
 
     async def follow(self) -> None:
         """Read on what was told: each stream counts on, and begins anew only where it was lost."""
@@ -140,7 +155,7 @@ async def test_kills_and_a_redis_that_forgets_leave_nothing_wrong(tmp_path: Path
         exchanges = await stack.enter_async_context(Exchanges())
         assets = await stack.enter_async_context(AssetSources())
         world = World(tmp_path, valkey, exchanges, assets)
-        stack.push_async_callback(world.client.aclose)
+        stack.push_async_callback(world.close)
         await world.began()
         for service in world.services.values():
             await stack.enter_async_context(service)
@@ -161,6 +176,7 @@ async def test_kills_and_a_redis_that_forgets_leave_nothing_wrong(tmp_path: Path
                 await world.flush()
             elif happens == "restart":
                 await valkey.restart(kill=True)
+                await world.reconnect()
             await settled(whole, 60 if full else 20, f"after a {happens} everything is there again")
             await world.follow()
         assert [said for one in PROVIDERS for said in exceeded(exchanges.asked, one)] == []
@@ -176,7 +192,7 @@ async def _equals_fresh(
     (folder / "fresh").mkdir()
     valkey = await stack.enter_async_context(EmbeddedValkey(folder / "fresh" / "valkey"))
     fresh = World(folder / "fresh", valkey, exchanges, assets)
-    stack.push_async_callback(fresh.client.aclose)
+    stack.push_async_callback(fresh.close)
     await fresh.began()
     for service in fresh.services.values():
         await stack.enter_async_context(service)
