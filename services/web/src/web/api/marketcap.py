@@ -164,6 +164,10 @@ def _treasury(row: Treasury) -> dict[str, Any]:
             {"satoshi": one.satoshi, "source": one.source, "link": one.link or None, "as_of": one.as_of}
             for one in row.others
         ],
+        "addresses": [
+            {"address": one.address, "source": one.source, "link": one.link, "as_of": one.as_of}
+            for one in row.addresses
+        ],
     }
 
 
