@@ -87,7 +87,7 @@ class Listing:
 
     async def _seen(self) -> object:
         """What is known of the past; the card shows some of it as well."""
-        past = None if self._past is None else await self._past()
+        past = (await self._past() or None) if self._past is not None else None
         if past is not self._before:
             self._before = past
             self._pages.outdate(self._list.card)

@@ -33,6 +33,10 @@ class Past:
     places: tuple[Place, ...]  # in rising time
     before: Mapping[str, Mapping[str, int]]  # ranks by the assets' ids, by PERIODS; without those that are not known
 
+    def __bool__(self) -> bool:
+        """Whether anything is known."""
+        return bool(self.places or self.before)
+
     @property
     def marked(self) -> str:
         """Which period is marked beside the ranks of today; empty where none can be."""
