@@ -28,6 +28,7 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         nodes=(NodeSettings("main", "", "", "", None, ()),),
         web_host="127.0.0.1",
         web_port=8080,
+        currency="USD",
         allowed_hosts=(),
         trusted_proxies=(),
         admin_host="127.0.0.1",
@@ -97,6 +98,10 @@ def test_every_variable_is_read(no_env: Path) -> None:
     assert (config.timeline_days, config.timeline_memory) == (3_650, 64)
 
 
+def test_a_currency_is_read_in_any_case(no_env: Path) -> None:
+    assert load({"CURRENCY": " sek "}, no_env).currency == "SEK"
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
@@ -110,6 +115,8 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({"TIMELINE_MEMORY": "15"}, ["TIMELINE_MEMORY='15'", "a whole number from 16 to 1000000"]),
         ({"BACKFILL_LOAD": "half"}, ["BACKFILL_LOAD='half'", "a whole number from 0 to 100"]),
         ({"BACKFILL_LOAD": "-1"}, ["BACKFILL_LOAD='-1'", "a whole number from 0 to 100"]),
+        ({"CURRENCY": "doubloons"}, ["CURRENCY='doubloons'", "expected one of USD, EUR, JPY", "SEK"]),
+        ({"CURRENCY": "RUB"}, ["CURRENCY='RUB'", "expected one of USD"]),
         ({"WEB_PORT": "65536"}, ["WEB_PORT='65536'", "0 to 65535"]),
         ({"WEB_PORT": "-1"}, ["WEB_PORT='-1'", "0 to 65535"]),
         ({"METRICS_PORT": "1e3"}, ["METRICS_PORT='1e3'", "0 to 65535"]),

@@ -121,7 +121,9 @@ class Keys:
         return self._key(stream.slot, "published")
 
     def resync(self, stream: Stream) -> str:
-        """String, set by a fold that lost entries; the producer begins anew and deletes it in the same commit."""
+        """String, set by a fold that lost entries, or by the command that rebuilds (shared.anew); the producer begins
+        anew and deletes it in the same commit.
+        """
         return self._key(stream.slot, "resync")
 
     def confirmed(self, slot: str) -> str:

@@ -20,6 +20,7 @@ from shared import env_files
 from shared.addresses import checked, listening_host, mask_url
 from shared.errors import ConfigError
 from shared.networks import NETWORKS
+from shared.prices import TOLD_IN
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
 ELECTRUM_SCHEMES = ("tcp", "ssl", "ws", "wss")
@@ -69,6 +70,7 @@ class Settings:
     nodes: tuple[NodeSettings, ...]
     web_host: str
     web_port: int
+    currency: str  # in which values are told to who has not chosen another
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[IpNetwork, ...]
     admin_host: str
@@ -123,6 +125,13 @@ class Reader:
         if value not in allowed:
             raise ConfigError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
         return value
+
+    def code(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        """One of the allowed codes, in any case."""
+        value = self.text(name, default)
+        if value.upper() not in allowed:
+            raise ConfigError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
+        return value.upper()
 
     def port(self, name: str, default: int | None) -> int | None:
         """A TCP port; 0 asks the system for a free one."""
@@ -203,6 +212,7 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         nodes=tuple(_node(reader, name) for name in names),
         web_host=reader.host("WEB_HOST"),
         web_port=8080 if port is None else port,
+        currency=reader.code("CURRENCY", TOLD_IN, "USD"),
         allowed_hosts=reader.hosts("ALLOWED_HOSTS"),
         trusted_proxies=reader.networks("TRUSTED_PROXIES"),
         admin_host=reader.host("ADMIN_HOST"),
