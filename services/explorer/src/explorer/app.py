@@ -46,8 +46,11 @@ async def run(service: Service) -> None:
             keep_ms=keep_ms,
         )
         consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
-        working = together(worker.run(), consumer.run())
-        await accompanied(working, electrum.run(asyncio.Event()), _report(answering, electrum))
+        await accompanied(_both(worker, consumer), electrum.run(asyncio.Event()), _report(answering, electrum))
+
+
+async def _both(worker: Worker, consumer: Consumer) -> None:
+    await together(worker.run(), consumer.run())
 
 
 async def _report(service: Service, electrum: Electrum) -> None:
