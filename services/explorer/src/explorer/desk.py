@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from explorer.address.addresses import Addresses
 from explorer.address.scan import Scans
-from explorer.core import transactions
 from explorer.core.blocks import Blocks
 from explorer.core.node import Node, Nodes
 from explorer.electrum.client import Electrum
+from explorer.transaction.lookup import Transactions
 from shared.errors import BadEntry, ElectrumError, RpcError
 from shared.events.base import Event
 from shared.events.lookups import AddressWanted, BlockWanted, LookupDone, TxWanted
@@ -34,7 +34,7 @@ class Desk:
         network, now_ms = NETWORKS[service.settings.network], lambda: service.clock.now_ms
         self._nodes = nodes
         self._electrum = electrum
-        self._now_ms = now_ms
+        self._transactions = Transactions(service.redis, service.keys, electrum, now_ms)
         self._blocks = Blocks(network, now_ms)
         self._addresses = Addresses(electrum, network, now_ms)
         self._scans = Scans(service.redis, service.keys, network, now_ms)
@@ -44,7 +44,7 @@ class Desk:
         try:
             match job:
                 case TxWanted():
-                    return await self._nodes.ask(lambda node: transactions.look_up(node, job, self._now_ms))
+                    return await self._nodes.ask(lambda node: self._transactions.look_up(node, job))
                 case BlockWanted():
                     return await self._nodes.ask(lambda node: self._blocks.look_up(node, job))
                 case AddressWanted():
