@@ -100,7 +100,7 @@ class Site:
         self._assets = Assets(log)
         self._ranks = Ranks(self.visitor, redis, keys, log)
         self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log, self._ranks.last)
-        reader = SeriesReader(redis, keys, snapshot.network)
+        self._reader = reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
         self.lookups = Lookups(redis, keys, self._tip, log)
@@ -122,7 +122,7 @@ class Site:
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log, self._ranks.last)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            means = Means(full, self.charts, self._miners, self._ranks, self.lookups)
+            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._reader)
             return Desk(self.state, means, self._endpoints, events, self._telemetry)
 
         self._desk = desk
@@ -182,7 +182,7 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
-        means = Means(self._pages, self.charts, self._miners, self._ranks, self.lookups)
+        means = Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._reader)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language

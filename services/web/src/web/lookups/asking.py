@@ -37,6 +37,9 @@ PATIENCE: Final = 4.0
 LOOK: Final = 0.5
 """Seconds between two looks for an answer whose notification may have been lost."""
 
+TURNS: Final = 5_000
+"""Things of which it is remembered when they changed last."""
+
 TIP: Final = 16
 """Digits of the newest block's hash in the name of a question."""
 
@@ -75,14 +78,19 @@ class Lookups:
         self._kept: OrderedDict[str, tuple[float, Held[Any]]] = OrderedDict()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._heard: list[Callable[[str], None]] = []
+        self._turns: OrderedDict[str, str] = OrderedDict()
         self.asked = 0
         """Questions that went to the explorer's queue, for whoever measures."""
 
     # --- questions -----------------------------------------------------------------------------------
 
     def now(self, question: str) -> str:
-        """The question as it is asked now: about the chain up to the newest block."""
-        return f"{question}:{self._tip()[-TIP:]}"
+        """The question as it is asked now: about the chain up to the newest block, and since the last change.
+
+        That change is named by its entry, so that every replica of web asks the same.
+        """
+        turns = [self._turns[part] for part in question.split(":") if part in self._turns]
+        return ":".join((question, self._tip()[-TIP:], *turns[:1]))
 
     async def ask(self, question: str, wanted: Asked, kind: Any, patience: float = PATIENCE) -> Held[Any]:
         """The answer, as a union of `kind`. Raises Pending, Full, Failed; RedisError and OSError as they come."""
@@ -154,7 +162,7 @@ class Lookups:
             if entry.content.startswith(b"event: lookup.done"):
                 self._done(entry.content)
             else:
-                self._changed(entry.content)
+                self._changed(entry)
 
     def interrupted(self, stream: str, reason: str, position: EntryId) -> None:
         """Some of it was lost: nothing that is kept is certain, and who waits looks for himself."""
@@ -169,9 +177,13 @@ class Lookups:
             for woken in self._waiting.get(done.key, ()):
                 woken.set()
 
-    def _changed(self, content: bytes) -> None:
+    def _changed(self, entry: Entry) -> None:
         with contextlib.suppress(msgspec.MsgspecError):
-            about = msgspec.json.decode(content.partition(_DATA)[2], type=_Changed).key
+            about = msgspec.json.decode(entry.content.partition(_DATA)[2], type=_Changed).key
+            self._turns[about] = str(entry.id)
+            self._turns.move_to_end(about)
+            if len(self._turns) > TURNS:
+                self._turns.popitem(last=False)
             self.forget(about)
             for heard in self._heard:
                 heard(about)

@@ -19,7 +19,7 @@ def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
         return means.pages.render("explorer/search.html", PAGE).response(request)
 
     yield PAGE.path, by_reader(search)
-    transactions = TransactionPages(PAGE, means.pages, means.lookups)
+    transactions = TransactionPages(PAGE, means)
     yield "/tx/{txid}", by_reader(transactions.page)
     blocks = BlockPages(PAGE, means.pages, means.lookups)
     yield "/block/{block}", by_reader(blocks.page)
