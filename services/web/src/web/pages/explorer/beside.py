@@ -55,7 +55,9 @@ class Besides:
         place = tx.place if tx.coinbase else None
         key = (counted(), tx.txid, held.time_ms)
         if key not in self._kept:
-            price, pool = await together(self._price(moment_of(tx)), self._pool(place.height, place.time) if place else _none())
+            price, pool = await together(
+                self._price(moment_of(tx)), self._pool(place.height, place.time) if place else _none()
+            )
             self._kept[key] = Beside(price, pool)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

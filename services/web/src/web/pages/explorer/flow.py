@@ -64,7 +64,9 @@ def _outputs(number: int) -> str:
     return ngettext("%(num)s further output", "%(num)s further outputs", number) % {"num": formats.number(number)}
 
 
-def _bands(told: Sequence[tuple[int, int]], count: int, total: int, name: str, rest: Callable[[int], str]) -> list[Band]:
+def _bands(
+    told: Sequence[tuple[int, int]], count: int, total: int, name: str, rest: Callable[[int], str]
+) -> list[Band]:
     """The largest that are told, in their order, and what is left of the whole together."""
     shown = told
     if count > SIDE or len(told) < count:
@@ -80,8 +82,7 @@ def _bands(told: Sequence[tuple[int, int]], count: int, total: int, name: str, r
 def _words(tx: Found, made: Sequence[tuple[int, int]]) -> str:
     """One sentence of the whole, one of the largest output."""
     told = {
-        "inputs": ngettext("%(num)s input", "%(num)s inputs", tx.input_count)
-        % {"num": formats.number(tx.input_count)},
+        "inputs": ngettext("%(num)s input", "%(num)s inputs", tx.input_count) % {"num": formats.number(tx.input_count)},
         "outputs": ngettext("%(num)s output", "%(num)s outputs", tx.output_count)
         % {"num": formats.number(tx.output_count)},
         "value": formats.btc(tx.output_value),

@@ -12,11 +12,11 @@ from shared.lookups import transaction
 from shared.lookups.transaction import PAGE, Found, Gone
 from web.http.answers import moved
 from web.lookups.asking import Held
-from web.lookups.pages import LookupPages
 from web.pages.explorer.beside import Besides, moment_of
 from web.pages.explorer.flow import flow
 from web.pages.explorer.readable import asm, coinbase_said, said, unlocking
 from web.pages.explorer.replaced import tree
+from web.pages.looked_up import LookupPages
 from web.pages.page import Means, Page
 from web.words import formats
 from web.words.sentence import gettext, say
