@@ -6,6 +6,7 @@ from collections import OrderedDict
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from shared.lookups.parts import Place
 from shared.lookups.transaction import Found as Transaction
 from shared.networks import COIN
 from shared.pools import UNKNOWN
@@ -52,16 +53,14 @@ class Besides:
         tx = held.answer
         if not isinstance(tx, Transaction):
             return None
-        place = tx.place if tx.coinbase else None
         key = (counted(), tx.txid, held.time_ms)
-        if key not in self._kept:
-            price, pool = await together(
-                self._price(moment_of(tx)), self._pool(place.height, place.time) if place else _none()
-            )
-            self._kept[key] = Beside(price, pool)
+        found = self._kept.get(key)
+        if found is None:
+            price, pool = await together(self._price(moment_of(tx)), self._pool(tx.place if tx.coinbase else None))
+            found = self._kept[key] = Beside(price, pool)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return self._kept.get(key)
+        return found
 
     async def _price(self, moment: int | None) -> Found | None:
         try:
@@ -69,15 +68,15 @@ class Besides:
         except Unavailable:
             return None
 
-    async def _pool(self, height: int, time: int) -> str | None:
+    async def _pool(self, place: Place | None) -> str | None:
+        """Who mined it, of a coinbase's place."""
+        if place is None:
+            return None
+        day = place.time // DAY
         try:
-            blocks = await self._series.read(MINED_BLOCKS, height, height)
-            _, names = await self._series.pools(time // DAY, time // DAY)
+            blocks = await self._series.read(MINED_BLOCKS, place.height, place.height)
+            _, names = await self._series.pools(day, day)
         except Unavailable:
             return None
-        of_block = [block.pool for _, block in blocks if block.time == time]  # another one's, after a reorganisation
-        return names.get(of_block[0]) if of_block and of_block[0] != UNKNOWN else None
-
-
-async def _none() -> None:
-    return None
+        pools = [block.pool for _, block in blocks if block.time == place.time]  # not of one that it has replaced
+        return names.get(pools[0]) if pools and pools[0] != UNKNOWN else None

@@ -36,7 +36,6 @@ def tree(known: Replacements | None) -> list[Node]:
 
     tops = dict.fromkeys(edge.by for edge in known.edges if edge.by not in went)
     found = [node(txid, None) for txid in tops]
-    for edge in known.edges:  # a circle has no top: each replaced the other once
-        if edge.by not in placed:
-            found.append(node(edge.by, None))
+    # a circle has no top: each replaced the other once
+    found.extend(node(edge.by, None) for edge in known.edges if edge.by not in placed)
     return found

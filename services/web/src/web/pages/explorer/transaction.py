@@ -12,7 +12,7 @@ from shared.lookups import transaction
 from shared.lookups.transaction import PAGE, Found, Gone
 from web.http.answers import moved
 from web.lookups.asking import Held
-from web.pages.explorer.beside import Besides, moment_of
+from web.pages.explorer.beside import Besides
 from web.pages.explorer.flow import flow
 from web.pages.explorer.readable import asm, coinbase_said, said, unlocking
 from web.pages.explorer.replaced import tree
@@ -64,6 +64,8 @@ def _shown(held: Held[Any]) -> tuple[int, dict[str, Any]]:
     if isinstance(answer, Gone):
         return 200, {"tx": None, "gone": answer, "tops": tree(answer.replacements), "steps": answer.timeline}
     assert isinstance(answer, Found)  # noqa: S101 - there is no other answer
+    seen = next((step for step in answer.timeline if step.what == "seen"), None)
+    waits = answer.waiting
     pages = max(1, -(-max(answer.input_count, answer.output_count) // PAGE))
     return 200, {
         "tx": answer,
@@ -72,7 +74,8 @@ def _shown(held: Held[Any]) -> tuple[int, dict[str, Any]]:
         "per_page": PAGE,
         "steps": answer.timeline,
         "tops": tree(answer.replacements),
-        "moment": moment_of(answer),
+        "seen": seen,
+        "accepted": seen.accepted if seen is not None else waits.time if waits is not None else None,
         "flow": flow(answer) if answer.page == 0 else None,
         "chances": _chances(answer),
         "told_by": _told_by(answer),
