@@ -179,7 +179,7 @@ async def test_every_type_of_script_is_named(chain: Chain, visitor: aiohttp.Clie
     assert "<bdi>hello &lt;b&gt;youé</bdi>" in said
     assert b"hello <b>you".hex() in said
     assert "cannot be spent" in said
-    assert "OP_1 OP_PUSHBYTES_33" in rows[list(SCRIPTS).index("bare multisig")]
+    assert "OP_PUSHNUM_1 OP_PUSHBYTES_33" in rows[list(SCRIPTS).index("bare multisig")]
     assert rows[-1].count("unspent") == 1
 
 
