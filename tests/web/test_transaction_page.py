@@ -119,9 +119,7 @@ async def test_a_replacement_changes_the_open_page_and_both_tell_of_it(
     await expect(old.locator(".steps")).to_contain_text("Seen in the mempool.")
     await expect(old.locator("[data-key=summary]")).to_contain_text("waits in the mempool")
     second = (await chain.wallet("bumpfee", first, {"fee_rate": 20}))["txid"]
-    await expect(old.locator("[data-lookup]")).to_contain_text(
-        "neither in the mempool nor in the chain", timeout=15_000
-    )
+    await expect(old.locator("[data-lookup]")).to_contain_text("Another transaction went in its place", timeout=15_000)
     await expect(old.locator(".steps")).to_contain_text("Replaced by")
     await expect(old.locator(f'.steps a[href="/tx/{second}"]')).to_be_visible()
     await expect(old.locator(".tree strong")).to_have_text(f"{first[:8]}…{first[-8:]}")
@@ -202,7 +200,7 @@ async def test_a_coinbase_tells_its_message(chain: Chain, site: Running, visitor
     text = content(await page(visitor, f"/tx/{txid}"))
     assert "New coins, and the fees of the block" in text
     assert "Coinbase script" in text
-    assert "of new coins and fees go to" in text
+    assert "New coins and fees of" in text
 
 
 async def test_relatives_are_linked_and_the_effective_feerate_is_the_groups(

@@ -66,9 +66,8 @@ class Transactions:
         ahead = chance = None
         tree = await self._replacements(found.txid, steps)
         if found.waiting is not None and found.waiting.rate is not None:
-            ahead, chance = await together(
-                queue(self._redis, self._keys, found.waiting.rate), self._odds(found.waiting.rate, found.vsize)
-            )
+            rate, vsize = found.waiting.rate, found.vsize
+            ahead, chance = await together(queue(self._redis, self._keys, rate, vsize), self._odds(rate, vsize))
         if self._electrum.configured and found.place is not None and found.place.best:
             found = await self._limited(with_spenders(self._electrum, node, found), found)
         sources = {**found.sources, **({"timeline": "records"} if steps else {})}

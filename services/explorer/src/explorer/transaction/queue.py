@@ -17,7 +17,7 @@ from shared.views import FeesView
 _log: Any = structlog.get_logger()
 
 
-async def queue(client: redis.Client, keys: Keys, rate: float) -> Ahead | None:
+async def queue(client: redis.Client, keys: Keys, rate: float, vsize: int) -> Ahead | None:
     """At `rate` (sat/vB, as miners look at it); None where it is not known what waits. Raises one of redis.TROUBLE."""
     raw: bytes | None = await client.hget(keys.views(MEMPOOL), "fees")
     if raw is None:
@@ -27,13 +27,13 @@ async def queue(client: redis.Client, keys: Keys, rate: float) -> Ahead | None:
     except msgspec.MsgspecError as error:  # of another version, for a moment
         _log.warning("queue_unknown", error=repr(error)[:200])
         return None
-    return placed(view, rate)
+    return placed(view, rate, vsize)
 
 
-def placed(view: FeesView, rate: float) -> Ahead:
+def placed(view: FeesView, rate: float, vsize: int) -> Ahead:
     """The first projected block that takes less than `rate`; what pays less than all of them falls into the last."""
     projected = view.projected_blocks
-    waits = ahead(view.histogram, rate)
+    waits = ahead(view.histogram, rate, vsize)
     if not projected:
         return Ahead(vsize=waits)
     last = len(projected)

@@ -90,14 +90,15 @@ def _words(tx: Found, made: Sequence[tuple[int, int]]) -> str:
         "fee": formats.btc(tx.fee or 0),
     }
     if tx.coinbase:
-        text = gettext("%(value)s of new coins and fees go to %(outputs)s.") % told
+        text = gettext("New coins and fees of %(value)s, to %(outputs)s.") % told
     elif tx.fee:
-        text = gettext("%(inputs)s of %(spent)s become %(outputs)s of %(value)s and a fee of %(fee)s.") % told
+        text = gettext("From %(inputs)s of %(spent)s to %(outputs)s of %(value)s, and a fee of %(fee)s.") % told
     else:
-        text = gettext("%(inputs)s of %(spent)s become %(outputs)s of %(value)s, without a fee.") % told
+        text = gettext("From %(inputs)s of %(spent)s to %(outputs)s of %(value)s, without a fee.") % told
     if len(made) > 1 and len(made) == tx.output_count and tx.output_value:
         at, value = max(made, key=lambda one: (one[1], -one[0]))
-        share = formats.percent(value / tx.output_value * 100)
+        percent = value / tx.output_value * 100
+        share = f"> {formats.percent(99.9)}" if 99.9 < percent < 100 else formats.percent(percent)
         text += " " + gettext("The largest output, number %(number)s, takes %(share)s of that.") % {
             "number": at,
             "share": share,
