@@ -121,6 +121,7 @@ async def test_a_reorganisation_takes_the_block_away_and_brings_another(asked: A
     await asked.chain.node.rpc("invalidateblock", block)
     back = await asked.once(txid, "seen", "mined", "disconnected")
     assert (back.place, back.waiting is None) == (None, False)
+    asked.chain.mining = await asked.chain.wallet("getnewaddress")  # else it might be the same block again
     await asked.chain.mine()
     again = await asked.once(txid, "seen", "mined", "disconnected", "mined")
     assert again.place.hash == again.timeline[-1].block != block
@@ -172,7 +173,7 @@ async def test_spenders_and_blocks_are_found_at_an_electrum_server(tmp_path_fact
         assert told == [(spender, spends.index(vout), height) for vout in range(len(coins))]
 
         rpc = await stack.enter_async_context(RpcClient(core.settings()))
-        node = electrum_script.node("main", server.url())
+        node = electrum_script.node("main", int(server.url().rpartition(":")[2]), "ws")
         electrum: Electrum = await stack.enter_async_context(electrum_script.running([node]))
         assert await block_of(electrum, Node(rpc), txid) == block
         assert await block_of(electrum, Node(rpc), "ab" * 32) is None

@@ -159,6 +159,7 @@ async def test_a_reorganisation_is_told(chain: Chain, site: Running, visitor: ai
     await chain.node.rpc("invalidateblock", block)
     html = await told(visitor, txid, "Its block left the best chain.", "waits in the mempool")
     assert html.index("Mined in block") < html.index("Its block left")
+    chain.mining = await chain.wallet("getnewaddress")  # else it might be the same block again
     again = await mined(chain, site)
     assert again != block
     html = await told(visitor, txid, "1 confirmation")
