@@ -19,7 +19,7 @@ from shared.events.base import Event, Family
 from support import absurd, check
 from support.each import each
 from support.spending import chain, fan_out, mine, mined_coins, send
-from support.stack import SERVICES, Stack, until
+from support.stack import CHAIN, Stack, until
 from support.states import Table, wrong
 
 Refusal = Callable[[redis.Client, Path], "contextlib.AbstractAsyncContextManager[None]"]
@@ -37,7 +37,7 @@ async def moving(stack: Stack) -> None:
 
 
 def pids(stack: Stack) -> dict[str, int]:
-    return {name: stack.pid(name) for name in SERVICES}
+    return {name: stack.pid(name) for name in CHAIN}
 
 
 # --- writes are refused ------------------------------------------------------------------------------------
