@@ -13,6 +13,7 @@ import pytest_asyncio
 import chain_ingest.app
 import explorer.app
 from explorer.core.node import Node
+from explorer.desk import SETTLED_MS, WAITING_MS, keep_ms
 from explorer.electrum.client import Electrum
 from explorer.transaction.blocks import block_of, in_block
 from explorer.transaction.queue import placed
@@ -21,7 +22,7 @@ from shared import redis
 from shared.domains import TIMELINE
 from shared.events.lookups import TxWanted
 from shared.lookups import transaction
-from shared.lookups.parts import BYTES_MOST, Missing
+from shared.lookups.parts import BYTES_MOST, Missing, Place, Tip
 from shared.lookups.transaction import Found, Gone, Step
 from shared.rpc import RpcClient
 from shared.views import FeeBand, FeesView, PreciseFees, ProjectedBlock, RecommendedFees
@@ -203,6 +204,19 @@ def _view(*lowest: float) -> FeesView:
         recommended=RecommendedFees(**fees), precise=PreciseFees(**fees), projected_blocks=blocks,
         histogram=bands, fee_histogram=[],
     )  # fmt: skip
+
+
+async def test_what_is_not_recorded_to_its_end_is_not_kept_for_long() -> None:
+    place = Place(height=1, hash="a", time=1)
+    found = Found(
+        txid="", wtxid="", version=2, locktime=0, size=1, vsize=1, weight=4, fee=0, coinbase=False,
+        inputs=[], outputs=[], input_count=1, output_count=1, input_value=1, output_value=1, place=place,
+        tip=Tip(height=1, hash="a", time=1), as_of_ms=1,
+    )  # fmt: skip
+    seen, mined = Step(what="seen", time_ms=0), Step(what="mined", time_ms=1, block="a")
+    kept = [keep_ms(msgspec.structs.replace(found, timeline=steps)) for steps in ([], [seen], [seen, mined])]
+    assert kept == [SETTLED_MS, WAITING_MS, SETTLED_MS]
+    assert keep_ms(msgspec.structs.replace(found, place=None)) == WAITING_MS
 
 
 async def test_it_falls_into_the_first_projected_block_that_takes_less() -> None:

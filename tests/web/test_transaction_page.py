@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,13 +19,16 @@ import mempool.app
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.domains import TIMELINE
+from shared.prices import MILLION
 from shared.views import TipView
 from support.browser import IN_BROWSER
 from support.each import each
 from support.explored import KEYS, SCRIPTS, WALLET, Chain
 from support.ledger import running
+from support.series_samples import bar, fill_prices
 from support.stack import until
 from support.web_harness import Running, serving
+from web.words import formats
 
 pytestmark = IN_BROWSER
 
@@ -36,19 +40,29 @@ async def chain(tmp_path_factory: Any) -> AsyncIterator[Chain]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(chain: Chain, tmp_path_factory: Any) -> AsyncIterator[Running]:
+async def server(tmp_path_factory: Any) -> AsyncIterator[EmbeddedValkey]:
+    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as it:
+        yield it
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
+    it = redis.connect(server.url)
+    yield it
+    await it.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(chain: Chain, server: EmbeddedValkey, client: redis.Client) -> AsyncIterator[Running]:
     """Web with everything that folds before it, having heard of the chain and the mempool."""
     env = chain.node.env()
     async with contextlib.AsyncExitStack() as stack:
-        server = await stack.enter_async_context(EmbeddedValkey(tmp_path_factory.mktemp("valkey")))
         for name, run in (
             ("chain-ingest", chain_ingest.app.run), ("chain-metrics", chain_metrics.app.run),
             ("mempool", mempool.app.run), ("explorer", explorer.app.run),
         ):  # fmt: skip
             await stack.enter_async_context(running(server.url, run, name, **env))
         it = await stack.enter_async_context(serving(server.url, network="regtest"))
-        client = redis.connect(server.url)
-        stack.push_async_callback(client.aclose)
         await until(lambda: client.hexists(KEYS.state(TIMELINE), "meta"), 20, "the timeline has begun")
         await it.ready(20)
         yield it
@@ -118,12 +132,15 @@ async def test_a_replacement_changes_the_open_page_and_both_tell_of_it(
     await expect(old.locator("#title-timeline")).to_be_visible(timeout=15_000)
     await expect(old.locator(".steps")).to_contain_text("Seen in the mempool.")
     await expect(old.locator("[data-key=summary]")).to_contain_text("waits in the mempool")
+    before = site.site.lookups.now(f"tx:{first}:0")
     second = (await chain.wallet("bumpfee", first, {"fee_rate": 20}))["txid"]
     await expect(old.locator("[data-lookup]")).to_contain_text("Another transaction went in its place", timeout=15_000)
     await expect(old.locator(".steps")).to_contain_text("Replaced by")
     await expect(old.locator(f'.steps a[href="/tx/{second}"]')).to_be_visible()
     await expect(old.locator(".tree strong")).to_have_text(f"{first[:8]}…{first[-8:]}")
     assert await old.evaluate("window.same")
+    after = site.site.lookups.now(f"tx:{first}:0")
+    assert after.startswith(f"{before}:"), "at the same tip it is another question, which no older answer serves"
     html = await told(visitor, second, "It replaced:")
     assert f'href="/tx/{first}"' in html[html.index('class="steps"') :]
     assert 'class="tree"' in html
@@ -218,6 +235,24 @@ async def test_relatives_are_linked_and_the_effective_feerate_is_the_groups(
     assert f'href="/tx/{child}"' in html[html.index("title-outputs") : html.index("title-relatives")], "who spends it"
     html = await page(visitor, f"/tx/{child}")
     assert f'href="/tx/{parent}"' in html[html.index('id="title-relatives"') :]
+    await chain.mine()
+
+
+async def test_worth_is_told_by_the_price_of_its_moment(
+    chain: Chain, client: redis.Client, visitor: aiohttp.ClientSession
+) -> None:
+    unknown = await chain.pay()
+    assert "Worth when first seen" not in await told(visitor, unknown, "Seen in the mempool.")
+    now = int(time.time())
+    await fill_prices(client, KEYS, now)
+    txid = await chain.pay()
+    html = await told(visitor, txid, "Seen in the mempool.", "Worth when first seen", "by the price of the")
+    raw = await chain.node.rpc("getrawtransaction", txid, 1)
+    total = sum(round(one["value"] * 10**8) for one in raw["vout"])
+    moments = range(now // 60 * 60 - 60, now + 120, 60)
+    worths = {formats.money(bar(moment).close / MILLION * total / 10**8, "USD") for moment in moments}
+    assert each(len(one) > 2 for one in worths)
+    assert any(one in content(html) for one in worths), (worths, content(html))
     await chain.mine()
 
 

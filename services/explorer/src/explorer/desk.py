@@ -65,8 +65,16 @@ def keep_ms(answer: Any) -> int:
     """How long an answer is kept in Redis, in milliseconds."""
     if isinstance(answer, Away):
         return AWAY_MS
-    waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and answer.place is None)
+    waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and not _settled(answer))
     return WAITING_MS if waits or isinstance(answer, Missing | transaction.Gone) else SETTLED_MS
+
+
+def _settled(found: transaction.Found) -> bool:
+    """Whether it is in a block, and that was recorded if it was recorded at all: the timeline hears of a block after
+    the node, and who looks meanwhile is not to be told of a transaction without its end for long.
+    """
+    steps = found.timeline
+    return found.place is not None and (not steps or steps[-1].block == found.place.hash)
 
 
 def told(what: str, status: str) -> LookupDone:
