@@ -122,6 +122,7 @@ async def test_a_reorganisation_takes_the_block_away_and_brings_another(asked: A
     await asked.chain.node.rpc("invalidateblock", block)
     back = await asked.once(txid, "seen", "mined", "disconnected")
     assert (back.place, back.waiting is None) == (None, False)
+    await until(lambda: asked.client.hexists(KEYS.timeline_waiting, bytes.fromhex(txid)), 10, "it waits again")
     asked.chain.mining = await asked.chain.wallet("getnewaddress")  # else it might be the same block again
     await asked.chain.mine()
     again = await asked.once(txid, "seen", "mined", "disconnected", "mined")
