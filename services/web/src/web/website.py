@@ -19,6 +19,7 @@ from web import api, compat
 from web.api.charts import ChartApi
 from web.api.largest import Largest
 from web.api.miners import MinersApi
+from web.api.search import SearchApi
 from web.api.status import readiness
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
@@ -28,11 +29,13 @@ from web.endpoints import Endpoint, Endpoints
 from web.finding import declared
 from web.http.answers import JSON, PRIVATE, Answer, document, error, private
 from web.http.assets import Assets
+from web.http.discretion import discreet
 from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
 from web.http.reach import LOOPBACK, Reach
 from web.http.readers import CURRENCY, LANGUAGE, Spoken, choose_currency, choose_language, reader_of
 from web.lookups.asking import Lookups
+from web.lookups.days import DayPrices
 from web.lookups.watching import Watching
 from web.miners.store import Miners
 from web.operators import Desk
@@ -89,13 +92,14 @@ class Site:
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
         self.lookups = Lookups(redis, keys, self._tip, log)
+        self._days = DayPrices(reader, lambda: self.state.now)
         self._watching = Watching(redis, keys, self.lookups, lambda: self.state.now, log)
         self.state.subscribe((domains.CHAIN.name,), self._chain_changed)
         self._shown_tip = ""
         self._series = (
             ChartApi(self.visitor, self.charts), Largest(self.visitor), MinersApi(self.visitor, self._miners),
             PastApi(self.visitor, reader),
-            PastPrices(self.visitor, reader),
+            PastPrices(self.visitor, reader), SearchApi(self.visitor, self._miners),
         )  # fmt: skip
         self._endpoints = endpoints()
         self.documents = self._documents()
@@ -110,7 +114,7 @@ class Site:
             events = Events(self.hub, streams, redis, headers=PRIVATE)
             return Desk(
                 self.state,
-                Means(full, self.charts, self._miners, self.lookups),
+                Means(full, self.charts, self._miners, self.lookups, self._days),
                 self._endpoints,
                 events,
                 self._telemetry,
@@ -159,6 +163,7 @@ class Site:
 
     def application(self, instead: Mapping[str, Handler] | None = None) -> web.Application:
         """aiohttp's application with every route; those of `instead` go before the public ones."""
+        discreet()
         app = web.Application()
         app.on_response_prepare.append(_without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
@@ -172,7 +177,7 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
-        means = Means(self._pages, self.charts, self._miners, self.lookups)
+        means = Means(self._pages, self.charts, self._miners, self.lookups, self._days)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language
@@ -203,7 +208,7 @@ class Site:
             except (ConnectionError, asyncio.CancelledError):
                 raise
             except Exception:
-                self._log.exception("request_failed", path=request.path, client=self._hosts.client(request))
+                self._log.exception("request_failed", route=_route(request), client=self._hosts.client(request))
                 return self._broken(request)
 
         return guarded
@@ -293,9 +298,16 @@ class Site:
         await end(*self._tasks)
         await self.charts.close()
         await self._miners.close()
+        await self._days.close()
         for answering in self._series:
             await answering.close()
         await self.hub.close()
+
+
+def _route(request: web.Request) -> str:
+    """Which of our addresses was asked for, without what a visitor put into it: that is in no log."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
 
 
 async def _without_software(request: web.Request, response: web.StreamResponse) -> None:

@@ -117,7 +117,9 @@ class Scans:
             script=wanted.script,
             scripthash=address.scripthash,
             kind=address.kind,
-            address=address.text if address.text != wanted.script and address.kind not in ("p2pk", "multisig") else None,
+            address=address.text
+            if address.text != wanted.script and address.kind not in ("p2pk", "multisig")
+            else None,
             confirmed=sum(satoshi(one.amount) for one in unspent),
             unconfirmed=None,
             page=wanted.page,
@@ -162,9 +164,7 @@ class Scans:
             finally:
                 await end(scanning)
 
-    async def _with_history(
-        self, node: Node, found: Found, script: bytes, blocks: list[str], alive: Alive
-    ) -> Found:
+    async def _with_history(self, node: Node, found: Found, script: bytes, blocks: list[str], alive: Alive) -> Found:
         """From the blocks that the filters name, a few too many among them; of the newest BLOCKS_MOST at most."""
         if len(blocks) > BLOCKS_MOST:
             return _with(found, truncated=True)

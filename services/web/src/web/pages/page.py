@@ -11,6 +11,7 @@ from aiohttp import web
 from shared.domains import SLOTS
 from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
+from web.lookups.days import DayPrices
 from web.miners.store import Miners
 from web.state.snapshot import PARTS, Part
 
@@ -57,6 +58,7 @@ class Means:
     charts: Charts
     miners: Miners
     lookups: Lookups
+    days: DayPrices
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -19,11 +19,13 @@ from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
+from shared.networks import Network
 from shared.price_views import RecentPrices
 from shared.prices import DIRECT
 from shared.views import View
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
+from web.miners.figures import pool_path
 from web.pages import pictures
 from web.pages.embedding import embedded
 from web.pages.found import CARDS, PAGES
@@ -121,6 +123,8 @@ class Pages:
             price_age=age,
             price_stale=STALE,
             bar=pictures.bar,
+            steps=pictures.steps,
+            qr=pictures.qr,
             columns=pictures.columns,
             histogram=pictures.histogram,
             occupied=pictures.occupied,
@@ -135,6 +139,7 @@ class Pages:
             verdict_words=conditions.VERDICTS,
             direct=DIRECT,
             fx_day=_fx_day,
+            pool_path=pool_path,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)
@@ -200,6 +205,11 @@ class Pages:
     def view(self, kind: type[V]) -> V | None:
         """The view of this type, None while it is not known."""
         return self._state.snapshot[kind]
+
+    @property
+    def network(self) -> Network:
+        """The network that is shown."""
+        return self._state.snapshot.network
 
     def broken(self) -> list[str]:
         """What cannot be shown now, and why: one line for each such card."""
