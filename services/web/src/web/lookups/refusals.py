@@ -107,15 +107,20 @@ def sentence(error: Unreadable) -> Sentence:
 
 
 def parts(text: str, places: Iterable[int]) -> Iterator[tuple[str, bool]]:
-    """What was entered in pieces, and whether each is what is wrong."""
+    """What was entered in pieces, and whether each is what is wrong. What cannot be seen goes by its code."""
     wrong, start = sorted({place for place in places if 0 <= place < len(text)}), 0
     for place in wrong:
         if place > start:
-            yield text[start:place], False
-        yield text[place], True
+            yield visible(text[start:place]), False
+        yield visible(text[place]) or f"U+{ord(text[place]):04X}", True
         start = place + 1
     if start < len(text):
-        yield text[start:], False
+        yield visible(text[start:]), False
+
+
+def visible(text: str) -> str:
+    """Without what has no shape or turns the direction of writing, which would make another text of a page."""
+    return "".join(sign for sign in text if sign.isprintable() and sign not in INVISIBLE)
 
 
 def may_be_shown(text: str, reason: str = "") -> bool:

@@ -96,7 +96,7 @@ class SearchPages(LookupPages):
         match term:
             case Height():
                 return self._height(text, term.height)
-            case Hash(certain=True):
+            case Hash(certain=True) | Hash(likely="transaction"):  # by its size, or since a link says so
                 return _to(f"/tx/{term.hash}")
             case Hash():
                 return await self._either(request, text, term.hash)
@@ -165,13 +165,9 @@ class SearchPages(LookupPages):
         return self._refusal(
             400,
             say("Not this way"),
-            say(
-                "Extended keys and descriptors show everything that a wallet holds. Enter yours on the page of wallets."
-            ),
+            say("Extended keys and descriptors show all that a wallet holds. Enter yours on the page of wallets."),
             wallet=True,
-            more=[
-                say("It was not looked up. It stands in the address of this page, and so in your browser's history.")
-            ],
+            more=[say("It was not looked up."), say(_HISTORY)],
         )
 
     def _unreadable(self, text: str, error: Unreadable) -> Answer:
@@ -222,7 +218,7 @@ def refusal(
     more: Iterable[Sentence] = (),
 ) -> Answer:
     """A page with the search on it, whose answer no cache keeps."""
-    told = {"title": title, "text": text, "entered": entered, "parts": parts, "wallet": wallet, "more": list(more)}
+    told = {"title": title, "text": text, "entered": refusals.visible(entered), "parts": parts, "wallet": wallet, "more": list(more)}
     made = pages.render("explorer/refused.html", page, quiet=False, **told)
     return Answer(made.body, made.content_type, status, {**made.headers, **PRIVATE})
 
