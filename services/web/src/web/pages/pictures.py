@@ -46,7 +46,7 @@ def steps(points: Sequence[tuple[int, int]], end: int, what: str) -> Markup:
         return Markup("")
     start, end = points[0][0], max(end, points[-1][0])
     most = max(value for _, value in points) or 1
-    path, height = [], float(HEIGHT)
+    path: list[str] = []
     for moment, value in points:
         x = (moment - start) / (end - start) * WIDTH if end > start else 0.0
         height = HEIGHT - 1 - value / most * (HEIGHT - 4)

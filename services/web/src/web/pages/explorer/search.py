@@ -218,8 +218,16 @@ def refusal(
     more: Iterable[Sentence] = (),
 ) -> Answer:
     """A page with the search on it, whose answer no cache keeps."""
-    told = {"title": title, "text": text, "entered": refusals.visible(entered), "parts": parts, "wallet": wallet, "more": list(more)}
-    made = pages.render("explorer/refused.html", page, quiet=False, **told)
+    made = pages.render(
+        "explorer/refused.html",
+        page,
+        title=title,
+        text=text,
+        entered=refusals.visible(entered),
+        parts=list(parts),
+        wallet=wallet,
+        more=list(more),
+    )
     return Answer(made.body, made.content_type, status, {**made.headers, **PRIVATE})
 
 
