@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 from html import unescape
 from typing import Any
 
@@ -15,12 +16,16 @@ from shared.keys import Keys
 from shared.lookups.address import PAGE, Entry, Found, Point, Unspent, Working
 from shared.lookups.parts import Away, Missing
 from shared.networks import COIN, NETWORKS
+from shared.prices import MILLION
 from shared.scripts.address import Address, read
+from shared.series import DAY
 from support.answered import TIP, answered
 from support.each import each
-from support.web_harness import Running
+from support.series_samples import bar, fill_prices
+from support.web_harness import Running, serving
 from support.web_samples import Writer
 from web.http.answers import PAGE_HEADERS
+from web.words import formats
 
 MAIN = NETWORKS["main"]
 SEGWIT = read("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", MAIN)
@@ -196,3 +201,21 @@ async def test_a_file_that_ends_too_early_says_so(http: aiohttp.ClientSession, s
     site.site.lookups.forget(SEGWIT.scripthash)
     await tell(writer, site, SEGWIT, Away(who="electrum", why="gone"))
     assert "Ask again" in await get(http, f"/address/{SEGWIT.text}.csv", 503)
+
+
+async def test_amounts_are_told_by_the_price_of_their_day(valkey: str, writer: Writer) -> None:
+    await writer.chain()
+    await writer.mempool()
+    now = int(time.time())
+    await fill_prices(writer.redis, writer.keys, now)
+    async with serving(valkey) as site, aiohttp.ClientSession(site.url) as http:
+        await site.ready()
+        days = (30, 400, 2_000)
+        history = [Entry(txid=txid(at), height=at, time=now - at * DAY, change=-COIN) for at in days]
+        await tell(writer, site, SEGWIT, found(SEGWIT, history=history))
+        text = plain(await get(http, f"/address/{SEGWIT.text}"))
+        for at in days:
+            close = bar((now - at * DAY) // DAY * DAY).close / MILLION
+            assert f"{formats.money(close)} then" in text
+        row = (await get(http, f"/address/{SEGWIT.text}.csv")).splitlines()[1]
+        assert row.endswith(f",{bar((now - 30 * DAY) // DAY * DAY).close / MILLION:.2f}")

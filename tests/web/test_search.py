@@ -16,12 +16,13 @@ from shared.errors import Unreadable
 from shared.lookups import transaction
 from shared.lookups.parts import Missing
 from shared.scripts import reasons
-from shared.views import BlocksView, TipView
+from shared.views import BlocksView, LargestView, TipView
 from support.answered import TIP, answered, block_found
 from support.each import each
 from support.web_harness import Running
 from support.web_samples import Writer
 from web.lookups import refusals
+from web.miners.figures import pool_path
 from web.pages.found import PAGES
 from web.words.language import LANGUAGES, speaking
 
@@ -259,3 +260,39 @@ async def test_pools_are_found_by_their_names(history: tuple[Running, Any], api:
     assert found[f"/network/miners/{pool['slug']}"] == pool["name"]
     status, location, _ = await look(api, pool["name"].upper())
     assert (status, location) == (303, f"/network/miners/{pool['slug']}")
+
+
+async def test_what_pages_name_leads_to_its_page(http: aiohttp.ClientSession, site: Running) -> None:
+    state = site.site.state.snapshot
+    tip, blocks, largest = state[TipView], state[BlocksView], state[LargestView]
+    assert tip
+    assert blocks
+    assert largest
+    newest = blocks.blocks[0]
+    named = next(row for row in blocks.blocks[:3] if row.pool)
+    for path, links in {
+        "/": [
+            f"/block/{tip.hash}",
+            f"/block/{newest.hash}",
+            pool_path(named.pool or ""),
+            f"/tx/{largest.transactions[0].txid}",
+        ],
+        "/blocks": [f"/block/{tip.hash}", f"/block/{blocks.blocks[-1].hash}", pool_path(named.pool or "")],
+        "/mempool": [f"/tx/{largest.transactions[-1].txid}"],
+        "/status": [f"/block/{tip.hash}"],
+    }.items():
+        async with http.get(path) as answer:
+            page = await answer.text()
+        for link in links:
+            assert f'href="{link}"' in page, (path, link)
+
+
+async def test_figures_of_the_past_lead_to_their_blocks(
+    history: tuple[Running, Any], api: aiohttp.ClientSession
+) -> None:
+    async with api.get("/api/v1/network/miners?range=all") as answer:
+        pool = next(one for one in (await answer.json())["pools"] if one["name"])
+    async with api.get(f"/network/miners/{pool['slug']}") as answer:
+        assert re.search(r'<th scope="row"[^>]*><a href="/block/[0-9]+">', await answer.text())
+    async with api.get("/charts/difficulty?range=all") as answer:
+        assert re.search(r'<a href="/block/[0-9]+">', await answer.text())
