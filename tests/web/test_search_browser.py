@@ -43,7 +43,11 @@ async def opened(browser: Browser, site: Running, width: int = 1280, **options: 
     if options.get("java_script_enabled", True):
         await expect(page.locator("#dot")).to_have_attribute("data-state", "live")
     asked: list[Request] = []
-    page.on("request", asked.append)
+
+    def note(one: Request) -> None:
+        asked.append(one)
+
+    page.on("request", note)
     return page, asked
 
 

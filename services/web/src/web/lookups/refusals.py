@@ -90,7 +90,7 @@ _KEY: Final = re.compile(r"[xyztuv]p(?:ub|rv)[0-9a-z]{8}", re.IGNORECASE)
 _FUNCTION: Final = re.compile(r"(?:pk|pkh|wpkh|sh|wsh|tr|rawtr|combo|multi|sortedmulti)\(", re.IGNORECASE)
 _RUN: Final = re.compile(r"[0-9A-Za-z]{40,}")
 _HARMLESS: Final = re.compile(r"(?:bc|tb|bcrt)1[0-9a-z]+|[0-9a-f]+", re.IGNORECASE)
-_WORDS: Final = re.compile(r"[^\W\d_]{3,}")
+_WORDS: Final = re.compile(r"(?<![^\s,])[^\W\d_]{3,}(?![^\s,])")
 _MOST_WORDS: Final = 9
 
 

@@ -7,13 +7,14 @@ const FORMS = document.querySelectorAll("form.search-form");
 const UNSEEN = /[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 const PRIVATE = /[xyztuv]prv[0-9a-z]{8}|(^|[^0-9a-z])([5KL9c][1-9A-HJ-NP-Za-km-z]{50,51}|6P[1-9A-HJ-NP-Za-km-z]{56})($|[^0-9a-z])/i;
 const WALLET = /[xyztuv]pub[0-9a-z]{8}|(^|[^0-9a-z])(pk|pkh|wpkh|sh|wsh|tr|rawtr|combo|multi|sortedmulti)\(/i;
+const WORDS = /(?<![^\s,])\p{L}{3,}(?![^\s,])/gu;
 const REST = 150; // ms without a key before it is asked what is known
 const LONGEST = 64;
 
 // A search for what may be public: as the server says it (web.lookups.refusals), which looks again.
 function kindOf(text) {
   const plain = text.normalize("NFKC").replace(UNSEEN, "");
-  if (PRIVATE.test(plain) || (text.match(/[\p{L}]{3,}/gu) ?? []).length > 9) return "secret";
+  if (PRIVATE.test(plain) || (text.match(WORDS) ?? []).length > 9) return "secret";
   return WALLET.test(plain) ? "wallet" : "public";
 }
 
