@@ -1,4 +1,4 @@
-"""Prices: from an exchange's message to a client, how many messages a second are taken in, and the whole chart."""
+"""Prices: from an exchange's message to a client, messages taken in a second, the whole chart; and rankings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from bench import asset_load
 from bench.figures import Figure, percentile
 from shared.domains import MARKET
 from shared.price_views import MarketSourcesView, PricesView
@@ -28,7 +29,7 @@ AROUND: Final = {"kraken": 0.99, "bitstamp": 0.995, "bitfinex": 1.005, "gemini":
 
 
 async def measure(folder: Path) -> list[Figure]:
-    """All figures of prices, on a stack of their own."""
+    """All figures of prices and rankings, on a stack of their own."""
     folder.mkdir()
     async with Exchanges(pace=5, factors=dict(AROUND)) as world, Stack(folder) as stack:
         stack.extra_env |= {"LOG_LEVEL": "info", "OUTSIDE": "on", "OUTSIDE_URL": world.url}
@@ -39,6 +40,7 @@ async def measure(folder: Path) -> list[Figure]:
         figures.append(await _taken_in(stack, world))
         figures += await _chart(stack)
         figures.append(Figure("memory of market, with its history", memory(stack.pid("market")) / 1e6, "MB", 80.0))
+        figures += await asset_load.measure(stack)
     return figures
 
 

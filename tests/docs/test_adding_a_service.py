@@ -179,5 +179,6 @@ async def shown(it: Watched) -> None:
         "series",
         "prices",
         "rankings",
+        "changes",
         "ops",
     }

@@ -52,7 +52,7 @@ def test_every_variable_is_documented_and_every_documented_one_is_read(monkeypat
     reader = settings.Reader
     monkeypatch.setattr(settings, "Reader", lambda values: reader(recorder))
     settings.load({}, ROOT / "no-such-folder")
-    read = {re.sub(r"^MAIN_(?=RPC|ZMQ)", "<NODE>_", name) for name in recorder.asked} | {"ENV_DIR"}
+    read = {re.sub(r"^MAIN_(?=RPC|ZMQ|ELECTRUM)", "<NODE>_", name) for name in recorder.asked} | {"ENV_DIR"}
     assert variables((ROOT / "docs/configuration.md").read_text()) == read
 
 

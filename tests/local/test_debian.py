@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_run import bitcoind, debian
+from local_run import bitcoind, cache, debian
 from local_run.errors import SetupError
 from support.each import each
 
@@ -85,7 +85,7 @@ async def test_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_a_lock_that_is_held_too_long_is_said(tmp_path: Path) -> None:
-    async with debian._locked(tmp_path / "x.lock", 1):
+    async with cache._locked(tmp_path / "x.lock", 1):
         with pytest.raises(SetupError, match="has been locked by another run"):
             await debian.unpack(**WANTED, into=tmp_path / "x", limit=0.3)  # type: ignore[arg-type]
 

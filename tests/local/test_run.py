@@ -20,9 +20,10 @@ import aiohttp
 import psutil
 import pytest
 
-from local_run import child, history, ports
+from local_run import app, child, history, ports
 from local_run.app import PROGRAMS
 from local_run.demonstration import Demonstration
+from shared import settings
 from support.stack import until
 
 from .conftest import gone
@@ -76,7 +77,11 @@ class Run:
 
 
 def environment(data_dir: Path, **env: str) -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if not re.search("_RPC_|_ZMQ_|REDIS_URL|NODES", name)}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.search("_RPC_|_ZMQ_|_ELECTRUM_|REDIS_URL|NODES", name)
+    }
     return {**ours, "DATA_DIR": str(data_dir), "ENV_DIR": "/nonexistent", "WEB_PORT": "0", **env}
 
 
@@ -132,7 +137,7 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
                 assert response.status == 404
         password = (data_dir / "demonstration" / "valkey" / "password").read_text().strip()
         assert len(password) >= 32
-        for name in ("bitcoind", "bitcoind/regtest/.cookie", "valkey", "valkey/password"):
+        for name in ("bitcoind", "bitcoind/regtest/.cookie", "valkey", "valkey/password", "wallet", "wallet/secret"):
             assert (data_dir / "demonstration" / name).stat().st_mode & 0o077 == 0
 
         (refusal,) = await fails(data_dir)
@@ -158,6 +163,14 @@ async def test_a_dashboard_that_moves_and_ends_cleanly(data_dir: Path) -> None:
     assert "stopping" in run.lines
     assert not [line for line in run.lines if password in line]
     assert not [pid for pid in children.values() if psutil.pid_exists(pid)]
+
+
+def test_the_secret_of_wallets_is_made_once(tmp_path: Path) -> None:
+    file = app._wallet_secret(tmp_path)
+    secret = settings.load({"WALLET_SECRET_FILE": str(file)}, tmp_path / "no-env").wallet_secret
+    assert app._wallet_secret(tmp_path).read_text().strip() == secret
+    assert len(set(secret)) > 8
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 async def test_a_killed_runner_leaves_nothing_and_the_next_run_uses_the_same_ports(data_dir: Path) -> None:
@@ -235,7 +248,7 @@ async def test_the_first_run_builds_the_history_and_the_second_does_not(tmp_path
     folder = tmp_path / "demonstration"
     tips = []
     for _ in range(2):
-        demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, say=lambda line: None)
+        demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=lambda line: None)
         await demonstration.start()
         try:
             tips.append(await demonstration.node.rpc("getbestblockhash"))
@@ -254,11 +267,11 @@ async def test_an_interrupted_history_is_built_anew(tmp_path: Path) -> None:
         if line.startswith("100 of"):
             raise KeyError("interrupted on purpose")
 
-    demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, say=interrupt)
+    demonstration = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=interrupt)
     with pytest.raises(KeyError):
         await demonstration.start()
     assert not demonstration.node.running
-    again = Demonstration(folder, rpc_port=0, zmq_port=0, say=lambda line: None)
+    again = Demonstration(folder, rpc_port=0, zmq_port=0, electrum_port=0, say=lambda line: None)
     await again.start()
     try:
         assert await again.node.rpc("getblockcount") == 102

@@ -11,59 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_run import child
 from local_run.valkey import EmbeddedValkey
 from market.app import PROVIDERS
 from shared import redis
 from shared.domains import MARKET
 from shared.events.prices import PRICES, PriceUpdated
-from shared.outside.provider import Provider
 from support.exchanges import Exchanges
 from support.ledger import KEYS
-from support.processes import Process
+from support.replicas import Replicas, exceeded, killed
 from support.stack import until
 
 MEMORY = 80_000_000
-
-
-class Replicas:
-    """Two of them, under names of their own."""
-
-    def __init__(self, folder: Path, **env: str) -> None:
-        self.all = [Process("market", folder / f"{name}.log", {**env, "INSTANCE": name}) for name in ("one", "other")]
-
-    async def __aenter__(self) -> Replicas:
-        for one in self.all:
-            await one.start()
-        return self
-
-    async def __aexit__(self, *about: object) -> None:
-        for one in self.all:
-            assert one.process is not None
-            await child.kill(one.process)
-
-    async def active(self, client: redis.Client) -> Process:
-        """Who has the lease."""
-
-        async def holder() -> Process | None:
-            held = await client.get(KEYS.lease(MARKET.slot, "market"))
-            pid = held.decode().split(" ")[1] if held else ""
-            return next((one for one in self.all if one.process is not None and str(one.process.pid) == pid), None)
-
-        found = await until(holder, 15, "one of them has the lease")
-        assert found is not None
-        return found
-
-
-def exceeded(world: Exchanges, provider: Provider) -> list[str]:
-    """Where the server counted more than a limit allows."""
-    asked = sorted(at for at, _ in world.asked[provider.name])
-    return [
-        f"{provider.name}: {limit.requests + 1} requests in {later - sooner:.3f} s, allowed are {limit}"
-        for limit in provider.limits
-        for sooner, later in zip(asked, asked[limit.requests :], strict=False)
-        if later - sooner < limit.seconds
-    ]
+LEASE = KEYS.lease(MARKET.slot, "market")
 
 
 async def published(client: redis.Client, beyond: int, limit: float) -> int:
@@ -82,18 +41,17 @@ async def kills(valkey: EmbeddedValkey, client: redis.Client, folder: Path, seco
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(Exchanges(talks=talks))
         replicas = await stack.enter_async_context(
-            Replicas(folder, REDIS_URL=valkey.url, OUTSIDE_URL=world.url, WEB_PORT="0")
+            Replicas("market", folder, REDIS_URL=valkey.url, OUTSIDE_URL=world.url, WEB_PORT="0")
         )
         seq = await published(client, 0, 25)
-        end, killed = time.monotonic() + seconds, 0
-        while time.monotonic() < end or killed < 2:
+        end, strikes = time.monotonic() + seconds, 0
+        while time.monotonic() < end or strikes < 2:
             world.prices["USD"] += 1  # so that there is something to publish
-            active = await replicas.active(client)
+            active = await replicas.active(client, LEASE)
             standby = next(one for one in replicas.all if one is not active)
             victim = active if chance.random() < 0.8 else standby
-            assert victim.process is not None
-            await child.kill(victim.process)
-            killed += 1
+            await killed(victim)
+            strikes += 1
             seq = await published(client, seq, 10)
             await victim.start()
             await asyncio.sleep(chance.uniform(0.0, 1.5))
@@ -106,11 +64,11 @@ async def kills(valkey: EmbeddedValkey, client: redis.Client, folder: Path, seco
             at = int(entry.partition(b"-")[0])
             assert at >= times.get(told.currency, 0)
             times[told.currency] = at
-        assert [said for provider in PROVIDERS for said in exceeded(world, provider)] == []
+        assert [said for provider in PROVIDERS for said in exceeded(world.asked, provider)] == []
         assert min(world.requests(name) for name in ("kraken", "gemini", "ecb", "mempool.space")) > 0
         for one in replicas.all:
             assert "Traceback" not in one.log
-        active = await replicas.active(client)
+        active = await replicas.active(client, LEASE)
         assert active.process is not None
         assert psutil.Process(active.process.pid).memory_info().rss < MEMORY
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NoReturn
 
+import msgspec
 import pytest
 
 from local_run.valkey import EmbeddedValkey
@@ -55,6 +56,17 @@ def told(market: Market, now_ms: int) -> list[PriceUpdated]:
 def hear(market: Market, now_ms: int, price: str, *sources: str, currency: str = "USD") -> None:
     for source in sources or SOURCES:
         market.hear(source, Said(currency, Decimal(price), None), now_ms)
+
+
+def test_the_rates_that_values_are_told_by_are_shown_with_their_day() -> None:
+    market = Market(KEYS)
+    market.rated(Rates(20_000, {"USD": Decimal("1.25"), "SEK": Decimal(11)}, {}))
+    hear(market, NOW, "100")
+    written = market.flush(NOW).commands.arguments
+    raw = written[written.index("prices") + 1]
+    assert isinstance(raw, bytes)
+    shown = msgspec.json.decode(raw, type=PricesView)
+    assert (shown.fx_day, shown.fx_rates) == ("2024-10-04", {"USD": Decimal("1.25"), "SEK": Decimal(11)})
 
 
 # --- the clock -------------------------------------------------------------------------------------------

@@ -15,14 +15,20 @@ from marketcap.answers import Answer
 from marketcap.providers.bitnodes import Snapshot
 from shared.errors import OutsideMalformed
 from support.market_bodies import (
+    BOE,
     DECODERS,
     GOOD,
     NOW,
+    RBA,
+    SNB,
+    TABLES,
+    canada,
     chart,
     fact,
     frame,
     fund,
     gecko,
+    japan,
     node,
     paprika,
     snapshot,
@@ -99,7 +105,7 @@ def test_a_page_of_html_is_called_one(source: str) -> None:
         DECODERS[source](b"<html>busy</html>")
 
 
-@pytest.mark.parametrize("source", [name for name in SOURCES if name not in {"fred", "ecb_m2"}])
+@pytest.mark.parametrize("source", [name for name in SOURCES if name not in TABLES])
 def test_a_truncated_answer_is_refused_wherever_it_ends(source: str) -> None:
     body = written(GOOD[source]())
     for end in range(len(body)):
@@ -107,7 +113,7 @@ def test_a_truncated_answer_is_refused_wherever_it_ends(source: str) -> None:
             DECODERS[source](body[:end])
 
 
-@pytest.mark.parametrize("source", ["fred", "ecb_m2"])
+@pytest.mark.parametrize("source", TABLES)
 def test_a_truncated_table_never_gives_another_figure(source: str) -> None:
     """A part of a number is a number: only what is sure to be whole counts."""
     body = written(GOOD[source]())
@@ -266,6 +272,23 @@ def test_a_bad_node_is_left_out_and_counted(address: str, row: Any) -> None:
         *(("fred", f"{HEAD}{bad},22851.15\n") for bad in ("", "x", "2026-13-01", "2126-01-01", "1999-01-01")),
         ("fred", "observation_date,MYAGM2CNM189N\n2026-03-01,22851.15\n"),
         ("fred", "observation_date,M2SL\n2025-06-01,22000.0\n"),
+        ("snb", SNB.replace("GM2", "GM3")),
+        ("snb", SNB.replace('"B"', '"VV"')),
+        ("snb", SNB.replace('"Date"', '"Day"')),
+        ("rba", RBA.replace("DMAM3S", "DMAM3X")),
+        ("rba", RBA.replace("2026", "2024")),
+        ("boe", BOE.replace("LPMAUYN", "LPMVQXV")),
+        ("boe", "<html><body>Request rejected</body></html>"),
+        ("boc", canada(("2026-03-01", None))),
+        ("boc", {"message": "Series V41552796 not found."}),
+        *(("boc", canada(("2026-03-01", bad))) for bad in ("", "NaN", "-1", "0", "1e30", "1 2")),
+        ("boj", japan(UNIT="trillion yen")),
+        ("boj", japan(SERIES_CODE="MAM1NAM3M3MO")),
+        ("boj", japan(VALUES={"SURVEY_DATES": [202602, 202603], "VALUES": [12_852_000]})),
+        ("boj", japan() | {"STATUS": 503}),
+        ("boj", {"STATUS": 400, "MESSAGEID": "M181005E", "MESSAGE": "Invalid code", "RESULTSET": []}),
+        *(("boj", japan((202603, bad))) for bad in (*NO_NUMBERS[2:], None, -1, 0, 1e30)),
+        *(("boj", japan((bad, 12_852_000))) for bad in (202613, 20260301, 2026, 0)),
         ("ecb_m2", str(GOOD["ecb_m2"]()).replace("M20", "M30")),
         ("ecb_m2", str(GOOD["ecb_m2"]()).replace("OBS_VALUE", "OBS")),
         ("ecb_m2", str(GOOD["ecb_m2"]()).replace("2026-03", "2024-03")),
@@ -304,7 +327,7 @@ def paths(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [way, *(path for key, part in inside for path in paths(part, (*way, key)))]
 
 
-@pytest.mark.parametrize("source", [name for name in SOURCES if name not in {"fred", "ecb_m2"}])
+@pytest.mark.parametrize("source", [name for name in SOURCES if name not in TABLES])
 @given(data=st.data())
 def test_anything_in_the_place_of_a_part_raises_nothing_else(source: str, data: st.DataObject) -> None:
     answer = {"top": json.loads(written(GOOD[source]()))}

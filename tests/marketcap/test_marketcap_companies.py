@@ -13,7 +13,6 @@ from marketcap import companies
 from marketcap.assets import Made, Quote
 from marketcap.companies import Company, parsed
 from marketcap.fold import RankingFold
-from marketcap.fx import Rates
 from marketcap.providers.sec import Shares
 from shared.asset_views import MARKETCAP_VIEWS
 from shared.assets import Claim
@@ -23,32 +22,24 @@ from shared.events.base import Event
 from shared.events.rankings import AssetsTold, HoldersTold
 from shared.keys import Keys
 from shared.networks import COIN
+from support.asset_samples import DAY, RATES, quote
 from support.each import each
+from support.market_bodies import NOW
 
-NOW = 1_779_108_600
-DAY = 86_400
 HEAD = ",".join(companies.COLUMNS)
-RATES = Rates(
-    units={"USD": Decimal("1.25"), "GBP": Decimal("0.8"), "HKD": Decimal(10)},
-    source="ECB",
-    link="https://www.ecb.europa.eu/",
-    as_of=NOW - DAY,
-)
 
 
-def table(*lines: str) -> tuple[Company, ...]:
-    return parsed("\n".join(["# a comment", HEAD, "", *lines]), "some.csv")
+def table(*lines: str, estimate: str = "") -> tuple[Company, ...]:
+    """A table of these lines, each without its last column."""
+    return parsed("\n".join(["# a comment", HEAD, "", *(f"{line},{estimate}" for line in lines)]), "some.csv")
 
 
 def prices(**quotes: tuple[str, str]) -> dict[str, Quote]:
     """Price and currency by symbol; `_` in a name is the dot of a symbol."""
     return {
-        name.replace("_", "."): Quote(
-            price=Decimal(price), currency=currency, change=Decimal(1), period="close", source="Yahoo", link="https://y/",
-            as_of=NOW - 100, fetched=NOW - 50,
-        )
+        name.replace("_", "."): quote(price, currency=currency, as_of=NOW - 100, fetched=NOW - 50, source="Yahoo")
         for name, (price, currency) in quotes.items()
-    }  # fmt: skip
+    }
 
 
 def filing(cik: int, shares: int) -> dict[int, Shares]:
@@ -215,7 +206,7 @@ def test_an_old_price_makes_an_old_company() -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["Apple,US,AAPL,320193,,,,"], "line 4: 8 columns, expected 9"),
+        (["Apple,US,AAPL,320193,,,,"], "line 4: 9 columns, expected 10"),
         (["Apple,USA,AAPL,320193,,,,,"], "line 4: .*two capital letters"),
         ([",US,AAPL,320193,,,,,"], "line 4: expected a name"),
         (["Apple,US,,320193,,,,,"], "line 4: expected a name, a symbol"),
@@ -234,6 +225,23 @@ def test_an_old_price_makes_an_old_company() -> None:
 def test_a_line_that_cannot_be_is_named(lines: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=f"some.csv, .*{message}"):
         table(*lines)
+
+
+def test_what_is_only_estimated_is_marked() -> None:
+    line = "Bank,CN,1.SS,,,10,2025-12-31,R,https://s/"
+    for word in ("", "yes"):
+        (asset,) = companies.assets(table(line, estimate=word), {}, prices(**{"1_SS": ("3", "USD")}), None).assets
+        assert asset.estimate == (word == "yes")
+    with pytest.raises(ConfigError, match="line 4: estimate is 'perhaps', expected yes or nothing"):
+        table(line, estimate="perhaps")
+
+
+def test_each_stated_figure_has_its_document() -> None:
+    stated = [one for company in (*companies.listed(), *companies.holders()) for one in company.classes if one.shares]
+    assert each(one.source and one.link.startswith("https://") and one.as_of for one in stated)
+    seen = {one.symbol for one in stated if not one.estimate}
+    assert seen >= {"GOOGL", "7203.T", "2222.SR", "601398.SS", "ROG.SW", "SIE.DE", "SAP.DE"}
+    assert not seen & {"MSTR", "601988.SS", "RMS.PA"}
 
 
 def test_a_table_without_its_head_is_refused() -> None:

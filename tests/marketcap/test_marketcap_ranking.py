@@ -11,54 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketcap import assets, ranking, stocks
-from marketcap.assets import Asset, Class, Money, Quote, Source
+from marketcap.assets import Money, Quote, Source
 from marketcap.coins import Coin
-from marketcap.fx import Rates
 from marketcap.ranking import Bitcoin
+from support.asset_samples import DAY, RATES, asset, quote
 from support.each import each
+from support.market_bodies import NOW
 
-NOW = 1_779_108_600
-DAY = 86_400
 BITCOIN = Bitcoin(price=Decimal(100_000), supply=20_000_000 * 10**8, seen=NOW)
 """2 million million USD."""
-
-RATES = Rates(
-    units={"USD": Decimal("1.25"), "JPY": Decimal(200), "GBP": Decimal("0.8")},
-    source="ECB",
-    link="https://www.ecb.europa.eu/",
-    as_of=NOW - DAY,
-)
-
-
-def asset(name: str, value: int | str, kind: Class = "company", **over: Any) -> Asset:
-    return msgspec.structs.replace(
-        Asset(
-            id=f"{kind}:{name}",
-            kind=kind,
-            name=name,
-            symbol=name[:3].upper(),
-            price=Decimal(value),
-            quantity=Decimal(1),
-            unit="share",
-            value=Decimal(value),
-            sources=(),
-            seen=NOW,
-        ),
-        **over,
-    )
-
-
-def quote(price: str, **over: Any) -> Quote:
-    return msgspec.structs.replace(
-        Quote(
-            price=Decimal(price), currency="USD", change=Decimal(1), period="close", source="S", link="https://s/",
-            as_of=NOW, fetched=NOW,
-        ),
-        **over,
-    )  # fmt: skip
-
-
-# --- commodities -----------------------------------------------------------------------------------------
 
 
 def test_gold_is_worth_its_tonnes_in_ounces_times_the_price() -> None:
@@ -117,9 +78,15 @@ def test_currencies_are_worth_their_money_in_dollars() -> None:
 
 
 def test_a_currency_without_a_name_of_its_own_is_called_by_its_code() -> None:
-    (made,) = assets.currencies([money("JPY", 32_000)], RATES).assets
-    assert (made.name, made.country) == ("JPY", "JP")
+    (made,) = assets.currencies([money("HKD", 32_000)], RATES).assets
+    assert (made.name, made.country) == ("HKD", "HK")
     assert [one.of for one in made.sources] == ["quantity", "rate"]
+
+
+def test_money_that_is_not_m2_says_which_it_is() -> None:
+    other = msgspec.structs.replace(money("GBP", 3_000), note="M4: the Bank of England publishes no M2")
+    made = assets.currencies([other, money("EUR", 16_000)], RATES)
+    assert [one.sources[0].note for one in made.assets] == ["M4: the Bank of England publishes no M2", ""]
 
 
 def test_a_month_that_is_two_months_old_is_not_an_old_answer() -> None:

@@ -17,7 +17,7 @@ from local_run.valkey import EmbeddedValkey
 from marketcap import desk, fold, sample
 from marketcap.app import run
 from marketcap.questions import ASKED
-from shared import redis
+from shared import anew, redis
 from shared.asset_views import MARKETCAP_VIEWS, AssetSourcesView, NodesView, RankedAsset, RankingView, TreasuriesView
 from shared.domains import ASSETS, MARKETCAP, METRICS, PRICES, RANKINGS, Stream
 from shared.events import rankings
@@ -309,6 +309,38 @@ async def test_a_change_of_a_holder_is_told_once(
         [told] = await events(client, TreasuryChanged)
         assert isinstance(told, TreasuryChanged)
         assert (told.holder, told.asset_class, told.after) == ("Strategy", "company", change.after)
+
+
+@pytest.mark.parametrize("wish", [anew.AGAIN, anew.FORGET])
+async def test_a_rebuild_asks_everybody_again_and_what_is_shown_stays_meanwhile(
+    valkey: EmbeddedValkey, client: redis.Client, wish: str
+) -> None:
+    key, old = KEYS.resync(ASSETS), "19000"
+    async with AssetSources() as world, marketcap(valkey, world):
+        await bitcoin(client)
+        before = await shown(client, "BTC", "ETH", "XAU", "JPY")
+
+        async def written() -> bool:
+            return bool(await client.hlen(KEYS.ranks("coins")))
+
+        await until(written, 10, "ranks are written")
+        await client.hset(KEYS.ranks("coins"), old, "[]")
+        world.ethereum = 2_500.0
+        world.modes["goldapi"] = "503"
+        world.asked.clear()
+        await client.set(key, wish)
+
+        async def asked() -> bool:
+            row = (await rows(client, "all"))["ETH"]
+            return row.price_usd == 2_500 and {"boj", "sec", "bitnodes", "coinpaprika"} <= set(world.asked)
+
+        await until(asked, 15, "everybody is asked again, and believed")
+        assert not await client.exists(key)
+        gold = (await rows(client, "all"))["XAU"]
+        assert (gold.value_usd, gold.sources) == (before["XAU"].value_usd, before["XAU"].sources), "it stays"
+        kept = await client.hkeys(KEYS.ranks("coins"))
+        assert (old.encode() in kept) == (wish == anew.AGAIN)
+        assert str(int(time.time()) // 86_400).encode() in kept, "today's are there all the same"
 
 
 async def test_what_redis_loses_is_written_again(valkey: EmbeddedValkey, client: redis.Client) -> None:

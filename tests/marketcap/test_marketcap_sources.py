@@ -8,23 +8,22 @@ from typing import Any
 
 import pytest
 
-from marketcap import money
 from marketcap.providers import (
     bitnodes,
     btcetfdata,
     coingecko,
     coinpaprika,
-    ecb_m2,
-    fred,
     goldapi,
     sec,
     yahoo,
 )
+from marketcap.questions import MONEY
 from shared.errors import OutsideMalformed
 from support.each import each
 from support.market_bodies import (
     BITCOIN_AT_GECKO,
     ECB,
+    GOOD,
     M2,
     NOW,
     chart,
@@ -40,8 +39,8 @@ from support.market_bodies import (
     written,
 )
 
-MODULES = (coinpaprika, coingecko, sec, yahoo, goldapi, fred, ecb_m2, btcetfdata, bitnodes)
-DAY = 86_400
+MODULES = (coinpaprika, coingecko, sec, yahoo, goldapi, *MONEY, btcetfdata, bitnodes)
+FRED, ECB_M2, BOJ, BOE, BOC, RBA, SNB = MONEY
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)
@@ -61,8 +60,13 @@ def test_paths_are_those_of_the_sources() -> None:
     assert yahoo.path("BRK-B") == "/v8/finance/chart/BRK-B?range=1d&interval=1d"
     assert yahoo.path("HG=F").startswith("/v8/finance/chart/HG%3DF?")
     assert goldapi.path("XAU") == "/price/XAU"
-    assert fred.path(NOW) == "/graph/fredgraph.csv?id=M2SL&cosd=2023-11-30"
-    assert ecb_m2.path().startswith("/service/data/BSI/M.U2.Y.V.M20.X.1.U2.2300.Z01.E?format=csvdata")
+    assert FRED.path(NOW) == "/graph/fredgraph.csv?id=M2SL&cosd=2023-11-30"
+    assert ECB_M2.path(NOW).startswith("/service/data/BSI/M.U2.Y.V.M20.X.1.U2.2300.Z01.E?format=csvdata")
+    assert BOJ.path(NOW).endswith("getDataCode?format=json&lang=en&db=MD02&code=MAM1NAM2M2MO&startDate=202311")
+    assert "&Datefrom=01/Nov/2023&Dateto=now&SeriesCodes=LPMAUYN&CSVF=TN&" in BOE.path(NOW)
+    assert BOC.path(NOW) == "/valet/observations/V41552796/json?start_date=2023-11-30"
+    assert RBA.path(NOW) == "/statistics/tables/csv/d3-data.csv"
+    assert SNB.path(NOW) == "/api/cube/snbmonagg/data/csv/en?dimSel=D0(B),D1(GM2)&fromDate=2023-11"
     assert btcetfdata.path() == "/v1/current.json"
     assert bitnodes.path() == "/api/v1/snapshots/latest/"
 
@@ -248,36 +252,70 @@ def test_a_metal() -> None:
 
 
 def test_dollars_of_each_month_without_the_gaps() -> None:
-    answer = fred.decode(M2.encode(), NOW)
+    answer = FRED.MONEY.decode(M2.encode(), NOW)
     assert [row.amount for row in answer.rows] == [21_700 * 10**9, 21_763 * 10**9, Decimal("22851.15") * 10**9]
     assert answer.refused == ()
-    last, change = money.newest(answer)
+    last, change = FRED.MONEY.newest(answer)
     assert (last.currency, last.as_of) == ("USD", 1_772_323_200)  # 2026-03-01
     assert change == Decimal("5.0000")  # 22,851.15 / 21,763 - 1 = 5 % exactly
 
 
 def test_euros_are_whole_euros() -> None:
-    answer = ecb_m2.decode(ECB.encode(), NOW)
-    last, change = money.newest(answer)
+    answer = ECB_M2.MONEY.decode(ECB.encode(), NOW)
+    last, change = ECB_M2.MONEY.newest(answer)
     assert (last.currency, last.amount) == ("EUR", Decimal(16_068_000 * 10**6))
     assert change == 3  # 16,068 / 15,600
+
+
+@pytest.mark.parametrize(
+    ("module", "currency", "amount", "change"),
+    [
+        (BOJ, "JPY", 12_852_000 * 10**8, 2),  # 12,852 / 12,600
+        (BOE, "GBP", 3_120_000 * 10**6, 4),  # 3,120 / 3,000
+        (BOC, "CAD", 2_756_000 * 10**6, 4),  # 2,756 / 2,650
+        (SNB, "CHF", 820_000 * 10**6, Decimal("2.5")),  # 820 / 800
+        (RBA, "AUD", Decimal("3270.3") * 10**9, None),  # of which the bank says that no growth follows
+    ],
+    ids=lambda one: getattr(one, "NAME", None),
+)
+def test_the_money_of_march(module: ModuleType, currency: str, amount: Decimal, change: Decimal | None) -> None:
+    answer = module.MONEY.decode(written(GOOD[module.NAME]()), NOW)
+    assert answer.refused == ()
+    last, seen = module.MONEY.newest(answer)
+    assert (last.currency, last.amount, last.as_of, seen) == (currency, amount, 1_772_323_200, change)
+
+
+def test_money_that_is_not_m2_is_named_and_nothing_else_is() -> None:
+    assert {one.MONEY.currency: one.MONEY.aggregate for one in MONEY if one.MONEY.aggregate != "M2"} == {
+        "GBP": "M4",
+        "AUD": "M3",
+    }
+    assert each(one.MONEY.note.startswith(one.MONEY.aggregate) == (one.MONEY.aggregate != "M2") for one in MONEY)
+    assert len({one.MONEY.currency for one in MONEY}) == len(MONEY)
+
+
+def test_a_cell_in_quotes_is_whole_where_the_table_ends_without_an_end_of_line() -> None:
+    answer = SNB.MONEY.decode(written(GOOD["snb"]()).rstrip(), NOW)
+    assert (answer.rows[-1].amount, answer.refused) == (820_000 * 10**6, ())
 
 
 @pytest.mark.parametrize(
     ("before", "known"), [("2025-02-28", True), ("2025-03-01", True), ("2025-02-27", False), ("2025-03-03", False)]
 )
 def test_a_year_before_is_365_days_or_one_more_or_less(before: str, known: bool) -> None:
-    answer = fred.decode(f"observation_date,M2SL\n{before},21000\n2026-03-01,22050\n".encode(), NOW)
-    assert money.newest(answer)[1] == (5 if known else None)
+    answer = FRED.MONEY.decode(f"observation_date,M2SL\n{before},21000\n2026-03-01,22050\n".encode(), NOW)
+    assert FRED.MONEY.newest(answer)[1] == (5 if known else None)
 
 
 def test_a_change_without_the_month_a_year_before_is_not_known() -> None:
-    answer = fred.decode(b"observation_date,M2SL\n2025-04-01,21000\n2026-03-01,22851.15\n", NOW)
-    assert money.newest(answer)[1] is None
+    answer = FRED.MONEY.decode(b"observation_date,M2SL\n2025-04-01,21000\n2026-03-01,22851.15\n", NOW)
+    assert FRED.MONEY.newest(answer)[1] is None
 
 
 def test_one_month_that_cannot_be_is_left_out_and_counted() -> None:
-    answer = fred.decode(b"observation_date,M2SL\n2026-02-01,x\n2026-02-01,5\n2026-02-01,6\n2026-03-01,22851.15\n", NOW)
+    answer = FRED.MONEY.decode(
+        b"observation_date,M2SL\n2026-02-01,x\n2026-02-01,5\n2026-02-01,6\n2026-03-01,22851.15\n", NOW
+    )
     assert [row.amount for row in answer.rows] == [5 * 10**9, Decimal("22851.15") * 10**9]
     assert len(answer.refused) == 2
 

@@ -10,22 +10,12 @@ import pytest
 
 from marketcap import treasuries
 from marketcap.treasuries import Claim, Holding, Listed, Published
+from shared.networks import COIN
+from support.asset_samples import DAY, claim
 from support.each import each
+from support.market_bodies import NOW
 
-NOW = 1_779_108_600
-DAY = 86_400
-COIN = 10**8
 SUPPLY = 20_000_000 * COIN
-
-
-def claim(name: str, bitcoin: float, **over: Any) -> Claim:
-    return msgspec.structs.replace(
-        Claim(
-            name=name, kind="company", symbol=None, country=None, satoshi=round(bitcoin * COIN), cost=None,
-            source="CoinGecko", link="https://c/", as_of=NOW, dated=False,
-        ),
-        **over,
-    )  # fmt: skip
 
 
 def held(*claims: Claim, price: int | None = 100_000, supply: int | None = SUPPLY, **more: Any) -> tuple[Holding, ...]:

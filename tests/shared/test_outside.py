@@ -94,6 +94,18 @@ async def test_what_is_refused_costs_nothing_and_says_when(client: redis.Client)
     assert (await client.pttl(KEYS.outside_asked(one.name))) <= 20_000 * MARGIN
 
 
+async def test_a_budget_holds_though_redis_loses_what_was_counted(client: redis.Client) -> None:
+    """Whoever asked knows it himself; another process does not."""
+    it, one = Allowance(client, KEYS), provider(Limit(2, 60), Limit(3, 600))
+    for _ in range(2):
+        await it.ask(one)
+    await client.flushall()
+    error = await refused(it, one)
+    assert 55 < error.wait <= 60 * MARGIN + 0.01
+    assert await client.llen(KEYS.outside_asked(one.name)) == 0, "what is refused costs nothing"
+    await Allowance(client, KEYS).ask(one)
+
+
 async def test_a_pause_doubles_and_an_answer_ends_it(client: redis.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 1.0)
     it, one = Allowance(client, KEYS), provider()

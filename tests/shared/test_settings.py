@@ -28,6 +28,7 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         nodes=(NodeSettings("main", "", "", "", None, ()),),
         web_host="127.0.0.1",
         web_port=8080,
+        currency="USD",
         allowed_hosts=(),
         trusted_proxies=(),
         admin_host="127.0.0.1",
@@ -39,10 +40,13 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         instance="",
         pools_file=None,
         backfill_load=50,
+        timeline_days=30,
+        timeline_memory=1_024,
         outside=True,
         outside_url="",
         outside_contact="",
         coingecko_api_key="",
+        wallet_secret="",
     )
     assert config.configured_nodes == ()
 
@@ -72,6 +76,8 @@ def test_every_variable_is_read(no_env: Path) -> None:
             "INSTANCE": "mempool-1",
             "POOLS_FILE": "pools.json",
             "BACKFILL_LOAD": "100",
+            "TIMELINE_DAYS": "3650",
+            "TIMELINE_MEMORY": "64",
         },
         no_env,
     )
@@ -89,6 +95,11 @@ def test_every_variable_is_read(no_env: Path) -> None:
     assert (config.log_level, config.log_format, config.instance) == ("debug", "console", "mempool-1")
     assert (config.data_dir, config.pools_file) == (Path("/somewhere/else"), Path("pools.json"))
     assert config.backfill_load == 100
+    assert (config.timeline_days, config.timeline_memory) == (3_650, 64)
+
+
+def test_a_currency_is_read_in_any_case(no_env: Path) -> None:
+    assert load({"CURRENCY": " sek "}, no_env).currency == "SEK"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +110,13 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT='xml'", "json, console"]),
         ({"WEB_PORT": "http"}, ["WEB_PORT='http'", "0 to 65535"]),
         ({"BACKFILL_LOAD": "101"}, ["BACKFILL_LOAD='101'", "a whole number from 0 to 100"]),
+        ({"TIMELINE_DAYS": "0"}, ["TIMELINE_DAYS='0'", "a whole number from 1 to 3650"]),
+        ({"TIMELINE_DAYS": "3651"}, ["TIMELINE_DAYS='3651'", "a whole number from 1 to 3650"]),
+        ({"TIMELINE_MEMORY": "15"}, ["TIMELINE_MEMORY='15'", "a whole number from 16 to 1000000"]),
         ({"BACKFILL_LOAD": "half"}, ["BACKFILL_LOAD='half'", "a whole number from 0 to 100"]),
         ({"BACKFILL_LOAD": "-1"}, ["BACKFILL_LOAD='-1'", "a whole number from 0 to 100"]),
+        ({"CURRENCY": "doubloons"}, ["CURRENCY='doubloons'", "expected one of USD, EUR, JPY", "SEK"]),
+        ({"CURRENCY": "RUB"}, ["CURRENCY='RUB'", "expected one of USD"]),
         ({"WEB_PORT": "65536"}, ["WEB_PORT='65536'", "0 to 65535"]),
         ({"WEB_PORT": "-1"}, ["WEB_PORT='-1'", "0 to 65535"]),
         ({"METRICS_PORT": "1e3"}, ["METRICS_PORT='1e3'", "0 to 65535"]),
@@ -162,6 +178,27 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({**NODE, "MAIN_ZMQ_URLS": "tcp://::1:28332"}, ["IPv6 address stands in brackets: tcp://[::1]:PORT"]),
         ({**NODE, "MAIN_ZMQ_URLS": "ipc://"}, ["no path"]),
         ({**NODE, "MAIN_ZMQ_URLS": f"ipc:///{'a' * SOCKET_PATH_MAX}"}, [f"at most {SOCKET_PATH_MAX} bytes"]),
+        (
+            {"MAIN_ELECTRUM_URL": "127.0.0.1:50001"},
+            ["MAIN_ELECTRUM_URL='127.0.0.1:50001'", "tcp:// or ssl:// or ws://"],
+        ),
+        ({"MAIN_ELECTRUM_URL": "http://h:50001"}, ["MAIN_ELECTRUM_URL='http://h:50001'", "begins with tcp://"]),
+        ({"MAIN_ELECTRUM_URL": "tcp://h"}, ["MAIN_ELECTRUM_URL='tcp://h'", "no port"]),
+        ({"MAIN_ELECTRUM_URL": "wss://h/electrum"}, ["MAIN_ELECTRUM_URL='wss://h/electrum'", "wss://HOST:PORT"]),
+        ({"MAIN_ELECTRUM_URL": "ssl://h:0"}, ["'0' is no port"]),
+        ({"MAIN_ELECTRUM_URL": "tcp://::1:50001"}, ["IPv6 address stands in brackets: tcp://[::1]:PORT"]),
+        ({"MAIN_ELECTRUM_URL": "tcp://h:50001/main"}, ["MAIN_ELECTRUM_URL='tcp://h:50001/main'", "nothing behind"]),
+        ({"MAIN_ELECTRUM_URL": f"ssl://alice:{SECRET}@h:50002"}, ["'ssl://alice:***@h:50002'", "no user and password"]),
+        (
+            {"MAIN_ELECTRUM_URL": "ssl://h:50002", "MAIN_ELECTRUM_PIN": "ab" * 31},
+            [f"MAIN_ELECTRUM_PIN={'ab' * 31!r}", "64 hex digits", "openssl x509"],
+        ),
+        (
+            {"MAIN_ELECTRUM_URL": "tcp://h:50001", "MAIN_ELECTRUM_PIN": "ab" * 32},
+            ["MAIN_ELECTRUM_PIN is set", "MAIN_ELECTRUM_URL='tcp://h:50001'", "ssl:// or wss://"],
+        ),
+        ({"MAIN_ELECTRUM_PIN": "ab" * 32}, ["MAIN_ELECTRUM_PIN is set", "expected ssl:// or wss://"]),
+        ({"MAIN_ELECTRUM_URLS": "x"}, ["did you mean MAIN_ELECTRUM_URL?"]),
         ({"WEB_HOST": "http://127.0.0.1"}, ["WEB_HOST='http://127.0.0.1'", "without a port"]),
         ({"WEB_HOST": "127.0.0.1:8080"}, ["WEB_HOST='127.0.0.1:8080'", "without a port"]),
         ({"WEB_HOST": "*"}, ["WEB_HOST='*'", ":: (every address)"]),
@@ -170,6 +207,11 @@ def test_every_variable_is_read(no_env: Path) -> None:
         ({"ALLOWED_HOSTS": "a,http://b"}, ["ALLOWED_HOSTS='http://b'", "names without http:// and port"]),
         ({"TRUSTED_PROXIES": "10.0.0.0/33"}, ["TRUSTED_PROXIES='10.0.0.0/33'", "addresses or networks"]),
         ({"TRUSTED_PROXIES": "proxy"}, ["TRUSTED_PROXIES='proxy'", "addresses or networks"]),
+        ({"WALLET_SECRET": SECRET[:31]}, ["WALLET_SECRET: expected at least 32 characters at random"]),
+        ({"WALLET_SECRET": "a" * 40}, ["WALLET_SECRET: expected at least 32 characters at random"]),
+        ({"WALLET_SECRET": SECRET, "WALLET_SECRET_FILE": "/x"}, ["are both set: expected one of them"]),
+        ({"WALLET_SECRET_FILE": "/nonexistent"}, ["WALLET_SECRET_FILE='/nonexistent' cannot be read: No such file"]),
+        ({"WALLET_SECRET_FILE": "/dev/null"}, ["WALLET_SECRET_FILE='/dev/null': expected at least 32 characters"]),
         # A slip in a name, where it can only be ours.
         ({**NODE, "MAIN_RCP_URL": "x"}, ["MAIN_RCP_URL is no variable of ours: did you mean MAIN_RPC_URL?"]),
         ({"MAIN_ZMQ_URL": "x"}, ["did you mean MAIN_ZMQ_URLS?"]),
@@ -181,6 +223,24 @@ def test_a_wrong_value_is_named_with_what_is_expected(variables: dict[str, str],
     for words in said:
         assert words in str(raised.value)
     assert SECRET not in str(raised.value)
+
+
+def test_electrum_servers_of_some_nodes_and_their_pins(no_env: Path) -> None:
+    colons = ":".join(["AB"] * 32)
+    config = load(
+        {
+            "NODES": "main,node-2,spare",
+            "MAIN_ELECTRUM_URL": "wss://[::1]:50004/electrum/",
+            "MAIN_ELECTRUM_PIN": colons,
+            "SPARE_ELECTRUM_URL": "tcp://127.0.0.1:50001",
+        },
+        no_env,
+    )
+    assert [(node.name, node.electrum_url, node.electrum_pin) for node in config.electrum_nodes] == [
+        ("main", "wss://[::1]:50004/electrum", "ab" * 32),
+        ("spare", "tcp://127.0.0.1:50001", ""),
+    ]
+    assert not config.configured_nodes
 
 
 def test_addresses_that_redis_serves_at_are_taken(no_env: Path) -> None:
@@ -401,3 +461,16 @@ def test_an_address_is_printed_so_that_it_opens() -> None:
         "[::1]": "http://[::1]:80",
         "a-b.local": "http://a-b.local:80",
     }
+
+
+def test_the_secret_of_wallets(tmp_path: Path, no_env: Path) -> None:
+    """From a variable or a file; never shown."""
+    secret, file = "0123456789abcdef" * 2, tmp_path / "secret"
+    file.write_text(f"{secret}\n")
+    for variables in ({"WALLET_SECRET": secret}, {"WALLET_SECRET_FILE": str(file)}):
+        config = load(variables, no_env)
+        assert config.wallet_secret == secret
+        assert secret not in repr(config)
+    file.write_bytes(b"\xff" * 40)
+    with pytest.raises(ConfigError, match="expected text"):
+        load({"WALLET_SECRET_FILE": str(file)}, no_env)

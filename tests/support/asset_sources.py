@@ -6,6 +6,7 @@ Reached through OUTSIDE_URL as `<url>/<host>/<path>`. What each is to do wrong i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class AssetSources:
     apple: float = 200.0  # USD; of 15 thousand million
     gold: float = 4_000.0
     strategy: float = 600_000.0  # bitcoin
-    asked: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    asked: dict[str, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
     headers: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of the last question, by source
 
     async def __aenter__(self) -> Self:
@@ -50,7 +51,7 @@ class AssetSources:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         source = HOSTS.get(request.match_info["host"], "")
         path = "/" + request.match_info["path"]
-        self.asked[source].append(path)
+        self.asked[source].append((time.time(), path))
         self.headers[source] = dict(request.headers)
         mode = self.modes.get(source, "")
         if mode.isdecimal():
@@ -75,6 +76,11 @@ class AssetSources:
             "sec": _frame,
             "fred": _dollars,
             "ecb_m2": _euros,
+            "boj": _yen,
+            "boe": _pounds,
+            "boc": _canada,
+            "rba": _australia,
+            "snb": _francs,
             "btcetfdata": _funds,
             "bitnodes": _nodes,
         }
@@ -121,6 +127,34 @@ def _euros(path: str, now: datetime) -> str:
     return _months(now, "KEY,TIME_PERIOD,OBS_VALUE\n", lambda month, years: f"{key},{month},{16_000_000 - years}\n")
 
 
+def _yen(path: str, now: datetime) -> Any:
+    del path
+    return bodies.japan(*((int(_month(now, years).replace("-", "")), 12_000_000 - years) for years in (1, 0)))
+
+
+def _pounds(path: str, now: datetime) -> str:
+    del path
+    lines = (f"28 {_of(now, years):%b %Y},{3_100_000 - years}\n" for years in (1, 0))
+    return "DATE,LPMAUYN\n" + "".join(lines)
+
+
+def _canada(path: str, now: datetime) -> Any:
+    del path
+    return bodies.canada(*((f"{_month(now, years)}-01", f"{2_700_000 - years}") for years in (1, 0)))
+
+
+def _australia(path: str, now: datetime) -> str:
+    del path
+    lines = (f"28/{_of(now, years):%m/%Y},3250.5\n" for years in (1, 0))
+    return "D3 MONETARY AGGREGATES\nSeries ID,DMAM3S\n" + "".join(lines)
+
+
+def _francs(path: str, now: datetime) -> str:
+    del path
+    lines = (f'"{_month(now, years)}";"B";"GM2";"{800_000 - years}"\n' for years in (1, 0))
+    return '"CubeId";"snbmonagg"\n\n"Date";"D0";"D1";"Value"\n' + "".join(lines)
+
+
 def _funds(path: str, now: datetime) -> Any:
     del path
     return {"data": {"IBIT": bodies.fund(dt=now.date().isoformat(), holdings=700_000)}}
@@ -140,5 +174,14 @@ def _iso(now: datetime) -> str:
 
 
 def _months(now: datetime, head: str, line: Callable[[str, int], str]) -> str:
-    """Two months of the same name: of a year before, and of this one or the last."""
-    return head + "".join(line(f"{now.year - years}-{now.month:02d}", years) for years in (1, 0))
+    """Two months of the same name: of a year before, and of this one."""
+    return head + "".join(line(_month(now, years), years) for years in (1, 0))
+
+
+def _of(now: datetime, years: int) -> datetime:
+    """The first of this month, so many years ago."""
+    return now.replace(year=now.year - years, day=1)
+
+
+def _month(now: datetime, years: int) -> str:
+    return f"{_of(now, years):%Y-%m}"

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
-from marketcap.providers import (
-    bitnodes,
-    btcetfdata,
-    coingecko,
-    coinpaprika,
-    ecb_m2,
-    fred,
-    goldapi,
-    sec,
-    yahoo,
-)
+from marketcap.providers import bitnodes, btcetfdata, coingecko, coinpaprika, goldapi, sec, yahoo
+from marketcap.questions import MONEY
 
 NOW: Final = 1_779_108_600
 """2026-05-18 12:50 UTC, a minute after the coins below."""
@@ -31,10 +23,9 @@ DECODERS: Final[dict[str, Decode]] = {
     "sec": lambda body: sec.decode(body, NOW),
     "yahoo": lambda body: yahoo.decode(body, "IBM", NOW),
     "goldapi": lambda body: goldapi.decode(body, "XAU", NOW),
-    "fred": lambda body: fred.decode(body, NOW),
-    "ecb_m2": lambda body: ecb_m2.decode(body, NOW),
     "btcetfdata": lambda body: btcetfdata.decode(body, NOW),
     "bitnodes": lambda body: bitnodes.decode(body, NOW),
+    **{one.NAME: partial(one.MONEY.decode, now=NOW) for one in MONEY},
 }
 
 
@@ -227,6 +218,54 @@ ECB: Final = (
     f'{_KEY},M,U2,2026-03,16068000,P,"Monetary aggregate M2, euro area"\r\n'
 )
 
+SNB: Final = (
+    '\ufeff"CubeId";"snbmonagg"\r\n"PublishingDate";"2026-05-11 09:00"\r\n\r\n"Date";"D0";"D1";"Value"\r\n'
+    '"2025-03";"B";"GM2";"800000"\r\n"2026-02";"B";"GM2";""\r\n"2026-03";"B";"GM2";"820000"\r\n'
+)
+
+BOE: Final = "DATE,LPMAUYN\r\n31 Mar 2025,3000000\r\n28 Feb 2026,3110000\r\n31 Mar 2026,3120000\r\n"
+
+RBA: Final = (
+    "\ufeffD3 MONETARY AGGREGATES\r\n"
+    'Title,M3,"M3: Seasonally adjusted"\r\n'
+    'Description,"M3, $ billion","M3, seasonally adjusted"\r\n'
+    "Frequency,Monthly,Monthly\r\nType,Original,Seasonally Adjusted\r\nUnits,$ billion,$ billion\r\n\r\n\r\n"
+    "Source,RBA,RBA\r\nPublication date,30-Apr-2026,30-Apr-2026\r\nSeries ID,DMAM3N,DMAM3S\r\n"
+    "31/03/2025,3050.1,3060.2\r\n28/02/2026,3240.4,3250.5\r\n31/03/2026,3261.0,3270.3\r\n,,\r\n"
+)
+
+
+def canada(*told: tuple[str, str | None]) -> dict[str, Any]:
+    """The Bank of Canada's observations, by their days."""
+    found = told or (("2025-03-01", "2650000"), ("2026-02-01", None), ("2026-03-01", "2756000"))
+    return {
+        "terms": {"url": "https://www.bankofcanada.ca/terms/"},
+        "seriesDetail": {"V41552796": {"label": "M2 (gross), SA", "description": "M2", "dimension": {"key": "d"}}},
+        "observations": [{"d": day, **({"V41552796": {"v": v}} if v is not None else {})} for day, v in found],
+    }
+
+
+def japan(*told: tuple[int, Any], **over: Any) -> dict[str, Any]:
+    """The Bank of Japan's answer, by months (YYYYMM)."""
+    found = told or ((202503, 12_600_000), (202602, None), (202603, 12_852_000))
+    series = {
+        "SERIES_CODE": "MAM1NAM2M2MO",
+        "NAME_OF_TIME_SERIES": "M2/Average Amounts Outstanding/Money Stock",
+        "UNIT": "100 million yen",
+        "FREQUENCY": "MONTHLY",
+        "CATEGORY": "Money Stock",
+        "LAST_UPDATE": 20260513,
+        "VALUES": {"SURVEY_DATES": [month for month, _ in found], "VALUES": [figure for _, figure in found]},
+    } | over
+    return {
+        "STATUS": 200, "MESSAGEID": "M181000I", "MESSAGE": "Successfully completed",
+        "DATE": "2026-05-18T21:50:00.000+09:00", "PARAMETER": {}, "NEXTPOSITION": None, "RESULTSET": [series],
+    }  # fmt: skip
+
+
+TABLES: Final = ("boe", "ecb_m2", "fred", "rba", "snb")
+"""Sources whose answers are CSV."""
+
 GOOD: Final[dict[str, Callable[[], Any]]] = {
     "coinpaprika": lambda: [paprika()],
     "coingecko_markets": lambda: [gecko()],
@@ -242,6 +281,11 @@ GOOD: Final[dict[str, Callable[[], Any]]] = {
     "goldapi": spot,
     "fred": lambda: M2,
     "ecb_m2": lambda: ECB,
+    "snb": lambda: SNB,
+    "boe": lambda: BOE,
+    "rba": lambda: RBA,
+    "boc": canada,
+    "boj": japan,
     "btcetfdata": lambda: {"data": {"IBIT": fund()}, "batch_ts": "2026-05-16 03:15:00"},
     "bitnodes": lambda: snapshot({"1.2.3.4:8333": node()}),
 }

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from local_run import child
 
 
 class Process:
-    """`python -m MODULE` with only these variables."""
+    """`python -m MODULE ARGUMENTS` with only these variables."""
 
-    def __init__(self, module: str, log: Path, env: dict[str, str]) -> None:
+    def __init__(self, module: str, log: Path, env: dict[str, str], arguments: Sequence[str] = ()) -> None:
         self.module = module
+        self.arguments = arguments
         self.path = log
         kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
         self.env = {**kept, "BITCOIN_NETWORK": "regtest", "ENV_DIR": str(log.parent / "no-env"), **env}
@@ -26,7 +27,8 @@ class Process:
 
     async def start(self) -> asyncio.subprocess.Process:
         with self.path.open("ab") as output:
-            self.process = await child.start([sys.executable, "-m", self.module], env=self.env, output=output)
+            command = [sys.executable, "-m", self.module, *self.arguments]
+            self.process = await child.start(command, env=self.env, output=output)
         return self.process
 
     @property
@@ -38,8 +40,8 @@ class Process:
 
 
 @asynccontextmanager
-async def started(module: str, log: Path, **env: str) -> AsyncIterator[Process]:
-    it = Process(module, log, env)
+async def started(module: str, log: Path, *, arguments: Sequence[str] = (), **env: str) -> AsyncIterator[Process]:
+    it = Process(module, log, env, arguments)
     process = await it.start()
     try:
         yield it

@@ -21,6 +21,7 @@ from shared.views import MempoolView, TipView
 from web.http.reach import LOOPBACK, Reach
 from web.state.snapshot import Snapshot
 from web.website import Site
+from web.words.currency import USUAL
 
 
 class Running:
@@ -43,7 +44,13 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(
-    url: str, *, network: str = "main", demo: bool = False, heartbeat: float = 15, reach: Reach = LOOPBACK
+    url: str,
+    *,
+    network: str = "main",
+    demo: bool = False,
+    heartbeat: float = 15,
+    reach: Reach = LOOPBACK,
+    currency: str = USUAL,
 ) -> AsyncIterator[Running]:
     """Web on a free port, as web.app runs it, without its own heartbeat."""
     client = redis.connect(url)
@@ -56,6 +63,7 @@ async def serving(
         version="0.1.0",
         heartbeat=heartbeat,
         reach=reach,
+        currency=currency,
     )
     runners = [
         web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1.5)

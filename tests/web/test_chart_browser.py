@@ -41,7 +41,7 @@ pytestmark = IN_BROWSER
 @pytest_asyncio.fixture(loop_scope="module")
 async def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     shelf = Shelf()
-    monkeypatch.setattr(Charts, "chart", lambda self, metric, span: shelf.chart(metric, span))
+    monkeypatch.setattr(Charts, "chart", lambda self, metric, span, style="": shelf.chart(metric, span))
     return shelf
 
 

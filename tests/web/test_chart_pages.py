@@ -35,7 +35,7 @@ CASES = list(samples.every())
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     shelf = Shelf()
-    monkeypatch.setattr(Charts, "chart", lambda self, metric, span: shelf.chart(metric, span))
+    monkeypatch.setattr(Charts, "chart", lambda self, metric, span, style="": shelf.chart(metric, span))
     return shelf
 
 

@@ -19,8 +19,10 @@ from support.history_building import KEYS, Built, view
 from support.web_samples import Writer
 from web.charts.data.reading import SeriesReader
 from web.http.answers import Unavailable
-from web.miners.figures import SORTS, Miner, Over, Span, ranked, slugs, sorted_by
+from web.miners.figures import SORTS, Miner, Over, Span, ranked, slugs
 from web.miners.reading import LAST, RANGES, SHOWN_DAYS, activity, over
+from web.pages.miners.answering import SORTED
+from web.pages.order import Order, natural
 
 FIRST = GENESIS_TIME // DAY + 1
 """The day after the genesis block's; days below are counted from it."""
@@ -256,8 +258,20 @@ def some() -> tuple[Miner, ...]:
     ],
 )
 def test_every_order(by: str, wanted: list[str | None]) -> None:
-    assert [miner.name for miner in sorted_by(some(), by)] == wanted
+    assert [miner.name for miner in natural(SORTED, by).sorted(some(), SORTED)] == wanted
     assert by in SORTS
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted"),
+    [
+        (Order("name", rising=False), ["Gamma", "beta", "Alpha", None]),  # whose name nobody knows stays the last
+        (Order("blocks", rising=True), ["Gamma", None, "Alpha", "beta"]),
+        (Order("fees", rising=True), [None, "beta", "Alpha", "Gamma"]),  # equal ones stay as they are
+    ],
+)
+def test_the_other_way_round(order: Order, wanted: list[str | None]) -> None:
+    assert [miner.name for miner in order.sorted(some(), SORTED)] == wanted
 
 
 def test_the_unknown_have_no_rank_and_count_for_the_shares() -> None:

@@ -97,7 +97,7 @@ async def test_the_page_tells_the_same(api: aiohttp.ClientSession) -> None:
         assert f"{found['first_height']:,} to {found['last_height']:,}" in shown
         assert re.findall(r'<a id="range-(\w+)"[^>]*aria-current="true"', html) == [name]
         for row in found["pools"]:
-            line = words(html.split(f'<tr data-key="{row["slug"]}">')[1].partition("</tr>")[0])
+            line = words(html.split(f'<tr data-key="{row["slug"]}"')[1].partition(">")[2].partition("</tr>")[0])
             assert f"{row['share_percent']:.2f} %" in unescape(line).replace("\xa0", " ")
             assert f"{row['fullness_percent']:.1f} %" in line.replace("\xa0", " ")
             assert f"{row['blocks']:,}" in line
@@ -118,8 +118,9 @@ async def test_every_column_sorts_by_a_link(api: aiohttp.ClientSession, sort: st
     marked = re.findall(r'<th scope="col"[^>]* aria-sort="(\w+)"><a id="sort-(\w+)"', html)
     assert marked == [("ascending" if sort == "name" else "descending", sort)]
     others = re.findall(r'<a id="sort-\w+" href="([^"]+)"', html)
+    way = {sort: f"&order={'descending' if sort == 'name' else 'ascending'}"}  # the one that is shown leads back
     assert {unescape(link) for link in others} == {
-        "/network/miners?range=1m" + (f"&sort={one}" if one != "blocks" else "") for one in SORTS
+        "/network/miners?range=1m" + (f"&sort={one}" if one != "blocks" else "") + way.get(one, "") for one in SORTS
     }
     ranges = re.findall(r'<a id="range-1y" href="([^"]+)"', html)
     assert unescape(ranges[0]).endswith("range=1y" + (f"&sort={sort}" if sort != "blocks" else ""))

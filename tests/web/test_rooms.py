@@ -25,10 +25,23 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "charts.drawing": _CHARTS | {"words"},
     "charts.serving": _CHARTS | {"charts.metrics", "http", "state", "words"},
     "miners": _CHARTS | {"http", "state", "words"},
-    "compat": _CHARTS | {"endpoints", "finding", "http", "miners", "state", "words"},
-    "api": _CHARTS | {"charts.metrics", "charts.serving", "endpoints", "http", "miners", "state", "words"},
+    "ranks": {"http", "state"},
+    "lookups": {"http", "push", "state", "words"},
+    "compat": _CHARTS | {"endpoints", "finding", "http", "lookups", "miners", "state", "words"},
+    "api": _CHARTS | {"charts.metrics", "charts.serving", "endpoints", "http", "miners", "ranks", "state", "words"},
     "pages": _CHARTS
-    | {"charts.metrics", "charts.drawing", "charts.serving", "finding", "http", "miners", "state", "words"},
+    | {
+        "charts.metrics",
+        "charts.drawing",
+        "charts.serving",
+        "finding",
+        "http",
+        "lookups",
+        "miners",
+        "ranks",
+        "state",
+        "words",
+    },
 }
 """Besides themselves. What is named nowhere here (website, app, operators, telemetry) puts the parts together, and
 nobody imports it."""

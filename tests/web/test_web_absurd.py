@@ -132,7 +132,7 @@ def test_every_page_card_and_document_is_made_of_any_numbers(snapshot: Snapshot)
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(FILTERS)), st.one_of(NUMBERS, FLOATS, st.just(10**400), st.just(-(10**5000))))
 def test_every_format_is_total(name: str, value: float) -> None:
-    if name in ("short", "label"):
+    if name in ("short", "label", "country"):  # of words
         return
     arguments = ("block",) if name == "counted" else ()
     made = FILTERS[name]

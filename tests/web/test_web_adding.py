@@ -124,7 +124,10 @@ def test_what_is_added_is_found(wheel: Path, tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     found = json.loads(look(tmp_path))
-    assert [*found["pages"]] == ["overview", "mempool", "blocks", "price_sources", "nodes", "status", "api"]
+    assert [*found["pages"]] == [
+        "overview", "mempool", "blocks", "network_nodes", "price_sources", "nodes", "status",
+        "api",
+    ]  # fmt: skip
     assert "main, reachable" in found["pages"]["nodes"]
     assert each('<a href="/network/nodes"' in html for html in found["pages"].values())
     assert "reachable" in found["cards"]

@@ -269,7 +269,7 @@ async def test_one_tail_a_stream_and_only_while_somebody_listens(
     async def blocked() -> int:
         return sum(1 for client in await writer.redis.client_list() if client["cmd"] == "xread")
 
-    always = 6  # metrics, series, fees, prices, rankings and ops, for the pages
+    always = 7  # metrics, series, fees, prices, rankings, changes and ops, for the pages
     async with Events.connect(bare.url, "txs"), Events.connect(bare.url, "txs"), Events.connect(bare.url, "txs,fees"):
         assert tail.running
         for _ in range(200):

@@ -142,6 +142,7 @@ def pages() -> Iterator[str]:
     yield from (page.path for page in PAGES.values())
     for metric in METRICS.values():
         yield from (f"/charts/{metric.name}?range={name}" for name in metric.ranges)
+    yield "/charts/price?range=1m&style=candles"
     yield "/charts/difficulty?range=all&scale=log"
     yield "/charts/difficulty?from=2026-05-01&to=2026-05-20"
     yield "/charts/difficulty?range=2d"

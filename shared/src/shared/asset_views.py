@@ -56,6 +56,15 @@ class OtherClaim(View, frozen=True, kw_only=True):
     as_of: UnixSeconds
 
 
+class PublishedAddress(View, frozen=True, kw_only=True):
+    """A Bitcoin address that a holder published as its own."""
+
+    address: str
+    source: str
+    link: str
+    as_of: UnixSeconds
+
+
 class Treasury(View, frozen=True, kw_only=True):
     """One holder of bitcoin; None wherever it is not known."""
 
@@ -77,6 +86,7 @@ class Treasury(View, frozen=True, kw_only=True):
     as_of: UnixSeconds
     dated: bool  # False: the source gives no date, `as_of` is when it was asked
     others: list[OtherClaim]
+    addresses: tuple[PublishedAddress, ...] = ()  # that the holder published; what lies there is not asked
 
 
 class TreasuryChange(View, frozen=True, kw_only=True):

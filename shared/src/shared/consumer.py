@@ -22,7 +22,7 @@ from shared.checkpoint import Position
 from shared.errors import StreamGap, TooNew
 from shared.events.ops import GapDetected
 from shared.feeds import Feeds
-from shared.fold import Feed, Fold, Wiring
+from shared.fold import Dated, Feed, Fold, Looking, Wiring
 from shared.inbox import Inbox
 from shared.inputs import Batch, Inputs
 from shared.lease import Lease
@@ -52,6 +52,8 @@ class Consumer:
         self._service = service
         self._wiring = wiring
         self._fold = fold
+        self._dated = fold if isinstance(fold, Dated) else None
+        self._looking = fold if isinstance(fold, Looking) else None
         self._lease = Lease(client, keys.lease(wiring.domain, group), keys.fence(wiring.domain, group))
         self._inputs = (
             Feeds(client, [feed.stream for feed in wiring.feeds], group)
@@ -164,6 +166,8 @@ class Consumer:
 
     async def _fold_entries(self, place: int, entries: Sequence[Entry]) -> None:
         standing, feed = self._standing, self._wiring.feeds[place]
+        if self._looking is not None:
+            await self._looking.look(self._service.redis)
         standing.in_memory = False  # until the commit: a failure on the way must lead to a restore
         self._gap = ""
         skipping, (_, seq) = bool(self._resync.cause), standing.position.of(place)
@@ -211,6 +215,8 @@ class Consumer:
         if event is not None:
             if begins_anew and entry_id == self._letters.blamed:
                 self._fold.reset()  # it did not fit what was there: whether it fits nothing at all is seen now
+            if self._dated is not None:
+                self._dated.dated(int(entry_id.partition(b"-")[0]))
             self._fold.apply(event)
         return entry_seq, False
 

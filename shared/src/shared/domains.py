@@ -17,6 +17,7 @@ from shared import series
 from shared.asset_views import MARKETCAP_VIEWS
 from shared.events import backfill, blocks, derived, lookups, mempool, ops, prices, rankings
 from shared.events.base import Event, Family
+from shared.explorer_views import TIMELINE_VIEWS
 from shared.keys import Keys
 from shared.price_views import MARKET_VIEWS
 from shared.series import Series
@@ -94,8 +95,8 @@ EXPLORER: Final = Service("explorer", "looks up transactions, blocks and address
 WEB: Final = Service("web", "shows all of it")
 
 SERVICES: Final = (
-    INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, MARKETCAP_SERVICE,
-    EXPLORER, WEB,
+    INGEST, CHAIN_METRICS, CHAIN_HISTORY, BACKFILL_WORKER, MEMPOOL_FOLD, MARKET_SERVICE, MARKETCAP_SERVICE, EXPLORER,
+    WEB,
 )  # fmt: skip
 """In the order in which trouble spreads."""
 
@@ -111,9 +112,9 @@ ASSETS: Final = Stream("assets", "marketcap", MARKETCAP_SERVICE.name, rankings.A
 RANKINGS: Final = Stream(
     "rankings", "marketcap", MARKETCAP_SERVICE.name, rankings.RANKINGS, k.SERIES_KEEP, "rankings"
 )  # fmt: skip
-CHANGES: Final = Stream(
-    "changes", "explorer", EXPLORER.name, lookups.CHANGES, k.SERIES_KEEP, "changes", private=True
-)  # fmt: skip
+CHANGES: Final = Stream("changes", "explorer", EXPLORER.name, lookups.CHANGES, k.CHANGES_KEEP, "changes", private=True)
+"""Private: it names what people look at."""
+
 OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)
 BACKFILL: Final = Stream(
     "backfill",
@@ -186,7 +187,20 @@ MARKETCAP: Final = Domain(
     waiting="No source has said yet what an asset is worth",
 )
 
-DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET, MARKETCAP)
+TIMELINE: Final = Domain(
+    name="explorer",
+    title="what happened to transactions",
+    owner=EXPLORER,
+    reads=TXS,
+    beside=(BLOCKS,),
+    announces=CHANGES,
+    views=TIMELINE_VIEWS,
+    series=(),
+    waiting="No transaction has been told of yet",
+    prefix="timeline-",
+)
+
+DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET, MARKETCAP, TIMELINE)
 
 SLOTS: Final = tuple(dict.fromkeys(domain.slot for domain in DOMAINS))
 """Where domains lie: each has dead letters, and a record of when its figures were confirmed."""

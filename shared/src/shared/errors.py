@@ -10,12 +10,22 @@ DashboardError
 ├── TooLong                a series is asked for more than any chain has
 ├── UnknownLayout          a series or state is stored in a form that this version does not know
 ├── Unreadable             what a person entered is not what it should be (`reason`, `places`, `fields`)
+├── SealBroken             sealed content does not open: of another secret, about something else, or damaged
+│   └── SealExpired        its time is over
 ├── OutsideError           a source outside (an exchange, a central bank) was not asked, or did not answer
 │   ├── OutsideOff         OUTSIDE=off: nobody outside is asked
 │   ├── OutsideNotNow      its budget is spent, it asked to be left alone, or its circuit is open (`wait` seconds)
 │   ├── OutsideUnreachable no connection, or no answer within the limit
 │   ├── OutsideRefused     it answered with an error of its own (`retry_after` seconds where it says so)
 │   └── OutsideMalformed   the answer is not what was asked for
+├── ElectrumError          an Electrum server was not asked, or did not answer
+│   ├── ElectrumUnreachable no connection, or no answer within the limit
+│   ├── ElectrumUntrusted  its certificate is not the one that is expected
+│   ├── ElectrumWrongNetwork it serves another network
+│   ├── ElectrumMalformed  the answer is not what was asked for
+│   ├── ElectrumBusy       it asks to be left alone for a while
+│   ├── ElectrumTooLong    the history of a script is longer than it tells
+│   └── ElectrumRefused    it answered with an error of its own (`code`)
 └── RpcError               a call to the node failed
     ├── RpcUnreachable     no connection, or no answer within the limit
     ├── RpcUnauthorized    401: user, password or cookie are wrong
@@ -81,6 +91,14 @@ class Unreadable(DashboardError):
         self.fields = fields
 
 
+class SealBroken(DashboardError):
+    """Sealed content does not open: it is of another secret, about something else, or damaged."""
+
+
+class SealExpired(SealBroken):
+    """The time of sealed content is over."""
+
+
 class OutsideError(DashboardError):
     """A source outside was not asked, or did not answer."""
 
@@ -111,6 +129,43 @@ class OutsideRefused(OutsideError):
 
 class OutsideMalformed(OutsideError):
     """What the source answered is not what was asked for: another shape, or a number that cannot be."""
+
+
+class ElectrumError(DashboardError):
+    """An Electrum server was not asked, or did not answer."""
+
+
+class ElectrumUnreachable(ElectrumError):
+    """No connection to an Electrum server, or no answer in time."""
+
+
+class ElectrumUntrusted(ElectrumError):
+    """The certificate that the server shows is not pinned, or no authority of this machine vouches for it."""
+
+
+class ElectrumWrongNetwork(ElectrumError):
+    """The server's first block is another network's."""
+
+
+class ElectrumMalformed(ElectrumError):
+    """What the server answered is not what was asked for."""
+
+
+class ElectrumBusy(ElectrumError):
+    """The server had too much of us, or of others, and wants to be left alone for a while."""
+
+
+class ElectrumTooLong(ElectrumError):
+    """The script has more transactions than the server tells of one."""
+
+
+class ElectrumRefused(ElectrumError):
+    """The server answered with an error; `code` as the server chose it, -32601 for a method that it does not know."""
+
+    def __init__(self, method: str, code: int, message: str) -> None:
+        super().__init__(f"{method}: {message} (code {code})")
+        self.method = method
+        self.code = code
 
 
 class RpcError(DashboardError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared import redis
 from shared.clock import Moment
@@ -39,6 +39,25 @@ class Fold(Protocol):
 
     def due_ms(self, now: Moment) -> int | None:
         """When (by the steady clock) `flush` has something to say although no event comes; None where it has not."""
+
+
+@runtime_checkable
+class Dated(Protocol):
+    """A fold that is told, before `apply`, when the entry was published, by Redis' clock as its id has it.
+
+    Folded again, or in other batches, an entry has the same moment.
+    """
+
+    def dated(self, time_ms: int) -> None:
+        """The next entry is of this moment, Unix milliseconds."""
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A fold that asks Redis for something of the present before each batch: one round trip, no state of its own."""
+
+    async def look(self, client: redis.Client) -> None:
+        """Ask; raises one of TROUBLE."""
 
 
 @dataclass(frozen=True, slots=True)

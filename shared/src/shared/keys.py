@@ -79,6 +79,9 @@ QUOTE_MINUTE_SEGMENT, QUOTE_MINUTES_KEEP = 1_440, 90 * 1_440
 LEFT_KEEP = 20_000
 """Newest transactions that left the mempool and are known again when they return: those of some three full blocks."""
 
+CHANGES_KEEP = 10_000
+"""As STREAM_KEEP, for what the explorer tells of what somebody looks at."""
+
 HEALTH_STALE_MS = 10_000
 """A heartbeat older than this counts as a service that is down."""
 
@@ -118,7 +121,9 @@ class Keys:
         return self._key(stream.slot, "published")
 
     def resync(self, stream: Stream) -> str:
-        """String, set by a fold that lost entries; the producer begins anew and deletes it in the same commit."""
+        """String, set by a fold that lost entries, or by the command that rebuilds (shared.anew); the producer begins
+        anew and deletes it in the same commit.
+        """
         return self._key(stream.slot, "resync")
 
     def confirmed(self, slot: str) -> str:
@@ -210,15 +215,46 @@ class Keys:
         """
         return self._key("marketcap", f"ranks:{kind}")
 
-    # --- {net:explorer}: what web says is looked at -----------------------------------------------------
+    # --- {net:explorer}: web, and explorer ---------------------------------------------------------------
 
     @property
     def watched(self) -> str:
-        """Sorted set, by web: txid, script hash or wallet's handle -> until when somebody looks at it.
-
-        Unix milliseconds by Redis' clock. The explorer takes out what is over.
-        """
+        """Sorted set of web: what somebody looks at (a txid, a script hash) -> until when (Unix ms of Redis' clock)."""
         return self._key("explorer", "watched")
+
+    @property
+    def timeline_waiting(self) -> str:
+        """Hash of explorer: txid (32 bytes) -> since when it was seen, and its parents, of each in the mempool."""
+        return self._key("explorer", "timeline-waiting")
+
+    @property
+    def timeline_chapters(self) -> str:
+        """Hash of explorer: number -> JSON of each chapter of the timeline, for TIMELINE_DAYS and TIMELINE_MEMORY."""
+        return self._key("explorer", "timeline-chapters")
+
+    @property
+    def timeline_members(self) -> str:
+        """Hash of explorer: `+` or `-` and a hash -> what is (was) in that block, 8 bytes each. Newest ten of each."""
+        return self._key("explorer", "timeline-members")
+
+    def timeline_blocks(self, chapter: int) -> str:
+        """Hash of explorer, kept as long as its chapter: last 5 bytes of a hash -> a block and what became of it."""
+        return self._key("explorer", f"timeline-blocks:{chapter}")
+
+    def timeline(self, chapter: int, bucket: int) -> str:
+        """Hash of explorer, kept as long as its chapter: 8 bytes of a txid, and a moment -> what happened.
+
+        There are thousands of each chapter, small enough to be stored as listpacks: hence the short name.
+        """
+        return self._key("explorer", f"t:{chapter}:{bucket:x}")
+
+    def progress(self, scripthash: str) -> str:
+        """String of the explorer, for 30 s: JSON (shared.lookups.address.Working), how far a look-up of a script is."""
+        return self._key("explorer", f"progress:{scripthash}")
+
+    def scanned(self, scripthash: str) -> str:
+        """String of the explorer, for ten minutes: what a scan of the node's coins and blocks found of a script."""
+        return self._key("explorer", f"scanned:{scripthash}")
 
     # --- {net:ops}: every service ----------------------------------------------------------------------
 
@@ -236,6 +272,12 @@ class Keys:
     def outside_asked(self, provider: str) -> str:
         """List of whoever asks a source: when it was, newest first, as many and as long as its limits need."""
         return self._key("outside", f"asked:{provider}")
+
+    # --- {net:explorer}: web ----------------------------------------------------------------------------
+
+    def wallet(self, name: str) -> str:
+        """String with a limit that web sets: what was entered (shared.wallets), sealed. `name` is Seal.name."""
+        return self._key("explorer", f"wallet:{name}")
 
     # --- of a slot whose work anybody may do ----------------------------------------------------------
 

@@ -8,6 +8,8 @@ any number of replicas may do a part has no lease, and the rest of this all the 
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -40,6 +42,7 @@ class Leased:
         self._leases = leases
         self._name = name
         self._lost = lost
+        self.stood_by_at = -math.inf  # steady seconds: when the lease was last seen to be another's
         self._trouble = trouble.RedisTrouble(service)
         self._failing = Trouble(service.log, name)
         self._backoff = Backoff(trouble.FIRST_SECONDS, trouble.LONGEST_SECONDS)
@@ -81,6 +84,7 @@ class Leased:
         for lease in self._leases:
             if not await lease.try_acquire():
                 self._service.health.standby()
+                self.stood_by_at = time.monotonic()
                 await pause(self._service.stopping, LEASE_MS / 12_000)
                 return False
         return True

@@ -12,9 +12,13 @@ from shared.fold import Changes
 from shared.keys import FOLDED_SEQ, STREAM_CAP
 from shared.lease import Lease
 from shared.service import Service
+from shared.tasks import pause
 
 TRIM_SECONDS: Final = 15.0
 """Between two times that the stream is cut."""
+
+PAUSE_SECONDS: Final = 1.0
+"""Longer than a standby takes to look for the lease, and shorter than it takes to renew one."""
 
 QUIET_SECONDS: Final = 300.0
 """Unread entries that were cut are announced once, and again where none were for so long."""
@@ -42,6 +46,11 @@ class Outlet:
         if changes.views:
             changes.commands.add("HSET", changes.views, FOLDED_SEQ, self.producer.seq + len(changes.events))
         await self.producer.publish(changes.events, changes.commands)
+
+    async def give_way(self) -> None:
+        """Leave the lease to another replica for a moment (shared.newest). Whoever calls this then ends its work."""
+        await self.lease.release()
+        await pause(self._service.stopping, PAUSE_SECONDS)
 
     async def trim(self) -> None:
         """Cut what is old, where it is time to."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, Literal
 
+from msgspec import field
+
 from shared.events.base import UnixSeconds
 from shared.events.prices import Rejected
 from shared.outside.standing import OutsideSource
@@ -39,6 +41,9 @@ class PricesView(View, frozen=True, kw_only=True):
     prices: dict[str, PriceNow]  # by currency
     fx_day: str  # of the ECB's rates, as ISO 8601 writes it; empty: there are none
     sample: bool  # whether the prices are made up, for a demonstration
+    fx_rates: dict[str, Decimal] = field(
+        default_factory=dict
+    )  # those rates: units of a currency for one euro, USD among them
 
 
 class RecentPrices(View, frozen=True, kw_only=True):

@@ -21,6 +21,10 @@ FX: Final = (
 """Currencies of which the rate against the euro is kept, in the order of the record: new ones are added at the end, in
 a new layout. The last rate is kept of every currency that the ECB lists."""
 
+TOLD_IN: Final = (*DIRECT, *sorted({*FX} - {*DIRECT, "BGN", "HRK", "RUB"}))
+"""In what values can be told, as ISO 4217 spells it: what exchanges quote first. Not what is no more, or what the ECB
+lists no more."""
+
 BEGINNING: Final = 1_279_324_800
 """17 July 2010, midnight UTC, Unix seconds: the first day on which bitcoin was traded at an exchange."""
 

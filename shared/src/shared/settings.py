@@ -20,16 +20,24 @@ from shared import env_files
 from shared.addresses import checked, listening_host, mask_url
 from shared.errors import ConfigError
 from shared.networks import NETWORKS
+from shared.prices import TOLD_IN
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+ELECTRUM_SCHEMES = ("tcp", "ssl", "ws", "wss")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "console")
 
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_OF_A_NODE: Final = re.compile(r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS)")
+_OF_A_NODE: Final = re.compile(
+    r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS|ELECTRUM_URL|ELECTRUM_PIN)"
+)
 _READ_ELSEWHERE: Final = ("ENV_DIR", "BITCOIND", "DASHBOARD_DEMO")
 _LONGEST_HEADER: Final = 200
+SHORTEST_SECRET: Final = 32
+"""Characters of WALLET_SECRET."""
+_SECRET_VARIETY: Final = 8
+"""Different characters in it: at random there are more, in what a finger holds down fewer."""
 _LIKENESS: Final = 0.85
 """How alike, from 0 to 1, an unknown name and one of ours must be to be taken for a slip."""
 
@@ -44,6 +52,8 @@ class NodeSettings:
     rpc_password: str = field(repr=False)
     rpc_cookie_file: Path | None
     zmq_urls: tuple[str, ...]
+    electrum_url: str = ""  # of the Electrum server that stands on this node; empty: there is none
+    electrum_pin: str = ""  # SHA-256 of its certificate, 64 hex digits; empty: this machine's authorities decide
 
     @property
     def prefix(self) -> str:
@@ -60,6 +70,7 @@ class Settings:
     nodes: tuple[NodeSettings, ...]
     web_host: str
     web_port: int
+    currency: str  # in which values are told to who has not chosen another
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[IpNetwork, ...]
     admin_host: str
@@ -71,10 +82,13 @@ class Settings:
     instance: str
     pools_file: Path | None
     backfill_load: int  # per cent of the time that one backfill worker keeps the node busy; 0: no backfill
+    timeline_days: int  # days that the timeline of transactions is kept
+    timeline_memory: int  # MB of Redis' memory that it may take
     outside: bool  # whether anybody but node, Redis and Electrum server may be asked
     outside_url: str  # below which everybody outside is reached; empty: at their own addresses
     outside_contact: str  # an e-mail address that goes with questions to sources that want one; empty: none
     coingecko_api_key: str = field(repr=False)  # empty: CoinGecko is asked without one
+    wallet_secret: str = field(repr=False)  # seals what is entered about wallets (shared.sealed); empty: no wallets
 
     def require_redis(self) -> str:
         """The address of Redis; raises ConfigError where it is not set."""
@@ -86,6 +100,11 @@ class Settings:
     def configured_nodes(self) -> tuple[NodeSettings, ...]:
         """The nodes that have an RPC address, preferred one first."""
         return tuple(node for node in self.nodes if node.rpc_url)
+
+    @property
+    def electrum_nodes(self) -> tuple[NodeSettings, ...]:
+        """The nodes that have an Electrum server, preferred one first."""
+        return tuple(node for node in self.nodes if node.electrum_url)
 
 
 class Reader:
@@ -106,6 +125,13 @@ class Reader:
         if value not in allowed:
             raise ConfigError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
         return value
+
+    def code(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        """One of the allowed codes, in any case."""
+        value = self.text(name, default)
+        if value.upper() not in allowed:
+            raise ConfigError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
+        return value.upper()
 
     def port(self, name: str, default: int | None) -> int | None:
         """A TCP port; 0 asks the system for a free one."""
@@ -186,6 +212,7 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         nodes=tuple(_node(reader, name) for name in names),
         web_host=reader.host("WEB_HOST"),
         web_port=8080 if port is None else port,
+        currency=reader.code("CURRENCY", TOLD_IN, "USD"),
         allowed_hosts=reader.hosts("ALLOWED_HOSTS"),
         trusted_proxies=reader.networks("TRUSTED_PROXIES"),
         admin_host=reader.host("ADMIN_HOST"),
@@ -197,10 +224,13 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         instance=reader.text("INSTANCE"),
         pools_file=Path(pools) if (pools := reader.text("POOLS_FILE")) else None,
         backfill_load=reader.whole("BACKFILL_LOAD", 0, 100, 50),
+        timeline_days=reader.whole("TIMELINE_DAYS", 1, 3_650, 30),
+        timeline_memory=reader.whole("TIMELINE_MEMORY", 16, 1_000_000, 1_024),
         outside=reader.choice("OUTSIDE", ("on", "off"), "on") == "on",
         outside_url=reader.url("OUTSIDE_URL", ("http", "https")),
         outside_contact=_header("OUTSIDE_CONTACT", reader.text("OUTSIDE_CONTACT"), shown=True),
         coingecko_api_key=_header("COINGECKO_API_KEY", reader.text("COINGECKO_API_KEY"), shown=False),
+        wallet_secret=_secret(reader, "WALLET_SECRET"),
     )
     known = {*reader.asked, *_READ_ELSEWHERE}
     prefixes = tuple(f"{node.prefix}_" for node in config.nodes)
@@ -217,6 +247,26 @@ def _header(name: str, value: str, *, shown: bool) -> str:
     if len(value) > _LONGEST_HEADER or not re.fullmatch(r"[!-~]*", value):
         said = f"={value[:40]!r}" if shown else ""
         raise ConfigError(f"{name}{said}: expected at most {_LONGEST_HEADER} printable characters without spaces")
+    return value
+
+
+def _secret(reader: Reader, name: str) -> str:
+    """A secret of the installation, from the variable or from the file that `NAME_FILE` names; never shown."""
+    value, file = reader.text(name), reader.text(f"{name}_FILE")
+    if value and file:
+        raise ConfigError(f"{name} and {name}_FILE are both set: expected one of them")
+    if file:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"{name}_FILE={file!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"{name}_FILE={file!r}: expected text") from None
+        name = f"{name}_FILE={file!r}"
+    if (value or file) and (len(value) < SHORTEST_SECRET or len(set(value)) < _SECRET_VARIETY):
+        raise ConfigError(
+            f"{name}: expected at least {SHORTEST_SECRET} characters at random, not {len(value)} like these"
+        )
     return value
 
 
@@ -254,4 +304,38 @@ def _node(reader: Reader, name: str) -> NodeSettings:
         rpc_password=password,
         rpc_cookie_file=Path(cookie) if cookie else None,
         zmq_urls=reader.urls(f"{prefix}_ZMQ_URLS", ("tcp", "ipc")),
+        electrum_url=_electrum_url(reader, f"{prefix}_ELECTRUM_URL"),
+        electrum_pin=_electrum_pin(reader, prefix),
     )
+
+
+def _electrum_url(reader: Reader, name: str) -> str:
+    url = reader.url(name, ELECTRUM_SCHEMES)
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ConfigError(f"{name}={mask_url(url)!r}: expected no user and password: Electrum servers know none")
+    if parts.port is None:
+        raise ConfigError(f"{name}={url!r}: no port; expected {parts.scheme}://HOST:PORT")
+    if parts.query or (parts.path.strip("/") and parts.scheme not in ("ws", "wss")):
+        raise ConfigError(f"{name}={url!r}: expected nothing behind the port")
+    return url.rstrip("/")
+
+
+def _electrum_pin(reader: Reader, prefix: str) -> str:
+    name, url = f"{prefix}_ELECTRUM_PIN", reader.text(f"{prefix}_ELECTRUM_URL")
+    value = reader.text(name)
+    if not value:
+        return ""
+    pin = value.replace(":", "").lower()
+    if not re.fullmatch("[0-9a-f]{64}", pin):
+        raise ConfigError(
+            f"{name}={value!r}: expected the SHA-256 of the server's certificate, 64 hex digits, colons or not, "
+            "as `openssl x509 -noout -fingerprint -sha256` prints it"
+        )
+    if urlsplit(url).scheme not in ("ssl", "wss"):
+        raise ConfigError(
+            f"{name} is set, and {prefix}_ELECTRUM_URL={url!r} shows no certificate: expected ssl:// or wss://"
+        )
+    return pin

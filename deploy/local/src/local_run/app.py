@@ -25,6 +25,7 @@ from shared.addresses import web_url
 from shared.domains import SERVICES
 from shared.errors import DashboardError
 from shared.settings import Settings
+from shared.tasks import together
 
 PROGRAMS: Final = tuple(service.module for service in SERVICES)
 """Modules of what runs beside the node and Redis."""
@@ -99,25 +100,45 @@ async def _set_up(config: Settings, console: Console, stack: contextlib.AsyncExi
     demonstrate = not config.configured_nodes
     # The demonstration's chain and what is derived from it stay together, apart from a real node's.
     own = data / "demonstration" if demonstrate else data
-    numbers = await folder.stable_ports(data, ("rpc", "zmq", "valkey"))
+    numbers = await folder.stable_ports(data, ("rpc", "zmq", "valkey", "electrum"))
     if demonstrate:
         print(BANNER, flush=True)
         demonstration = Demonstration(
-            own, rpc_port=numbers["rpc"], zmq_port=numbers["zmq"], say=lambda line: console.write(_GENERATOR, line)
+            own,
+            rpc_port=numbers["rpc"],
+            zmq_port=numbers["zmq"],
+            electrum_port=numbers["electrum"],
+            say=lambda line: console.write(_GENERATOR, line),
         )
         console.write(_RUNNER, "starting bitcoind (unpacked from Debian's packages first, if there is none)")
-        await demonstration.start()
         stack.push_async_callback(demonstration.node.stop)
+        _, without = await together(demonstration.start(), demonstration.look_for_electrumx())
         parts.demonstration = demonstration
         parts.servers.append(demonstration.node)
         parts.environment |= {**demonstration.node.env(), "NODES": "main", "DASHBOARD_DEMO": "1"}
+        stack.push_async_callback(demonstration.electrumx.stop)
+        without = without or await demonstration.start_electrumx()
+        if without:
+            console.write(_RUNNER, f"without an Electrum server: {' '.join(without.split())}")
+        else:
+            parts.servers.append(demonstration.electrumx)
+            parts.environment["MAIN_ELECTRUM_URL"] = demonstration.electrumx.url("ws")
     if config.redis_url is None:
         password = kept_password(own / "valkey" / "password")
         valkey = EmbeddedValkey(own / "valkey", port=numbers["valkey"], password=password)
         await stack.enter_async_context(valkey)
         parts.servers.append(valkey)
         parts.environment["REDIS_URL"] = valkey.url
+    if not config.wallet_secret:
+        parts.environment["WALLET_SECRET_FILE"] = str(_wallet_secret(own))
     return parts
+
+
+def _wallet_secret(own: Path) -> Path:
+    """The file with what seals wallets, made on the first run: services are told the place alone."""
+    path = own / "wallet" / "secret"
+    kept_password(path)
+    return path
 
 
 def _port(name: str, host: str, port: int) -> int:

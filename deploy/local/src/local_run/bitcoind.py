@@ -7,19 +7,12 @@ import shutil
 from pathlib import Path
 
 from local_run import debian
+from local_run.cache import cache_folder
 from local_run.errors import SetupError
 
 # Debian's build of Bitcoin Knots, made from Bitcoin Core 29 with all of its RPC, REST and ZMQ; it is in
 # Debian's unstable suite only. Packages of Bitcoin Core itself exist in none that is released.
 _PACKAGE, _SUITE = "bitcoin-knots", "sid"
-
-
-def cache_folder() -> Path:
-    """The checkout's `.cache`, or without a checkout `bitcoin-dashboard` in the account's own cache."""
-    checkout = Path(__file__).resolve().parents[4]
-    if (checkout / "deploy" / "local" / "pyproject.toml").exists():
-        return checkout / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bitcoin-dashboard"
 
 
 def installed_bitcoind() -> Path | None:

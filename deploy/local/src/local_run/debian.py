@@ -8,17 +8,14 @@ program of a newer suite runs on an older Debian.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import getpass
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from local_run import child
+from local_run.cache import made_once
 from local_run.errors import SetupError
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -43,56 +40,15 @@ async def unpack(
     Raises SetupError: no apt, another architecture, no Debian archive, or a package that is not there.
     """
     launchers = {Path(program).name: into / "bin" / Path(program).name for program in programs}
-    wanted = json.dumps({"packages": [*packages], "programs": [*programs], "suite": suite})
-    if _is_there(into, wanted, launchers):
-        return launchers
-    into.parent.mkdir(parents=True, exist_ok=True)
-    async with _locked(into.with_name(into.name + ".lock"), limit):
-        if _is_there(into, wanted, launchers):
-            return launchers
-        # A sibling, renamed at the end: the folder is there complete or not at all.
-        building = Path(tempfile.mkdtemp(prefix=f"{into.name}.new.", dir=into.parent))
-        try:
-            await asyncio.wait_for(_build(packages, programs, suite, building), limit)
-            _finish(building, into, wanted)
-        except TimeoutError:
-            raise SetupError(f"unpacking {', '.join(packages)} took longer than {limit:.0f} s") from None
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    await made_once(
+        into,
+        json.dumps({"packages": [*packages], "programs": [*programs], "suite": suite}),
+        lambda folder: _build(packages, programs, suite, folder),
+        what=f"unpacking {', '.join(packages)}",
+        limit=limit,
+        needed=[*launchers.values()],
+    )
     return launchers
-
-
-def _finish(building: Path, into: Path, wanted: str) -> None:
-    (building / "manifest.json").write_text(wanted)
-    building.chmod(0o755)  # mkdtemp's 0700 would keep other accounts from running it
-    shutil.rmtree(into, ignore_errors=True)
-    building.rename(into)
-
-
-def _is_there(into: Path, wanted: str, launchers: dict[str, Path]) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return (into / "manifest.json").read_text() == wanted and all(path.exists() for path in launchers.values())
-    return False
-
-
-@contextlib.asynccontextmanager
-async def _locked(path: Path, limit: float) -> AsyncIterator[None]:
-    """Hold the file's lock; the kernel releases it when this process ends, however it ends."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + limit
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if loop.time() >= deadline:
-                    raise SetupError(f"{path} has been locked by another run for {limit:.0f} s") from None
-                await asyncio.sleep(0.1)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 async def _build(packages: Sequence[str], programs: Sequence[str], suite: str, folder: Path) -> None:

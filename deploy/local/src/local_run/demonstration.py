@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from local_run import history
+from local_run.electrumx import Credentials, ElectrumX, Listening, find_electrumx
+from local_run.errors import ServerFailed, SetupError
 from local_run.generator import Generator
 from local_run.node import RegtestNode
 
@@ -21,16 +23,28 @@ BANNER: Final = """\
 
 _COMPLETE: Final = "history-complete"
 
+_ELECTRUMX_SECONDS: Final = 90.0  # how long a first run waits for its package
+
 
 class Demonstration:
-    """The node and the generator over one folder."""
+    """The node, its Electrum server and the generator over one folder."""
 
-    def __init__(self, folder: Path, *, rpc_port: int, zmq_port: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, *, rpc_port: int, zmq_port: int, electrum_port: int, say: Callable[[str], None]
+    ) -> None:
         """`say` is given each event in words."""
         self._folder = folder
         self._say = say
         self._chance = random.Random()  # noqa: S311 - amounts and moments, no secrets
-        self.node = RegtestNode(folder / "bitcoind", rpc_port=rpc_port, zmq_port=zmq_port)
+        asks = Credentials.new()
+        self.node = RegtestNode(
+            folder / "bitcoind",
+            rpc_port=rpc_port,
+            zmq_port=zmq_port,
+            extra=[asks.argument, "-txindex=1"],  # which ElectrumX asks for
+        )
+        # Over WebSocket alone: over TCP it holds small answers for up to a second.
+        self.electrumx = ElectrumX(folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port))
 
     @property
     def has_history(self) -> bool:
@@ -58,6 +72,31 @@ class Demonstration:
         except BaseException:
             await self.node.stop()
             raise
+
+    async def look_for_electrumx(self) -> str:
+        """Make its environment if there is none yet; returns why there will be no Electrum server, in words."""
+        try:
+            await find_electrumx(_ELECTRUMX_SECONDS)
+        except SetupError as error:
+            return str(error)
+        return ""
+
+    async def start_electrumx(self) -> str:
+        """Start it beside the running node; returns why there is none, in words.
+
+        Its index is made of the chain: one that it does not start with is thrown away, once.
+        """
+        try:
+            await self.electrumx.start()
+        except ServerFailed:
+            shutil.rmtree(self.electrumx.folder, ignore_errors=True)
+            try:
+                await self.electrumx.start()
+            except SetupError as error:
+                return str(error)
+        except SetupError as error:
+            return str(error)
+        return ""
 
     def generator(self) -> Generator:
         """What keeps the chain alive; run it while the node runs."""

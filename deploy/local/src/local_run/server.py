@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -48,6 +48,10 @@ class Server(abc.ABC):
     async def _answers(self) -> bool:
         """True once it serves."""
 
+    def _environment(self) -> Mapping[str, str] | None:
+        """The variables that it is given; None: ours."""
+        return None
+
     async def _hang_up(self) -> None:  # noqa: B027 - a server that we hold no connections to needs none
         """Close our connections to it: it is about to go."""
 
@@ -87,7 +91,7 @@ class Server(abc.ABC):
         private.folder(self.folder)
         logged = self.log_file.stat().st_size if self.log_file.exists() else 0
         with open(self._output_file, "wb", opener=private.opener) as output:  # noqa: ASYNC230 - a local file, opened once
-            self._process = await child.start(command, output=output, umask=private.UMASK)
+            self._process = await child.start(command, env=self._environment(), output=output, umask=private.UMASK)
         failure = ""
         try:
             failure = await asyncio.wait_for(self._failure(), limit)
@@ -137,7 +141,7 @@ class Server(abc.ABC):
 
     def _last_words(self, offset: int) -> str:
         lines: list[str] = []
-        for path, start in ((self.log_file, offset), (self._output_file, 0)):
+        for path, start in {self.log_file: offset, self._output_file: 0}.items():  # which may be the same
             if path.exists():
                 lines += path.read_bytes()[start:].decode(errors="replace").splitlines()[-_LOG_LINES:]
         return "\n".join(lines) or "(nothing)"

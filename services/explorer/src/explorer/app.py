@@ -1,34 +1,60 @@
-"""explorer: answers look-ups of transactions, blocks, addresses and wallets on one's own node."""
+"""explorer: answers look-ups on one's own node, and keeps what happened to transactions.
+
+Look-ups are done by every replica; the timeline is folded by one of them.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from explorer.core.node import Nodes
 from explorer.desk import Desk, keep_ms, told
-from shared.domains import CHANGES
+from explorer.electrum.client import Electrum
+from explorer.timeline.fold import TimelineFold
+from explorer.timeline.stored import Stored
+from shared.consumer import Consumer
+from shared.domains import CHANGES, TIMELINE
 from shared.events.lookups import REQUESTS
-from shared.networks import NETWORKS
+from shared.fold import Wiring
+from shared.health import parts
 from shared.service import Service
+from shared.tasks import accompanied, together
 from shared.work import Worker
 
 AT_ONCE: Final = 16
 """Look-ups at once of one replica; a node answers 8 calls at once, and most look-ups wait for it."""
 
+REPORT_SECONDS: Final = 1.0
+
 
 async def run(service: Service) -> None:
-    """Answer until the service is told to stop."""
-    settings = service.settings
+    """Answer and fold until the service is told to stop."""
+    answering, folding = parts(service, 2)
+    settings, keys = service.settings, service.keys
+    fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)
+    electrum = Electrum.of(service)
     async with Nodes.of(settings.configured_nodes) as nodes:
-        desk = Desk(nodes, NETWORKS[settings.network], lambda: service.clock.now_ms)
         worker = Worker(
-            service,
+            answering,
             CHANGES.slot,
             REQUESTS,
-            desk.answer,
+            Desk(service, nodes, electrum).answer,
             at_once=AT_ONCE,
-            changes=service.keys.stream(CHANGES),
+            changes=keys.stream(CHANGES),
             tell=told,
             keep_ms=keep_ms,
         )
-        await worker.run()
+        consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
+        await accompanied(_both(worker, consumer), electrum.run(asyncio.Event()), _report(answering, electrum))
+
+
+async def _both(worker: Worker, consumer: Consumer) -> None:
+    await together(worker.run(), consumer.run())
+
+
+async def _report(service: Service, electrum: Electrum) -> None:
+    """Keep what the heartbeat says of Electrum servers current."""
+    while True:
+        service.health.note(**electrum.details(service.clock.now_ms))
+        await asyncio.sleep(REPORT_SECONDS)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
+from explorer.address.addresses import Addresses
+from explorer.address.scan import Scans
 from explorer.core import transactions
 from explorer.core.blocks import Blocks
-from explorer.core.node import Nodes
-from shared.errors import BadEntry, RpcError
+from explorer.core.node import Node, Nodes
+from explorer.electrum.client import Electrum
+from shared.errors import BadEntry, ElectrumError, RpcError
 from shared.events.base import Event
-from shared.events.lookups import BlockWanted, LookupDone, TxWanted
-from shared.lookups import transaction
+from shared.events.lookups import AddressWanted, BlockWanted, LookupDone, TxWanted
+from shared.lookups import address, transaction
 from shared.lookups.parts import Away, Missing
-from shared.networks import Network
+from shared.networks import NETWORKS
+from shared.service import Service
 from shared.work import Alive
 
 AWAY_MS: Final = 2_000
@@ -27,30 +30,42 @@ up to a block, since after the next one the question is another.
 class Desk:
     """Answers the look-ups of one replica."""
 
-    def __init__(self, nodes: Nodes, network: Network, now_ms: Callable[[], int]) -> None:
+    def __init__(self, service: Service, nodes: Nodes, electrum: Electrum) -> None:
+        network, now_ms = NETWORKS[service.settings.network], lambda: service.clock.now_ms
         self._nodes = nodes
+        self._electrum = electrum
         self._now_ms = now_ms
         self._blocks = Blocks(network, now_ms)
+        self._addresses = Addresses(electrum, network, now_ms)
+        self._scans = Scans(service.redis, service.keys, network, now_ms)
 
     async def answer(self, job: Event, alive: Alive) -> Any:
         """The answer to one job (shared.lookups); raises what stands in its way, and is then asked again."""
-        del alive
         try:
             match job:
                 case TxWanted():
                     return await self._nodes.ask(lambda node: transactions.look_up(node, job, self._now_ms))
                 case BlockWanted():
                     return await self._nodes.ask(lambda node: self._blocks.look_up(node, job))
+                case AddressWanted():
+                    return await self._nodes.ask(lambda node: self._address(node, job, alive))
+        except ElectrumError as error:
+            return Away(who="electrum", why=str(error))
         except RpcError as error:
             return Away(who="node", why=str(error))
         raise BadEntry(f"{type(job).TYPE} is not answered here")
+
+    async def _address(self, node: Node, job: AddressWanted, alive: Alive) -> Any:
+        if self._electrum.configured:
+            return await self._addresses.look_up(node, job, alive)
+        return await self._scans.look_up(node, job, alive)
 
 
 def keep_ms(answer: Any) -> int:
     """How long an answer is kept in Redis, in milliseconds."""
     if isinstance(answer, Away):
         return AWAY_MS
-    waits = isinstance(answer, transaction.Found) and answer.place is None
+    waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and answer.place is None)
     return WAITING_MS if waits or isinstance(answer, Missing | transaction.Gone) else SETTLED_MS
 
 

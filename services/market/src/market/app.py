@@ -10,20 +10,22 @@ from typing import Any, Final
 import msgspec
 
 from market import fx, sample
+from market.aggregates import AGGREGATES
 from market.exchange import Exchange
 from market.exchanges import EXCHANGES
-from market.history import AGGREGATES, History
+from market.history import History
 from market.sample import Sample
 from market.state import AGAIN_MS, Market
 from market.telling import Listener
 from market.watch import Kept
-from shared import redis
+from shared import anew, redis, series
 from shared.domains import MARKET
 from shared.errors import OutsideError, OutsideMalformed, OutsideNotNow, OutsideOff
 from shared.fold import Changes
 from shared.keys import Keys
 from shared.leased import Leased
 from shared.logging import Trouble
+from shared.newest import Newest
 from shared.outlet import Outlet
 from shared.outside import ecb
 from shared.outside.client import Outside
@@ -74,6 +76,7 @@ class Desk:
         self._wake = asyncio.Event()
         self._leased = Leased(service, self._outlet.lease, name="producer")
         self._sources_ms = self._confirmed_ms = 0
+        self._newest = Newest(self._leased)
         self._off = not service.settings.outside
         self._demonstration = sample.possible(service, os.environ.get("DASHBOARD_DEMO") == "1")
 
@@ -82,7 +85,9 @@ class Desk:
         await self._leased.run(self._work)
 
     async def _work(self) -> None:
-        await self._restore()
+        if not await self._restore():
+            await self._outlet.give_way()
+            return
         work = [self._rates()]
         if not self._off:
             work.append(self._history.run())
@@ -95,9 +100,19 @@ class Desk:
         tally = self._tallies[exchange.provider.name]
         return Listener(self._service, self._outside, exchange, self._market, tally, self._wake.set)
 
-    async def _restore(self) -> None:
+    async def _restore(self) -> bool:
+        """Go on from what Redis has; False where it has nothing, and another replica may know more."""
         client, keys = self._service.redis, self._service.keys
         await self._outlet.producer.load()
+        whose = self._newest.whose(empty=not await series.segments_of(client, keys, MARKET.slot))
+        if whose == "theirs":
+            return False
+        if whose == "ours":
+            self._service.log.warning("history_from_memory", why="Redis has lost all of it")
+            self._market.past.rewrite()
+            self._market.show_again()
+            self._history.changed = True
+            return True
         self._market.reset()
         await self._market.past.load(client, keys)
         await self._market.log.load(client, keys)
@@ -108,6 +123,7 @@ class Desk:
         self._market.restored(await _view(client, keys), now_ms)
         if not self._demonstration:  # what one left is no price
             await sample.forget(self._market)
+        return True
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -122,8 +138,10 @@ class Desk:
                 self._history.changed = False
                 changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
             await self._outlet.publish(changes)  # a price waits for nothing else
+            self._newest.committed()
             market.written(service.clock.now_ms)
-            await self._tell_sources(now_ms)
+            if await self._tell_sources(now_ms) and await self._begun_anew():
+                return  # and the work begins again
             await self._outlet.trim()
             await self._confirm(now_ms)
             await self._watch.look()
@@ -142,16 +160,36 @@ class Desk:
         finally:
             await end(stopping, woken)
 
-    async def _tell_sources(self, now_ms: int) -> None:
-        """Write down who is asked and what each said, where it is time to."""
+    async def _tell_sources(self, now_ms: int) -> bool:
+        """Write down who is asked and what each said, where it is time to; returns whether it was."""
         if 0 <= now_ms - self._sources_ms < SOURCES_MS:
-            return
+            return False
         self._sources_ms = now_ms
         sources = await standings(self._outside.allowance, PROVIDERS, self._tallies, now_ms, off=self._off)
         view = MarketSourcesView(sources=sources, quotes=self._market.quotes_now)
         changes = Changes(views=self._service.keys.views(MARKET))
         changes.commands.add("HSET", changes.views, "market_sources", msgspec.json.encode(view))
         await self._outlet.publish(changes)
+        return True
+
+    async def _begun_anew(self) -> bool:
+        """Drop what can be told again where somebody asked for that; returns whether it was dropped."""
+        service, market = self._service, self._market
+        key = service.keys.resync(MARKET.announces)
+        cause = await anew.wish(service, key)
+        if not cause:
+            return False
+        service.log.info("begun_anew", cause=cause)
+        if cause == anew.FORGET:
+            market.past.reset()
+            market.log.writer.reset()
+        now_ms = service.clock.now_ms
+        self._history.forget(now_ms // 1000)
+        changes = market.flush(now_ms)
+        changes.commands.add("HSET", service.keys.state(MARKET), "asked", self._history.kept())
+        changes.commands.add("DEL", key)
+        await self._outlet.publish(changes)
+        return True
 
     async def _confirm(self, now_ms: int) -> None:
         """Prices are those of the moment at which the newest quote was heard."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from market.aggregates import blockchain_info, mempool_space
+from market.aggregates import AGGREGATES, Aggregate
 from market.exchange import Candle, Exchange
 from market.past import FIRST_DAY, Past, worth
 from shared.backoff import Backoff
@@ -22,7 +21,8 @@ from shared.logging import Trouble
 from shared.outside.client import Outside
 from shared.outside.provider import Provider
 from shared.outside.tally import Tally
-from shared.prices import DIRECT, NUMBERS, WORTH
+from shared.price_records import Bar
+from shared.prices import DIRECT, NUMBERS, SOURCES, WORTH
 from shared.series import DAY, HOUR, MINUTE
 from shared.service import Service
 from shared.tasks import pause
@@ -65,29 +65,6 @@ class Chunk(NamedTuple):
     lowest: int
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """Who tells the closes of all days at once."""
-
-    provider: Provider
-    path: str
-    decode: Any  # bytes -> {currency: {day: price}}
-    most: int
-    currencies: tuple[str, ...]
-
-
-AGGREGATES: Final = (
-    Aggregate(blockchain_info.PROVIDER, blockchain_info.PATH, blockchain_info.decode, 8_000_000, ("USD",)),
-    Aggregate(
-        mempool_space.PROVIDER,
-        mempool_space.PATH,
-        mempool_space.decode,
-        mempool_space.MOST_BYTES,
-        mempool_space.CURRENCIES,
-    ),
-)
-
-
 @dataclass(slots=True)
 class History:
     """Fills the past. `asked` and `told_at` are what is kept of it in Redis."""
@@ -117,6 +94,25 @@ class History:
         """As it is written."""
         told = {name: Asked(0, at) for name, at in self.told_at.items()}
         return msgspec.json.encode(self.asked | told)
+
+    def forget(self, now: int) -> None:
+        """Take out what sources can tell again, and forget that they were asked.
+
+        What was published here stays, and what lies beyond that which its source still tells.
+        """
+
+        def again(step: int, currency: str, index: int, bar: Bar) -> bool:
+            source = SOURCES.get(bar.source, "")
+            exchange = next((one for one in self.exchanges if one.provider.name == source), None)
+            if exchange is None:
+                return source != "market"  # aggregates tell all days; the rest follows, or was made up
+            candles = exchange.candles
+            able = step in candles.steps and currency in candles.since
+            return able and self._first(exchange, currency, step, now) <= index <= _last(step, now)
+
+        self.past.drop(again)
+        self.asked, self.told_at = {}, {}
+        self.changed = self.cross_due = True
 
     async def run(self) -> None:
         """Until the service is told to stop; what Redis fails with is raised."""
@@ -165,12 +161,7 @@ class History:
     def _next(self, exchange: Exchange, currency: str, step: int, now: int) -> Chunk | None:
         """The next span that this source may know better than what is there; spans without are passed over."""
         candles, key = exchange.candles, _key(exchange, currency, step)
-        last = (now - LATE_SECONDS) // step - 1
-        first = max(-(-candles.since[currency] // step), FIRST_DAY if step == DAY else 0)
-        if BACK[step]:
-            first = max(first, last - BACK[step] + 1)
-        if candles.newest:
-            first = max(first, last - candles.newest + 1)
+        first, last = self._first(exchange, currency, step, now), _last(step, now)
         value, bars = WORTH[exchange.provider.name], self.past.bars[step, currency]
         span = self.asked.get(key)
         if span is not None and not max(first, span.first) <= span.last <= last:  # long ago, or of another clock
@@ -188,6 +179,15 @@ class History:
                 return chunk
             self._seen(key, chunk)
             span = self.asked[key]
+
+    @staticmethod
+    def _first(exchange: Exchange, currency: str, step: int, now: int) -> int:
+        """The first span that this source tells, and that is wanted."""
+        candles, last = exchange.candles, _last(step, now)
+        first = max(-(-candles.since[currency] // step), FIRST_DAY if step == DAY else 0)
+        if BACK[step]:
+            first = max(first, last - BACK[step] + 1)
+        return max(first, last - candles.newest + 1) if candles.newest else first
 
     def _seen(self, key: str, chunk: Chunk) -> None:
         span = self.asked.get(key)
@@ -226,9 +226,7 @@ class History:
         if 0 <= now - self.told_at.get(name, 0) < AGAIN_SECONDS or not self._lacks(aggregate, now):
             return False
         try:
-            closes: dict[str, dict[int, Decimal]] = await self.outside.get(
-                aggregate.provider, aggregate.path, aggregate.decode, most=aggregate.most
-            )
+            closes = await self.outside.get(aggregate.provider, aggregate.path, aggregate.decode, most=aggregate.most)
         except OutsideNotNow:
             return False
         except OutsideError as error:
@@ -279,6 +277,11 @@ class History:
                     self.past.cross_days(currency, first, min(first + CROSSED_AT_ONCE - 1, yesterday))
                     await asyncio.sleep(0)
             self.changed = True
+
+
+def _last(step: int, now: int) -> int:
+    """The last span that is over for certain."""
+    return (now - LATE_SECONDS) // step - 1
 
 
 def _key(exchange: Exchange, currency: str, step: int) -> str:

@@ -7,7 +7,7 @@ worth less than what an exchange tells of all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -165,6 +165,25 @@ class Past:
                     if bar is not None and bar.source == source:
                         writer.put(index, None)
                 await asyncio.sleep(0)
+
+    def rewrite(self) -> None:
+        """All of it is written anew with the next flush."""
+        for writer in self.writers.values():
+            writer.rewrite()
+
+    def reset(self) -> None:
+        """Forget every bar; rates stay, which are overwritten as they are told."""
+        for writer in self.bars.values():
+            writer.reset()
+
+    def drop(self, which: Callable[[int, str, int, Bar], bool]) -> None:
+        """Take out the bars of which this holds (step, currency, index, bar). Nothing else happens meanwhile."""
+        for (step, currency), writer in self.bars.items():
+            size = writer.series.segment
+            for segment in sorted(writer.held):
+                for index, bar in list(writer.back((segment + 1) * size - 1, segment * size)):
+                    if which(step, currency, index, bar):
+                        writer.put(index, None)
 
     def put_rates(self, past: Mapping[int, tuple[float, ...]]) -> None:
         """The rates of these days; what is the same already is left."""

@@ -281,7 +281,8 @@ class Market:
     def _view(self) -> PricesView:
         day = self.rates.iso_day if self.rates else ""
         sample = self.sample or any(price.sample for price in self.now.values())
-        return PricesView(prices=self.now, fx_day=day, sample=sample)
+        rates = dict(self.rates.newest) if self.rates else {}
+        return PricesView(prices=self.now, fx_day=day, sample=sample, fx_rates=rates)
 
     @property
     def quotes_now(self) -> list[QuoteNow]:

@@ -45,8 +45,7 @@ class Kept(Stored):
     def mend(self, losses: Losses) -> None:
         """As the base says."""
         if losses.parts:
-            for writer in self.writers.values():
-                writer.rewrite()
+            self._market.past.rewrite()
             self._market.show_again()
             self._history.changed = True
         for name, segment in losses.segments:

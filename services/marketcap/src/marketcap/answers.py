@@ -136,22 +136,27 @@ def numbered(raws: Iterable[msgspec.Raw]) -> Iterator[tuple[str, msgspec.Raw]]:
     return ((f"row {place}", raw) for place, raw in enumerate(raws, 1))
 
 
-def table(source: str, expected: str, body: bytes, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+def table(
+    source: str, expected: str, body: bytes, columns: tuple[str, ...], *, begins: str = "", delimiter: str = ","
+) -> list[tuple[str, ...]]:
     """These columns of a CSV answer with a head. Raises OutsideMalformed where one is missing.
 
-    A line that is cut off has CUT in all of them: one that is too short, and a last one without an end whose figure is
-    the last on it, since a part of a number is a number.
+    The head is the first line, or where `begins` is named the first line that begins with that cell. A line that is cut
+    off has CUT in all of them: one that is too short, and a last one without an end whose figure is the last on it and
+    not closed by a quote, since a part of a number is a number.
     """
     try:
-        lines = list(csv.reader(body.decode("utf-8-sig").splitlines(), strict=True))
+        lines = list(csv.reader(body.decode("utf-8-sig").splitlines(), strict=True, delimiter=delimiter))
     except (UnicodeDecodeError, csv.Error) as error:
         raise malformed(source, expected, error, body) from error
+    if begins:
+        lines = lines[next((at for at, line in enumerate(lines) if line and line[0] == begins), len(lines)) :]
     head = lines[0] if lines else []
     lacking = [column for column in columns if head.count(column) != 1]
     if lacking:
         raise malformed(source, expected, f"a head without {', '.join(lacking)}", body)
     places = [head.index(column) for column in columns]
-    open_end = not body.endswith((b"\n", b"\r")) and max(places) == len(head) - 1
+    open_end = not body.endswith((b"\n", b"\r", b'"')) and max(places) == len(head) - 1
     cut = [len(line) < len(head) for line in lines[1:]]
     cut[-1:] = [open_end or cut[-1]] if cut else []
     return [

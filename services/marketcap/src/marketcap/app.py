@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from marketcap.desk import Desk
 from marketcap.fold import RankingFold
-from marketcap.health import parts
 from marketcap.stored import Stored
 from shared.consumer import Consumer
 from shared.domains import MARKETCAP
 from shared.fold import Wiring
+from shared.health import parts
 from shared.outside.client import Outside
 from shared.service import Service
 from shared.tasks import together

@@ -15,7 +15,10 @@ from shared.assets import Asset, Class, Period, Source
 
 __all__ = ["Asset", "Class", "Made", "Money", "Period", "Quote", "Source", "coins", "commodities", "currencies"]
 
-_ISSUERS: Final = {"USD": ("US dollar", "US"), "EUR": ("Euro", "EU")}
+_ISSUERS: Final = {
+    "USD": ("US dollar", "US"), "EUR": ("Euro", "EU"), "JPY": ("Japanese yen", "JP"), "GBP": ("Pound sterling", "GB"),
+    "CAD": ("Canadian dollar", "CA"), "AUD": ("Australian dollar", "AU"), "CHF": ("Swiss franc", "CH"),
+}  # fmt: skip
 """Name and country (EU is reserved in ISO 3166 for the union) of each currency whose money is counted."""
 
 
@@ -124,10 +127,14 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     as_of: int  # Unix seconds, of the month
     fetched: int
+    note: str = ""  # which money it is, where it is not M2
 
 
 def currencies(found: Iterable[Money], rates: Rates | None) -> Made:
-    """Currencies: the price is that of one unit in USD, the quantity M2. One without a rate is left out and named."""
+    """Currencies: the price is that of one unit in USD, the quantity M2, or what is counted in its place.
+
+    One without a rate is left out and named.
+    """
     made: list[Asset] = []
     missing: list[str] = []
     for money in found:
@@ -138,7 +145,7 @@ def currencies(found: Iterable[Money], rates: Rates | None) -> Made:
             missing.append(f"{code}: no rate against USD")
             continue
         name, country = _ISSUERS.get(code, (code, code[:2]))
-        quantity = Source(of="quantity", name=money.source, link=money.link, as_of=money.as_of)
+        quantity = Source(of="quantity", name=money.source, link=money.link, as_of=money.as_of, note=money.note)
         rate = (
             (Source(of="rate", name=rates.source, link=rates.link, as_of=rates.as_of),)
             if rates and code != "USD"

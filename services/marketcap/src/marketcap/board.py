@@ -30,6 +30,9 @@ COMPANIES_MS: Final = 60_000
 AGAIN_MS: Final = 600_000
 """Everything is told again after this time, though it is the same."""
 
+ANEW: Final = "anew"
+"""Beside the questions in `Parts.asked`: when all of them were to be asked again."""
+
 MISSING: Final = 300
 """Reasons why something is not listed that are told at most."""
 
@@ -132,6 +135,12 @@ class Board:
             self.parts.asked = {}
         return spoilt
 
+    def write_all(self) -> None:
+        """What was written is lost: all of it is written, and told, again."""
+        self._dirty.update(_KINDS)
+        self._news.update(TOPICS)
+        self._told_ms.clear()
+
     @property
     def heard(self) -> bool:
         """Whether any source has ever answered."""
@@ -151,6 +160,16 @@ class Board:
         """A question was answered, at this Unix second."""
         self.parts.asked[question] = now
         self._dirty.add("asked")
+
+    def ask_again(self, now: int) -> None:
+        """Everybody is to be asked anew, whenever that was last; what they said stays until they answer."""
+        self.parts.asked = {ANEW: now}
+        self._dirty.add("asked")
+
+    @property
+    def anew(self) -> int:
+        """Unix seconds: what was fetched before is to be asked for again."""
+        return self.parts.asked.get(ANEW, 0)
 
     def pretend(self, sample: Sample | None) -> None:
         """Tell made-up figures from now on; None: those of sources again."""

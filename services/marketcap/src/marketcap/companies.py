@@ -23,7 +23,7 @@ from marketcap.fx import Rates
 from marketcap.providers import sec
 from shared.errors import ConfigError
 
-COLUMNS: Final = ("name", "country", "symbol", "cik", "per", "shares", "as_of", "source", "link")
+COLUMNS: Final = ("name", "country", "symbol", "cik", "per", "shares", "as_of", "source", "link", "estimate")
 FACTOR: Final = 2
 """How far a filing may be from the shares that are stated: further off it is of one class alone, or in other units."""
 
@@ -37,6 +37,7 @@ class ShareClass(msgspec.Struct, frozen=True, kw_only=True):
     as_of: int | None  # Unix seconds, of what is stated
     source: str
     link: str
+    estimate: bool = False  # worked out, or not seen in the company's own document
 
 
 class Company(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +103,8 @@ def _row(table: str, number: int, cells: list[str]) -> dict[str, str]:
         raise ConfigError(f"{table}, line {number}: {len(cells)} columns, expected {len(COLUMNS)}")
     if not row["name"] or not row["symbol"] or not re.fullmatch("[A-Z]{2}", row["country"]):
         raise ConfigError(f"{table}, line {number}: expected a name, a symbol, a country of two capital letters")
+    if row["estimate"] not in ("", "yes"):
+        raise ConfigError(f"{table}, line {number}: estimate is {row['estimate']!r}, expected yes or nothing")
     if not re.fullmatch("[0-9]{0,10}", row["cik"]):
         raise ConfigError(f"{table}, line {number}: cik is {row['cik']!r}, expected numbers")
     return row
@@ -125,6 +128,7 @@ def _share_class(table: str, number: int, row: Mapping[str, str]) -> ShareClass:
         as_of=int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day else None,
         source=row["source"],
         link=row["link"],
+        estimate=row["estimate"] == "yes",
     )
 
 
@@ -216,7 +220,14 @@ def _shares_sources(company: Company, filing: sec.Shares | None) -> tuple[Source
         return (Source(of="quantity", name=sec.TITLE, link=filing.link, as_of=filing.as_of),)
     stated = (one for one in company.classes if one.as_of is not None)
     every = (
-        Source(of="quantity", name=one.source, link=one.link, as_of=one.as_of or 0, note="Stated by hand, not asked")
+        Source(
+            of="quantity",
+            name=one.source,
+            link=one.link,
+            as_of=one.as_of or 0,
+            estimate=one.estimate,
+            note="Stated by hand, not asked",
+        )
         for one in stated
     )
     return tuple(dict.fromkeys(every))

@@ -12,11 +12,14 @@ import msgspec
 from marketcap import sample
 from marketcap.board import Board
 from marketcap.questions import ASKED, Question, Questions
+from shared import anew
 from shared.asset_views import AssetSourcesView
 from shared.domains import ASSETS, MARKETCAP
 from shared.errors import OutsideError, OutsideNotNow
+from shared.events.rankings import HistoryForgotten
 from shared.leased import Leased
 from shared.logging import Trouble
+from shared.newest import Newest
 from shared.outlet import Outlet
 from shared.outside.client import Outside
 from shared.outside.tally import standings
@@ -57,6 +60,7 @@ class Desk:
         self._questions = Questions(service, outside, self._board)
         self._leased = Leased(service, self._outlet.lease, name="producer")
         self._sources_ms = self._confirmed_ms = self._began_ms = 0
+        self._newest = Newest(self._leased)
         self._off = not service.settings.outside
         self._demonstration = sample.possible(service, os.environ.get("DASHBOARD_DEMO") == "1")
 
@@ -67,8 +71,16 @@ class Desk:
     async def _work(self) -> None:
         await self._outlet.producer.load()
         stored = await self._service.redis.hgetall(self._service.keys.asset_answers)
-        for why in self._board.restored(stored):
-            self._service.log.warning("answers_unreadable", part=why)
+        whose = self._newest.whose(empty=not stored)
+        if whose == "theirs":
+            await self._outlet.give_way()
+            return
+        if whose == "ours":
+            self._service.log.warning("answers_from_memory", why="Redis has lost all of them")
+            self._board.write_all()
+        else:
+            for why in self._board.restored(stored):
+                self._service.log.warning("answers_unreadable", part=why)
         self._began_ms = self._service.clock.now_ms
         work = [] if self._off else [self._ask(question) for question in self._questions.every]
         if self._demonstration:
@@ -117,11 +129,33 @@ class Desk:
                 view = await self._sources(now_ms)
                 views = service.keys.views(MARKETCAP)  # the fold's, whose count of what it has folded stays
                 changes.commands.add("HSET", views, "asset_sources", msgspec.json.encode(view))
+                if await self._begun_anew():
+                    return  # and the work begins again
             await self._outlet.publish(changes)
+            self._newest.committed()
             await self._outlet.trim()
             await self._confirm(now_ms)
             self._leased.well()
             await pause(service.stopping, PACE_SECONDS)
+
+    async def _begun_anew(self) -> bool:
+        """Have everybody asked again where somebody wants that; returns whether it was wanted.
+
+        What they said stands until they answer.
+        """
+        service = self._service
+        key = service.keys.resync(ASSETS)
+        cause = await anew.wish(service, key)
+        if not cause:
+            return False
+        service.log.info("begun_anew", cause=cause)
+        self._board.ask_again(service.clock.now_ms // 1000)
+        changes = self._board.flush(service.clock.now_ms)
+        changes.commands.add("DEL", key)
+        if cause == anew.FORGET:
+            changes.events.append(HistoryForgotten(time_ms=service.clock.now_ms))
+        await self._outlet.publish(changes)
+        return True
 
     async def _sources(self, now_ms: int) -> AssetSourcesView:
         allowance, tallies = self._outside.allowance, self._questions.tallies

@@ -11,10 +11,11 @@ from typing import Final
 
 import msgspec
 
-from marketcap import companies, views
+from marketcap import companies, published, views
 from marketcap.assets import Asset, Source
 from marketcap.kept import Kept
-from marketcap.ranking import Bitcoin, Ranked, Ranking, ranked
+from marketcap.ranking import Bitcoin, Ranking, ranked
+from marketcap.ranks import Ranks
 from marketcap.treasuries import Change, Claim, Holding, Listed, changes, holdings
 from shared import redis
 from shared.asset_views import NodesView, RankingView
@@ -24,11 +25,18 @@ from shared.domains import MARKETCAP
 from shared.events.base import Event
 from shared.events.derived import MetricsUpdated
 from shared.events.prices import PriceUpdated
-from shared.events.rankings import AssetsTold, HoldersTold, ListName, NodesTold, RankingUpdated, TreasuryChanged
+from shared.events.rankings import (
+    AssetsTold,
+    HistoryForgotten,
+    HoldersTold,
+    ListName,
+    NodesTold,
+    RankingUpdated,
+    TreasuryChanged,
+)
 from shared.fold import Changes
 from shared.keys import Keys
 from shared.networks import COIN, NETWORKS
-from shared.series import DAY
 from shared.views import View
 
 PACE_MS: Final = 1_000
@@ -37,23 +45,16 @@ PACE_MS: Final = 1_000
 PRICE_MS: Final = 5_000
 """The same where Bitcoin's price alone is another."""
 
-HISTORY_SECONDS: Final = 600
-"""Between two times that today's ranks are written."""
-
-RANKS: Final = 100
-"""Assets of a list of whose ranks and values the past is kept."""
-
 CHANGES: Final = 200
 """Changes of holders that are kept."""
 
 SAMPLE_SUPPLY: Final = 19_950_000 * COIN
 """Satoshi, about those of mainnet at the end of 2025: shown with made-up figures alone, which are marked."""
-
 UNRANKED: Final = companies.unranked()
+PUBLISHED: Final = published.addresses()
 
 MARKET: Final = "Median of exchanges"
 CHAIN: Final = "Your own node"
-
 
 _KINDS: Final = {field.name: field.type for field in msgspec.structs.fields(Kept)}
 
@@ -73,9 +74,9 @@ class RankingFold:
         self._written: set[str] = set()
         self._shown: dict[str, bytes] = {}
         self._events: list[Event] = []
-        self._news = self._price_moved = self._anew = False
+        self._news = self._price_moved = self._anew = self._forgotten = False
         self._made_ms: int | None = None  # steady, of the last ranking
-        self._history: dict[str, int] = {}  # Unix seconds at which today's ranks were written, by list
+        self._ranks = Ranks(self._keys)
 
     async def restore(self, client: redis.Client) -> None:
         """As the base says."""
@@ -114,6 +115,11 @@ class RankingFold:
                 self._put("holders", event, event.time_ms)
             case NodesTold():
                 self._put("nodes", event, event.time_ms)
+            case HistoryForgotten():
+                self._forgotten = True
+                self.kept.changes = ()
+                self._dirty.add("changes")
+                self._news = True
             case PriceUpdated(currency="USD"):
                 change = event.change_24h_percent
                 self._own(
@@ -175,6 +181,9 @@ class RankingFold:
     def flush(self, now: Moment) -> Changes:
         """As the base says."""
         found = Changes()
+        if self._forgotten:
+            self._ranks.forget(found.commands)
+            self._forgotten = False
         due = self.due_ms(now)
         if due is not None and now.steady_ms >= due:
             self._made_ms = now.steady_ms
@@ -206,7 +215,8 @@ class RankingFold:
             view = views.ranking(name, rows, missing, sample=sample)
             if self._view(found, f"ranking_{name}", view):
                 found.events.append(_told(name, view))
-            self._remember(found, name, rows, sample=sample)
+            if not sample:  # none of what is made up
+                self._ranks.write(found.commands, name, rows, self.kept.own.now_ms // 1000)
         self._show_holders(found)
         nodes = self.kept.nodes
         self._view(found, "nodes", _nodes(nodes) if nodes else None)
@@ -273,16 +283,6 @@ class RankingFold:
                 view = views.treasuries(name, of_kind, changed, own.price, sample=told.sample)
             self._view(found, f"treasuries_{name}", view)
 
-    def _remember(self, found: Changes, name: str, rows: tuple[Ranked, ...], *, sample: bool) -> None:
-        """Write today's ranks, now and then; none of what is made up."""
-        now = self.kept.own.now_ms // 1000
-        if sample or 0 <= now - self._history.get(name, -HISTORY_SECONDS) < HISTORY_SECONDS:
-            return
-        self._history[name] = now
-        ranks = [(row.asset.id, row.rank, round(row.asset.value)) for row in rows[:RANKS]]
-        ranks += [(row.asset.id, row.rank, round(row.asset.value)) for row in rows[RANKS:] if row.asset.id == "bitcoin"]
-        found.commands.add("HSET", self._keys.ranks(name), str(now // DAY), msgspec.json.encode(ranks))
-
 
 def _held(
     claims: tuple[Claim, ...] | list[Claim],
@@ -290,7 +290,7 @@ def _held(
     price: Decimal | None = None,
     listed: dict[str, Listed] | None = None,
 ) -> tuple[Holding, ...]:
-    return holdings(claims, supply=supply, price=price, listed=listed)
+    return holdings(claims, supply=supply, price=price, listed=listed, published=PUBLISHED)
 
 
 def _told(name: str, view: RankingView) -> RankingUpdated:

@@ -8,12 +8,28 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from marketcap import companies, money, nodes
+from marketcap import companies, nodes
 from marketcap.answers import Answer
 from marketcap.assets import Money, Quote
 from marketcap.board import Board, Coins, Holders, Nodes
 from marketcap.fx import Rates
-from marketcap.providers import bitnodes, btcetfdata, coingecko, coinpaprika, ecb_m2, fred, goldapi, sec, yahoo
+from marketcap.money import Series
+from marketcap.providers import (
+    bitnodes,
+    boc,
+    boe,
+    boj,
+    btcetfdata,
+    coingecko,
+    coinpaprika,
+    ecb_m2,
+    fred,
+    goldapi,
+    rba,
+    sec,
+    snb,
+    yahoo,
+)
 from marketcap.stocks import STOCKS
 from marketcap.treasuries import Claim
 from shared.assets import MOST
@@ -44,6 +60,10 @@ PATIENCE_SECONDS: Final = 5.0
 """A frame waits for the SEC's own pause up to this time."""
 
 
+MONEY: Final = (fred, ecb_m2, boj, boe, boc, rba, snb)
+"""Who counts the money of a currency area, one currency each."""
+
+
 def _provider(module: ModuleType) -> Provider:
     limits = tuple(Limit(requests, seconds) for requests, seconds in module.LIMITS)
     return Provider(module.NAME, module.TITLE, module.HOST, module.LINK, limits)
@@ -51,7 +71,7 @@ def _provider(module: ModuleType) -> Provider:
 
 ASKED: Final = {
     module.NAME: _provider(module)
-    for module in (coinpaprika, coingecko, yahoo, sec, goldapi, fred, ecb_m2, btcetfdata, bitnodes)
+    for module in (coinpaprika, coingecko, yahoo, sec, goldapi, *MONEY, btcetfdata, bitnodes)
 } | {ecb.PROVIDER.name: ecb.PROVIDER}
 """Everybody who is asked, by name."""
 
@@ -86,8 +106,10 @@ class Questions:
             Question("coins", 5 * MINUTE, self._coins),
             Question("metals", 5 * MINUTE, self._metals),
             Question("filings", DAY, self._filings, again=10 * MINUTE),
-            Question("M2 of the United States", DAY, self._dollars, again=10 * MINUTE),
-            Question("M2 of the euro area", DAY, self._euros, again=10 * MINUTE),
+            *(
+                Question(f"money in {one.MONEY.currency}", DAY, partial(self._money, one), again=10 * MINUTE)
+                for one in MONEY
+            ),
             Question("rates", 6 * HOUR, self._rates, again=10 * MINUTE),
             Question("companies' bitcoin", HOUR, partial(self._treasuries, "companies"), again=5 * MINUTE),
             Question("countries' bitcoin", HOUR, partial(self._treasuries, "governments"), again=5 * MINUTE),
@@ -181,7 +203,8 @@ class Questions:
         )
 
         def due(symbol: str) -> int:
-            asked = known[symbol].fetched + SHARES_SECONDS if symbol in known else 0
+            young = symbol in known and known[symbol].fetched >= self._board.anew
+            asked = known[symbol].fetched + SHARES_SECONDS if young else 0
             return max(asked, unknown[symbol] + UNKNOWN_SECONDS if symbol in unknown else 0)
 
         return min(((symbol, due(symbol)) for symbol in symbols), key=lambda one: one[1])
@@ -198,13 +221,15 @@ class Questions:
             raise failed
         for answer in answers:
             self._rows("sec", answer)
-        wanted = {company.cik for company in self._board.companies}
-        filed = {cik: row for cik, row in sec.newest(answers).items() if cik in wanted}
-        self._board.put("filed", self._board.parts.filed | filed)
+        self._board.put("filed", self._board.parts.filed | sec.newest(answers))
 
     async def _frame(self, path: str) -> Answer[sec.Shares]:
+        wanted = {company.cik for company in self._board.companies}
+
         def decode(body: bytes) -> Answer[sec.Shares]:
-            return sec.decode(body, self._now)
+            """Without the thousands of filers that nobody looks at: frames are kept until all of them are there."""
+            answer = sec.decode(body, self._now)
+            return Answer(tuple(row for row in answer.rows if row.cik in wanted), answer.refused)
 
         try:
             return await self._get("sec", path, decode, self._sec)
@@ -214,20 +239,14 @@ class Questions:
             await pause(self._service.stopping, error.wait)
         return await self._get("sec", path, decode, self._sec)
 
-    async def _dollars(self) -> None:
-        answer = await self._get("fred", fred.path(self._now), lambda body: fred.decode(body, self._now))
-        self._put_money(fred, answer)
-
-    async def _euros(self) -> None:
-        answer = await self._get("ecb_m2", ecb_m2.path(), lambda body: ecb_m2.decode(body, self._now))
-        self._put_money(ecb_m2, answer)
-
-    def _put_money(self, module: ModuleType, answer: Answer[money.Amount]) -> None:
+    async def _money(self, module: ModuleType) -> None:
+        series: Series = module.MONEY
+        answer = await self._get(module.NAME, module.path(self._now), lambda body: series.decode(body, self._now))
         self._rows(module.NAME, answer)
-        newest, change = money.newest(answer)
+        newest, change = series.newest(answer)
         self._board.parts.money[newest.currency] = Money(
             currency=newest.currency, amount=newest.amount, change=change, source=module.TITLE, link=module.LINK,
-            as_of=newest.as_of, fetched=self._now,
+            as_of=newest.as_of, fetched=self._now, note=series.note,
         )  # fmt: skip
         self._board.touched("money")
 

@@ -11,6 +11,7 @@ from shared.asset_views import (
     RANKINGS,
     TREASURIES,
     OtherClaim,
+    PublishedAddress,
     RankedAsset,
     RankingView,
     TreasuriesView,
@@ -119,4 +120,7 @@ def _treasury(place: int, one: Holding) -> Treasury:
             OtherClaim(satoshi=it.satoshi, source=it.source, link=it.filing or it.link, as_of=it.as_of)
             for it in one.others
         ],
+        addresses=tuple(
+            PublishedAddress(address=it.address, source=it.source, link=it.link, as_of=it.as_of) for it in one.addresses
+        ),
     )

@@ -38,6 +38,7 @@ async def run(service: Service) -> None:
         log=service.log,
         version=service.version,
         reach=Reach.of(settings),
+        currency=settings.currency,
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(site.close)

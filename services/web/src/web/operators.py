@@ -15,7 +15,7 @@ from web.endpoints import Endpoint
 from web.http.answers import Answer, private
 from web.http.document import Document
 from web.http.readers import Spoken
-from web.pages.found import PAGES
+from web.pages.found import LIVE, LONG, PAGES
 from web.pages.page import Handler, Means, Page
 from web.push.events import Events
 from web.push.live import Live
@@ -35,7 +35,7 @@ class Desk:
         self._endpoints = endpoints
         self._events = events
         self._telemetry = telemetry
-        self.live = Live(means.pages, state, {page.name: page.cards for page in PAGES.values()})
+        self.live = Live(means.pages, state, LIVE, LONG)
 
     def routes(self) -> Iterator[tuple[str, Handler]]:
         """Every address and who answers it."""

@@ -19,6 +19,7 @@ from web import api, compat
 from web.api.charts import ChartApi
 from web.api.largest import Largest
 from web.api.miners import MinersApi
+from web.api.ranks import RanksApi
 from web.api.search import SearchApi
 from web.api.status import readiness
 from web.charts.data.reading import SeriesReader
@@ -33,13 +34,21 @@ from web.http.discretion import discreet
 from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
 from web.http.reach import LOOPBACK, Reach
-from web.http.readers import CURRENCY, LANGUAGE, Spoken, choose_currency, choose_language, reader_of
+from web.http.readers import (
+    CURRENCY,
+    LANGUAGE,
+    USUAL_CURRENCY,
+    Spoken,
+    choose_currency,
+    choose_language,
+    reader_of,
+)
 from web.lookups.asking import Lookups
 from web.lookups.days import DayPrices
 from web.lookups.watching import Watching
 from web.miners.store import Miners
 from web.operators import Desk
-from web.pages.found import PAGES
+from web.pages.found import LIVE, LONG, PAGES
 from web.pages.page import Handler, Means, Page
 from web.pages.rendering import Pages
 from web.push import audience
@@ -47,10 +56,12 @@ from web.push.audience import Audience
 from web.push.events import Events
 from web.push.hub import Hub
 from web.push.live import Live
+from web.ranks.store import Ranks
 from web.state.disclosure import PublicState, masked
 from web.state.reading import TELLING, State
 from web.state.snapshot import Part, Snapshot
 from web.telemetry import Telemetry
+from web.words.currency import USUAL
 from web.words.reader import reading
 from web.words.sentence import say
 
@@ -74,10 +85,13 @@ class Site:
         version: str,
         heartbeat: float = HEARTBEAT,
         reach: Reach = LOOPBACK,
+        currency: str = USUAL,
     ) -> None:
+        """`currency` is the one of readers who have not chosen."""
         self._log = log
         self._hosts = Hosts(reach.names, reach.trusted_proxies, log)
         self._heartbeat = heartbeat
+        self._currency = currency
         self._tasks: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         streams = streams_of(keys)
@@ -87,7 +101,8 @@ class Site:
         self.hub = Hub(streams, connect, log, self._fail)
         self._events = Events(self.hub, public, redis)
         self._assets = Assets(log)
-        self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log)
+        self._ranks = Ranks(self.visitor, redis, keys, log)
+        self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log, self._ranks.last)
         reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
@@ -98,27 +113,22 @@ class Site:
         self._shown_tip = ""
         self._series = (
             ChartApi(self.visitor, self.charts), Largest(self.visitor), MinersApi(self.visitor, self._miners),
-            PastApi(self.visitor, reader),
-            PastPrices(self.visitor, reader), SearchApi(self.visitor, self._miners),
+            RanksApi(self.visitor, self._ranks), PastApi(self.visitor, reader), PastPrices(self.visitor, reader),
+            SearchApi(self.visitor, self._miners),
         )  # fmt: skip
         self._endpoints = endpoints()
         self.documents = self._documents()
-        self._live = Live(self._pages, self.visitor, {page.name: page.cards for page in PAGES.values()})
+        self._live = Live(self._pages, self.visitor, LIVE, LONG)
         self.routes = dict(self._routes())
         self._below = tuple(path.partition("{")[0] for path in self.routes if "{" in path)
         self._telemetry = Telemetry(self.documents, self._series, self._audiences, self.state)
         self._lives = [self._live]
 
         def desk() -> Desk:
-            full = Pages(self.state, self._assets.urls, version, tuple(streams), log)
+            full = Pages(self.state, self._assets.urls, version, tuple(streams), log, self._ranks.last)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            return Desk(
-                self.state,
-                Means(full, self.charts, self._miners, self.lookups, self._days),
-                self._endpoints,
-                events,
-                self._telemetry,
-            )
+            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._days)
+            return Desk(self.state, means, self._endpoints, events, self._telemetry)
 
         self._desk = desk
 
@@ -165,6 +175,7 @@ class Site:
         """aiohttp's application with every route; those of `instead` go before the public ones."""
         discreet()
         app = web.Application()
+        app[USUAL_CURRENCY] = self._currency
         app.on_response_prepare.append(_without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
             app.router.add_get(path, self._guarded(handle), allow_head=not path.startswith("/live"))
@@ -177,7 +188,7 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
-        means = Means(self._pages, self.charts, self._miners, self.lookups, self._days)
+        means = Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._days)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language
@@ -298,6 +309,7 @@ class Site:
         await end(*self._tasks)
         await self.charts.close()
         await self._miners.close()
+        await self._ranks.close()
         await self._days.close()
         for answering in self._series:
             await answering.close()

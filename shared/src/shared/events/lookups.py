@@ -65,8 +65,9 @@ class WalletWanted(Asked, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "wallet.wanted"
 
-    sealed: Sealed
-    page: Page = 0
+    sealed: Sealed  # shared.lookups.wallet.Entered as JSON
+    page: Page = 0  # newest first
+    coins: Page = 0  # page of unspent outputs
     gap: Annotated[int, Meta(ge=1, le=1_000)] = 20
 
 

@@ -51,6 +51,14 @@ class NodesTold(Event, frozen=True, kw_only=True, gc=False):
     sample: bool = False
 
 
+class HistoryForgotten(Event, frozen=True, kw_only=True, gc=False):
+    """Somebody wants what was seen here alone to be forgotten: ranks of the past, and changes of holders."""
+
+    TYPE: ClassVar[str] = "history.forgotten"
+
+    time_ms: UnixMs
+
+
 class RankingUpdated(Event, frozen=True, kw_only=True, gc=False):
     """A list of assets is another; at most one a second each."""
 
@@ -78,5 +86,5 @@ class TreasuryChanged(Event, frozen=True, kw_only=True, gc=False):
     sample: bool = False
 
 
-ASSETS = Family(AssetsTold, HoldersTold, NodesTold)
+ASSETS = Family(AssetsTold, HoldersTold, NodesTold, HistoryForgotten)
 RANKINGS = Family(RankingUpdated, TreasuryChanged)

@@ -40,11 +40,39 @@ class Step(Part, frozen=True, kw_only=True):
     """Something that happened to a transaction, as this dashboard saw it."""
 
     what: Literal["seen", "replaced", "conflict", "evicted", "expired", "gone", "mined", "disconnected"]
-    time_ms: int
+    time_ms: int  # by Redis' clock: when it was told of
+    after_ms: int | None = None  # of `gone`: it was still there then; when between the two it left is not known
+    accepted: int | None = None  # of `seen`: Unix seconds by the node's clock, where that was well before
     block: str | None = None  # of `mined`, `disconnected` and `conflict`
     height: int | None = None
     by: str | None = None  # txid of what replaced it
     replaces: list[str] = msgspec.field(default_factory=list)  # of `seen`: what went for it
+
+
+class Replaced(Part, frozen=True, kw_only=True):
+    """One transaction went for another, or went with one that did."""
+
+    txid: str
+    by: str
+    time_ms: int
+
+
+class Replacements(Part, frozen=True, kw_only=True):
+    """Who went for whom, around one transaction: the newest is the one that nothing replaced."""
+
+    edges: list[Replaced] = msgspec.field(default_factory=list)  # oldest first
+    complete: bool = True  # False: there are more than are told
+
+
+class Chance(Part, frozen=True, kw_only=True):
+    """How likely a transaction is to be in a block, if what comes in and what is mined go on as they did lately."""
+
+    next_block: float  # 0 to 1
+    hour: float
+    six_hours: float
+    ahead: int  # virtual bytes that are mined before it as things stand
+    inflow: float  # virtual bytes a second that come in at higher feerates
+    interval: float  # seconds from block to block
 
 
 class Found(Part, frozen=True, kw_only=True, tag="tx"):

@@ -1,13 +1,16 @@
 """Whether a source may be asked now: its budget, its own wish to be left alone, and its circuit, in Redis for all.
 
 All replicas share it. A request is counted before it is sent, so that no replica and no kill exceeds the budget; in any
-span of a limit, and somewhat beyond it, there are never more requests than the limit says. A source that fails is left
+span of a limit, and somewhat beyond it, there are never more requests than the limit says. What Redis loses of it, the
+process that asked still knows. A source that fails is left
 alone for a pause that doubles; after FAILURES in a row its circuit is open: nobody asks, until one trial may.
 """
 
 from __future__ import annotations
 
 import random
+import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -170,16 +173,25 @@ class Allowance:
         self._ask = client.register_script(_ASK)
         self._answered = client.register_script(_ANSWERED)
         self._failed = client.register_script(_FAILED)
+        self._own: dict[str, deque[float]] = {}  # steady seconds of what this process asked, newest first, by source
 
     async def ask(self, provider: Provider) -> None:
-        """Count one request. Raises OutsideNotNow where it may not be made."""
+        """Count one request. Raises OutsideNotNow where it may not be made.
+
+        What this process asked itself it knows without Redis, which may have lost it.
+        """
         spans = [int(limit.seconds * 1000 * MARGIN) + LATE_MS for limit in provider.limits]
         limits = [part for limit, span in zip(provider.limits, spans, strict=True) for part in (limit.requests, span)]
         keys = [self._keys.outside_record(provider.name), self._keys.outside_asked(provider.name)]
-        verdict, wait_ms = await self._ask(keys=keys, args=limits)
+        own = self._own.setdefault(provider.name, deque(maxlen=max(limits[::2])))
+        wait_ms = max(_wait_ms(own, many, span) for many, span in zip(limits[::2], limits[1::2], strict=True))
+        verdict = b"budget"
+        if wait_ms <= 0:
+            verdict, wait_ms = await self._ask(keys=keys, args=limits)
         if verdict != b"go":
             wait = int(wait_ms) / 1000
             raise OutsideNotNow(f"{provider.title} is not asked: {_WHY[verdict.decode()]} {wait:.1f} s", wait)
+        own.appendleft(time.monotonic())
 
     async def answered(self, provider: Provider) -> None:
         """It answered as it should."""
@@ -197,6 +209,11 @@ class Allowance:
         for provider in providers:
             pipeline.hgetall(self._keys.outside_record(provider.name))
         return [_record(fields) for fields in await pipeline.execute()]
+
+
+def _wait_ms(own: Sequence[float], many: int, span_ms: int) -> float:
+    """Milliseconds until another request fits into a limit, by what this process asked; 0 or less: none."""
+    return 0.0 if len(own) < many else span_ms - (time.monotonic() - own[many - 1]) * 1000
 
 
 def _record(fields: dict[bytes, bytes]) -> Record:

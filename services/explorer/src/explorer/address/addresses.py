@@ -23,7 +23,8 @@ from shared.events.lookups import AddressWanted
 from shared.lookups.address import HISTORY_MOST, PAGE, Entry, Found, Point, Unspent
 from shared.lookups.parts import Source, Tip
 from shared.networks import Network
-from shared.scripts.address import Address, of_script
+from shared.scripts.address import write
+from shared.scripts.kinds import kind_of
 from shared.tasks import together
 from shared.work import Alive
 
@@ -53,10 +54,10 @@ class Addresses:
         self._accounts: Newest[_Account] = Newest(KEPT)
 
     async def look_up(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
-        """The script as the Electrum server knows it. Raises ElectrumError, and RpcError of the node, which tells times."""
+        """The script as the Electrum server knows it; the node tells times. Raises ElectrumError and RpcError."""
         tip = await node.tip(wanted.tip)
         script = bytes.fromhex(wanted.script)
-        address, named = of_script(script, self._network), Script.of(script)
+        named = Script.of(script)
         balance, unspent, history = await together(
             self._electrum.balance(named), self._electrum.unspent(named), self._history(named)
         )
@@ -64,8 +65,8 @@ class Addresses:
         found = Found(
             script=wanted.script,
             scripthash=named.hash,
-            kind=address.kind,
-            address=_written(address),
+            kind=kind_of(script),
+            address=write(script, self._network),
             confirmed=balance.confirmed,
             unconfirmed=balance.unconfirmed,
             page=wanted.page,
@@ -150,8 +151,3 @@ class Addresses:
 
 def _timed(entries: Sequence[Entry], times: dict[int | None, int]) -> list[Entry]:
     return [_with(entry, time=times.get(entry.height)) if entry.height is not None else entry for entry in entries]
-
-
-def _written(address: Address) -> str | None:
-    """The address; None where only the script stands for itself."""
-    return None if address.text == address.script.hex() or address.kind in ("p2pk", "multisig") else address.text

@@ -7,23 +7,30 @@ since the node refuses a second one, across replicas; what is known of one that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace as _with
 
 from explorer.address.ledger import Item, Ledger, thinned
+from explorer.address.progress import Progress
 from explorer.address.raw import flow
 from explorer.core.node import Node
+from shared import redis
 from shared.errors import RpcRefused
 from shared.events.base import Hash
 from shared.events.lookups import AddressWanted
-from shared.lookups.address import PAGE, Found, Point, Unspent
+from shared.keys import Keys
+from shared.lookups.address import PAGE, Entry, Found, Point, Unspent
+from shared.lookups.parts import Tip
 from shared.networks import Network
 from shared.rpc import satoshi
-from shared.scripts.address import of_script
+from shared.scripts.address import write
+from shared.scripts.hashes import scripthash
+from shared.scripts.kinds import kind_of
 from shared.tasks import end
 from shared.work import Alive
 
@@ -34,11 +41,18 @@ BLOCKS_MOST: Final = 2_000
 """Blocks that are read for one history."""
 
 POINTS: Final = 400
+"""Points of the balance over time."""
+
 BUSY: Final = -8
 """RPC_INVALID_PARAMETER: what a second scan is refused with."""
 
-Tell = Callable[[float | None], Awaitable[None]]
-"""Told how far a scan is, 0 to 1; None while it waits for its turn."""
+T = TypeVar("T")
+
+KEPT_MS: Final = 600_000
+"""How long what a scan found is shown before there is another: with its block named, in milliseconds."""
+
+KEPT_MOST: Final = 4_000_000
+"""Bytes of it that Redis keeps."""
 
 
 class _Coin(msgspec.Struct):
@@ -58,7 +72,7 @@ class _Coins(msgspec.Struct):
     unspents: list[_Coin]
 
 
-class _Progress(msgspec.Struct):
+class _Status(msgspec.Struct):
     progress: float
 
 
@@ -79,119 +93,150 @@ class _Block(msgspec.Struct):
     tx: list[_Transaction]
 
 
-class Scans:
-    """One at a time."""
+class Scanned(msgspec.Struct, frozen=True):
+    """What a scan found of a script, all of it."""
 
-    def __init__(self, network: Network, now_ms: Callable[[], int]) -> None:
+    tip: Tip
+    as_of_ms: int
+    coins: list[Unspent]  # largest first
+    entries: list[Entry] | None  # oldest first; None: unknown
+    received: int | None = None  # satoshi, with the entries
+    sent: int | None = None
+    truncated: bool = False  # too many blocks hold something of it
+    without: str = ""
+
+
+class Scans:
+    """One at a time. What was found is kept in Redis for KEPT_MS: other pages and replicas need no other scan."""
+
+    def __init__(self, client: redis.Client, keys: Keys, network: Network, now_ms: Callable[[], int]) -> None:
+        self._redis = client
+        self._keys = keys
         self._network = network
         self._now_ms = now_ms
         self._turn = asyncio.Lock()
 
-    async def look_up(self, node: Node, wanted: AddressWanted, alive: Alive, tell: Tell) -> Found:
+    async def look_up(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
         """The script as this node's coins and blocks tell it. Raises RpcError where the node does not answer."""
-        waiting = asyncio.create_task(self._keep_alive(alive, tell), name="turn")
+        script = bytes.fromhex(wanted.script)
+        name = scripthash(script)
+        scanned = await self._kept(name)
+        if scanned is None:
+            progress = Progress(self._redis, self._keys, name, self._now_ms(), alive)
+            async with self._turned(progress):
+                scanned = await self._kept(name) or await self._scanned(node, wanted, script, progress)
+                await self._keep(name, scanned)
+            await progress.over()
+        return self._page(wanted, script, scanned)
+
+    async def _kept(self, name: str) -> Scanned | None:
+        raw = await self._redis.get(self._keys.scanned(name))
+        return None if raw is None else msgspec.msgpack.decode(raw, type=Scanned)
+
+    async def _keep(self, name: str, scanned: Scanned) -> None:
+        raw = msgspec.msgpack.encode(scanned)
+        if len(raw) <= KEPT_MOST:
+            await self._redis.set(self._keys.scanned(name), raw, px=KEPT_MS)
+
+    @contextlib.asynccontextmanager
+    async def _turned(self, progress: Progress) -> AsyncIterator[None]:
+        """Once it is our turn in this replica."""
+        waiting = asyncio.create_task(progress.wait(), name="turn")
         try:
             await self._turn.acquire()
         finally:
             await end(waiting)
         try:
-            return await self._look_up(node, wanted, alive, tell)
+            yield
         finally:
             self._turn.release()
 
-    @staticmethod
-    async def _keep_alive(alive: Alive, tell: Tell) -> None:
-        while True:
-            alive()
-            await tell(None)
-            await asyncio.sleep(1)
-
-    async def _look_up(self, node: Node, wanted: AddressWanted, alive: Alive, tell: Tell) -> Found:
+    async def _scanned(self, node: Node, wanted: AddressWanted, script: bytes, progress: Progress) -> Scanned:
         tip = await node.tip(wanted.tip)
         descriptor = f"raw({wanted.script})"
-        coins: _Coins = await self._scan(node, "scantxoutset", descriptor, _Coins, alive, tell)
-        script = bytes.fromhex(wanted.script)
-        address = of_script(script, self._network)
-        unspent = sorted(coins.unspents, key=lambda one: (-one.amount, one.txid, one.vout))
+        told = await self._scan(node, "scantxoutset", descriptor, _Coins, progress)
+        coins = [
+            Unspent(txid=one.txid, vout=one.vout, value=satoshi(one.amount), height=one.height, coinbase=one.coinbase)
+            for one in sorted(told.unspents, key=lambda one: (-one.amount, one.txid, one.vout))
+        ]
+        scanned = Scanned(tip, self._now_ms(), coins, None, without="electrum")
+        try:
+            relevant = await self._scan(node, "scanblocks", descriptor, _Relevant, progress)
+        except RpcRefused:  # the node keeps no block filters, or is older than they are
+            return _with(scanned, without="blockfilterindex")
+        blocks = relevant.relevant_blocks
+        if len(blocks) > BLOCKS_MOST:
+            return _with(scanned, truncated=True)
+        ledger, entries = await self._history(node, script, blocks, progress)
+        received = sum(ledger.received(one.txid) for one in entries)
+        return _with(
+            scanned, entries=entries, received=received, sent=received - (entries[-1].balance or 0 if entries else 0)
+        )
+
+    def _page(self, wanted: AddressWanted, script: bytes, scanned: Scanned) -> Found:
+        coins, entries = scanned.coins, scanned.entries
         found = Found(
             script=wanted.script,
-            scripthash=address.scripthash,
-            kind=address.kind,
-            address=address.text
-            if address.text != wanted.script and address.kind not in ("p2pk", "multisig")
-            else None,
-            confirmed=sum(satoshi(one.amount) for one in unspent),
+            scripthash=scripthash(script),
+            kind=kind_of(script),
+            address=write(script, self._network),
+            confirmed=sum(one.value for one in coins),
             unconfirmed=None,
             page=wanted.page,
-            coins=[
-                Unspent(
-                    txid=one.txid, vout=one.vout, value=satoshi(one.amount), height=one.height, coinbase=one.coinbase
-                )
-                for one in unspent[wanted.coins * PAGE : (wanted.coins + 1) * PAGE]
-            ],
-            coin_count=len(unspent),
+            coins=coins[wanted.coins * PAGE : (wanted.coins + 1) * PAGE],
+            coin_count=len(coins),
             coins_page=wanted.coins,
-            tip=tip,
+            truncated=scanned.truncated,
+            tip=scanned.tip,
             sources={"balance": "scan", "coins": "scan"},
-            without="electrum",
-            as_of_ms=self._now_ms(),
+            without=scanned.without,
+            as_of_ms=scanned.as_of_ms,
         )
-        try:
-            relevant: _Relevant = await self._scan(node, "scanblocks", descriptor, _Relevant, alive, tell)
-        except RpcRefused:  # the node keeps no block filters, or is older than they are
-            return _with(found, without="blockfilterindex")
-        return await self._with_history(node, found, script, relevant.relevant_blocks, alive)
+        if entries is None:
+            return found
+        first = len(entries) - (wanted.page + 1) * PAGE
+        return _with(
+            found,
+            received=scanned.received,
+            sent=scanned.sent,
+            tx_count=len(entries),
+            history=entries[max(0, first) : max(0, first + PAGE)][::-1],
+            points=[Point(time=one.time or 0, balance=one.balance or 0) for one in thinned(entries, POINTS)],
+            sources={**found.sources, "history": "scan", "times": "node"},
+        )
 
-    async def _scan(
-        self, node: Node, method: str, descriptor: str, kind: type[msgspec.Struct], alive: Alive, tell: Tell
-    ) -> msgspec.Struct:
+    async def _scan(self, node: Node, method: str, descriptor: str, kind: type[T], progress: Progress) -> T:
         while True:
             scanning = asyncio.create_task(node.rpc.call(method, "start", [descriptor], kind=kind), name=method)
             try:
                 while True:
-                    alive()
                     done, _ = await asyncio.wait([scanning], timeout=LOOK_SECONDS)
                     if done:
-                        result: msgspec.Struct = scanning.result()
+                        result: T = scanning.result()
                         return result
-                    status = await node.rpc.call(method, "status", kind=_Progress | None)
-                    await tell(None if status is None else status.progress / 100)
+                    status = await node.rpc.call(method, "status", kind=_Status | None)
+                    await progress.at(None if status is None else status.progress / 100)
             except RpcRefused as error:
                 if error.code != BUSY or "in progress" not in str(error):
                     raise
-                await tell(None)
+                await progress.at(None)
                 await asyncio.sleep(LOOK_SECONDS)
             finally:
                 await end(scanning)
 
-    async def _with_history(self, node: Node, found: Found, script: bytes, blocks: list[str], alive: Alive) -> Found:
-        """From the blocks that the filters name, a few too many among them; of the newest BLOCKS_MOST at most."""
-        if len(blocks) > BLOCKS_MOST:
-            return _with(found, truncated=True)
-        ledger, items, times = Ledger(script), [], {}
+    async def _history(
+        self, node: Node, script: bytes, blocks: list[str], progress: Progress
+    ) -> tuple[Ledger, list[Entry]]:
+        """From the blocks that the filters name, a few too many among them."""
+        ledger, items, times = Ledger(script), list[Item](), dict[int, int]()
         for block_hash in blocks:
             block: _Block = await node.rpc.call("getblock", block_hash, 2, kind=_Block)
-            alive()
+            await progress.at(None)
             times[block.height] = block.time
             for tx in block.tx:
-                moved = flow(bytes.fromhex(tx.hex))
-                ledger.read(tx.txid, moved)
+                ledger.read(tx.txid, flow(bytes.fromhex(tx.hex)))
                 if ledger.received(tx.txid) or ledger.sent(tx.txid):
                     items.append(Item(tx.txid, block.height))
                 else:
                     ledger.forget(tx.txid)
-        entries = ledger.entries(items)
-        shown = entries[max(0, len(items) - (found.page + 1) * PAGE) : max(0, len(items) - found.page * PAGE)]
-        return _with(
-            found,
-            received=sum(ledger.received(item.txid) for item in items),
-            sent=sum(ledger.sent(item.txid) for item in items),
-            tx_count=len(items),
-            history=[_with(entry, time=times.get(entry.height or 0)) for entry in shown][::-1],
-            points=[
-                Point(time=times[one.height], balance=one.balance or 0)
-                for one in thinned(entries, POINTS)
-                if one.height is not None
-            ],
-            sources={**found.sources, "history": "scan", "times": "node"},
-        )
+        return ledger, [_with(entry, time=times[entry.height or 0]) for entry in ledger.entries(items)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from marketcap.answers import CUT, Answer, malformed, table
-from marketcap.money import Amount, months
+from marketcap import money
+from marketcap.answers import CUT, malformed, table
 
 NAME: Final = "ecb_m2"
 TITLE: Final = "European Central Bank"
@@ -15,21 +15,22 @@ LIMITS: Final = ((30, 60),)
 SERIES: Final = "M.U2.Y.V.M20.X.1.U2.2300.Z01.E"
 """M2 of the euro area, seasonally adjusted, outstanding at the end of the month, in millions of EUR."""
 
-CURRENCY: Final = "EUR"
-UNIT: Final = 10**6
+EXPECTED: Final = f"a CSV with KEY, TIME_PERIOD and OBS_VALUE of BSI.{SERIES}"
 _BACK: Final = 30
 
 
-def path() -> str:
+def path(now: int) -> str:
     """The last two and a half years."""
+    del now
     return f"/service/data/BSI/{SERIES}?format=csvdata&lastNObservations={_BACK}"
 
 
-def decode(body: bytes, now: int) -> Answer[Amount]:
-    """The money of each month, oldest first. Raises OutsideMalformed."""
-    expected = f"a CSV with KEY, TIME_PERIOD and OBS_VALUE of BSI.{SERIES}"
-    lines = table(TITLE, expected, body, ("KEY", "TIME_PERIOD", "OBS_VALUE"))
+def _lines(body: bytes) -> list[tuple[str, str]]:
+    lines = table(TITLE, EXPECTED, body, ("KEY", "TIME_PERIOD", "OBS_VALUE"))
     others = {key for key, _, _ in lines if key not in (f"BSI.{SERIES}", CUT)}
     if others:
-        raise malformed(TITLE, expected, f"the series {min(others)!r:.80}", body)
-    return months(TITLE, expected, body, (line[1:] for line in lines), CURRENCY, UNIT, now)
+        raise malformed(TITLE, EXPECTED, f"the series {min(others)!r:.80}", body)
+    return [(month, figure) for _, month, figure in lines]
+
+
+MONEY: Final = money.Series(title=TITLE, expected=EXPECTED, currency="EUR", unit=10**6, lines=_lines)

@@ -7,11 +7,10 @@ asked: what money those countries have now, they do not say.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
-from marketcap.answers import DAY, Answer, table
-from marketcap.money import Amount, months
+from marketcap import money
+from marketcap.answers import table
 
 NAME: Final = "fred"
 TITLE: Final = "FRED, Federal Reserve Bank of St. Louis"
@@ -21,19 +20,16 @@ LIMITS: Final = ((30, 60),)
 SERIES: Final = "M2SL"
 """M2 of the United States, seasonally adjusted, monthly, in thousand millions of USD (release H.6)."""
 
-CURRENCY: Final = "USD"
-UNIT: Final = 10**9
-_BACK: Final = 900 * DAY
+EXPECTED: Final = f"a CSV with observation_date and {SERIES}"
 
 
 def path(now: int) -> str:
     """The last two and a half years."""
-    since = datetime.fromtimestamp(now - _BACK, UTC).date()
-    return f"/graph/fredgraph.csv?id={SERIES}&cosd={since.isoformat()}"
+    return f"/graph/fredgraph.csv?id={SERIES}&cosd={money.since(now).isoformat()}"
 
 
-def decode(body: bytes, now: int) -> Answer[Amount]:
-    """The money of each month, oldest first. Raises OutsideMalformed."""
-    expected = f"a CSV with observation_date and {SERIES}"
-    lines = table(TITLE, expected, body, ("observation_date", SERIES))
-    return months(TITLE, expected, body, lines, CURRENCY, UNIT, now)
+def _lines(body: bytes) -> list[tuple[str, str]]:
+    return [(month, figure) for month, figure in table(TITLE, EXPECTED, body, ("observation_date", SERIES))]
+
+
+MONEY: Final = money.Series(title=TITLE, expected=EXPECTED, currency="USD", unit=10**9, lines=_lines)

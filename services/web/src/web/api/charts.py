@@ -39,7 +39,7 @@ class ChartApi:
         yield "/api/v1/charts/{metric}", self.chart
 
     async def chart(self, request: web.Request) -> web.StreamResponse:
-        """`/api/v1/charts/{metric}?range=…|from=…&to=…&format=csv&figure=…`."""
+        """`/api/v1/charts/{metric}?range=…|from=…&to=…&style=…&format=csv&figure=…`."""
         with counting(chosen(request.query.get("currency")) or counted()):
             return await self._answer(request)
 
@@ -47,15 +47,16 @@ class ChartApi:
         try:
             name, form, wanted = _named(request)
             span = self._charts.span(METRICS[name], request.query)
-            chart = await self._charts.chart(name, span)
+            style = METRICS[name].style(request.query.get("style", ""))
+            chart = await self._charts.chart(name, span, style)
             write = as_json if form == "json" else partial(as_csv, wanted=_figure(chart, wanted))
         except _Refused as refused:
             return refused.answer.response(request)
         except BadSpan as refused:
-            return error(400, "bad_span", f"{refused}.").response(request)
+            return error(400, refused.code, f"{refused}.").response(request)
         except Unavailable as reason:
             return error(503, "not_available", str(reason), retry_after=RETRY_AFTER).response(request)
-        key = (name, span.range or (span.start, span.end), form, wanted, counted())
+        key = (name, style, span.range or (span.start, span.end), form, wanted, counted())
         return await self._written.answer(request, key, chart, write, self._age(*METRICS[name].domains(span.range)))
 
     def _age(self, *domains: str) -> Aging:

@@ -25,6 +25,9 @@ from web.state.snapshot import Snapshot
 
 ENDPOINTS: Final = Endpoints()
 
+MONEY: Final = "USD"
+"""In what values are told here, whatever a reader of pages chose."""
+
 _PARTS: Final = (MARKETCAP.name, "notices")
 
 
@@ -84,6 +87,7 @@ def ranking_of(name: str, view: RankingView) -> dict[str, Any]:
         "class": name,
         "total": view.total,
         "bitcoin_rank": view.bitcoin_rank,
+        "currency": MONEY,
         "assets": [_asset(row) for row in view.rows],
         "missing": view.missing,
         "as_of": view.as_of,
@@ -130,6 +134,7 @@ def treasuries_of(name: str, view: TreasuriesView) -> dict[str, Any]:
         "satoshi": view.satoshi,
         "limit_percent": _number(view.limit_percent),
         "value_usd": _number(view.value_usd),
+        "currency": MONEY,
         "treasuries": [_treasury(row) for row in view.rows],
         "changes": [_change(one) for one in view.changes],
         "as_of": max((row.as_of for row in view.rows), default=None),
@@ -158,6 +163,10 @@ def _treasury(row: Treasury) -> dict[str, Any]:
         "others": [
             {"satoshi": one.satoshi, "source": one.source, "link": one.link or None, "as_of": one.as_of}
             for one in row.others
+        ],
+        "addresses": [
+            {"address": one.address, "source": one.source, "link": one.link, "as_of": one.as_of}
+            for one in row.addresses
         ],
     }
 

@@ -40,6 +40,20 @@ class Line:
     )
     quiet: bool = False  # drawn thin, behind the others
     axis: Literal["left", "right"] = "left"
+    told: bool = True  # False: in JSON and CSV alone
+
+
+@dataclass(frozen=True, slots=True)
+class Candles:
+    """That a figure's lines are candles: its first four are open, high, low and close of each.
+
+    Those without open, high and low are drawn as ticks: only their close is known.
+    """
+
+    seconds: int  # of one
+    narrow: int  # of one on a narrow screen, which is made of several
+    origin: int  # a moment at which both begin, Unix seconds
+    narrow_resolution: str  # as Figure's, on a narrow screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class Figure:
     note: str = ""  # what a reader must know to read it right
     empty: str = ""  # why there is nothing to draw, and what happens next; empty where there is something
     domain: str = "chain"  # the slot whose truth it ages by
+    candles: Candles | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,16 @@ _OPEN: Final = 60
 class BadSpan(ValueError):
     """The request asks for no span of time; the message says what was wrong and what is expected."""
 
+    code = "bad_span"
+    title: str = say("No such span of time")
+
+
+class BadStyle(BadSpan):
+    """The same of how it is to be drawn."""
+
+    code = "bad_style"
+    title = say("No such style")
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

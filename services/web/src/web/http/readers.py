@@ -19,6 +19,9 @@ LANGUAGE: Final = "/language"
 CURRENCY: Final = "/currency"
 """The addresses that keep a choice: `?to=de&from=/mempool`, `?to=EUR&from=/`."""
 
+USUAL_CURRENCY: Final = web.AppKey("usual_currency", str)
+"""In the application: the currency of readers who have not chosen (`CURRENCY`)."""
+
 _YEAR: Final = 365 * 86_400
 _LONGEST: Final = 2_000
 """Characters of an address that a choice leads back to."""
@@ -27,11 +30,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def reader_of(request: web.Request) -> Reader:
-    """Whom to answer. What an address asks for goes before what was chosen."""
-    code = request.query.get("currency") if request.query_string else None
+    """Whom to answer. What an address asks for goes before what was chosen, and that before what is usual here."""
+    code = currency.chosen(request.query.get("currency")) if request.query_string else None
     if code is None and "Cookie" in request.headers:
-        code = request.cookies.get(currency.COOKIE)
-    return Reader(_language_of(request), currency.chosen(code) or currency.counted())
+        code = currency.chosen(request.cookies.get(currency.COOKIE))
+    return Reader(_language_of(request), code or request.app.get(USUAL_CURRENCY, currency.USUAL))
 
 
 def _language_of(request: web.Request) -> Language:

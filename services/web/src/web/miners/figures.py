@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -134,18 +134,14 @@ def _miner(span: Span, share: Share, name: str | None, slug: str, rank: int | No
     )
 
 
-_BY: Final[dict[str, Callable[[Miner], float]]] = {
-    "blocks": lambda miner: -miner.blocks,
-    "fees": lambda miner: -miner.fees,
-    "empty": lambda miner: -miner.empty,
-    "fullness": lambda miner: -(miner.fullness or 0.0),
+KEYS: Final[dict[str, Callable[[Miner], float | str | None]]] = {
+    "blocks": lambda miner: miner.blocks,
+    "fees": lambda miner: miner.fees,
+    "empty": lambda miner: miner.empty,
+    "fullness": lambda miner: miner.fullness,
+    "name": lambda miner: None if miner.name is None else miner.name.casefold(),
 }
-SORTS: Final = (*_BY, "name")
-"""What a list can be sorted by: numbers falling, names rising with the unknown last."""
+"""What a list can be sorted by; None: not known."""
 
-
-def sorted_by(miners: Sequence[Miner], by: str) -> list[Miner]:
-    """In the order of one of SORTS; equal ones stay as they are."""
-    if by == "name":
-        return sorted(miners, key=lambda miner: (miner.name is None, (miner.name or "").casefold()))
-    return sorted(miners, key=_BY[by])
+SORTS: Final = tuple(KEYS)
+"""Their names; the first is the usual one."""

@@ -17,7 +17,8 @@ def _pages() -> dict[str, Page]:
 def _cards() -> dict[str, Card]:
     """Raises ValueError where two cards have one name: an open page could not tell them apart."""
     known: dict[str, Card] = {}
-    for card in (*COMMON, *(card for page in PAGES.values() for card in page.shows)):
+    shown = [card for page in PAGES.values() for some in (page.shows, *page.views.values()) for card in some]
+    for card in (*COMMON, *shown):
         if known.setdefault(card.name, card) != card:
             raise ValueError(f"two cards are called {card.name}: in {known[card.name].folder} and in {card.folder}")
     return known
@@ -28,3 +29,13 @@ PAGES: Final = _pages()
 
 CARDS: Final = _cards()
 """Every card by its name."""
+
+LIVE: Final = {page.name: page.cards for page in PAGES.values()} | {
+    f"{page.name}.{name}": (*page.cards, *(card.name for card in some))
+    for page in PAGES.values()
+    for name, some in page.views.items()
+}
+"""The cards of everything that the live stream may be asked for, by its name."""
+
+LONG: Final = frozenset(card.name for card in CARDS.values() if card.long)
+"""The names of long cards."""

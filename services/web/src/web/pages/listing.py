@@ -2,72 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from shared.views import View
 from web.http.answers import Answer
 from web.pages.made import Made
-from web.pages.page import Page
-from web.words.sentence import gettext, say
+from web.pages.order import Order, Sort, Table, asked, natural, wording
+from web.pages.page import Card, Page
+from web.state.snapshot import Part, Snapshot
+from web.words.currency import chosen
+from web.words.reader import reader
+from web.words.sentence import gettext
 
 if TYPE_CHECKING:
     from web.pages.rendering import Pages
 
-Key = Callable[[Any], Any]
+KEPT: Final = 16
+"""Pages of one list kept ready at most: one for each order and reader."""
+
+PARTS: Final[tuple[Part, ...]] = ("marketcap", "worth", "notices")
+"""What lists show: figures, the rates by which they are told, and why there are none."""
 
 
-class Listing:
-    """Answers `path?sort=…` with the view that is `shown`. What is no sort is told in words, with 400.
+class List:
+    """One list: its name, its address, the view that holds it and how it can be sorted.
 
-    `sorts` give each order's words and its key; the first is the usual one. `more` is told to the template.
+    The first of `sorts` is the usual one. `more` is told to the template of its card, which all lists of a page share.
     """
 
     def __init__(
-        self,
-        page: Page,
-        pages: Pages,
-        path: str,
-        shown: type[View],
-        sorts: Mapping[str, tuple[str, Key]],
-        **more: Any,
+        self, folder: str, name: str, path: str, shown: type[View], sorts: Mapping[str, Sort], **more: Any
     ) -> None:
+        self.name = name
+        self.path = path
+        self.shown = shown
+        self.sorts = sorts
+        self.more = more
+        self.card = Card(f"{folder}_{name}", PARTS, folder, drawn_by="list", more=self.told, long=True)
+
+    def told(self, snapshot: Snapshot, order: Order | None = None, currency: str = "") -> dict[str, Any]:
+        """What its card is told; links carry a currency that the address asked for."""
+        view = snapshot[self.shown]
+        order = order or natural(self.sorts)
+        table = Table.of(getattr(view, "rows", ()), self.sorts, order, lambda to: self.address(to, currency))
+        return {"view": view, "table": table, "list": self.name, "here": self.address(order, currency), **self.more}
+
+    def address(self, order: Order | None = None, currency: str = "") -> str:
+        """Of the list in an order."""
+        said = {} if order is None else wording(self.sorts, order)
+        query = urlencode(({"currency": currency} if currency else {}) | said)
+        return f"{self.path}?{query}" if query else self.path
+
+
+class Listing:
+    """Answers a list's address, `?sort=…&order=…`. What is no order is told in words, with 400."""
+
+    def __init__(
+        self, page: Page, pages: Pages, shown: List, past: Callable[[], Awaitable[object]] | None = None, **more: Any
+    ) -> None:
+        """`more` is told to the template of the page, and what `past` gives: the same while it says the same."""
         self._page = page
         self._pages = pages
-        self._path = path
-        self._shown = shown
-        self._sorts = sorts
+        self._list = shown
+        self._past = past
+        self._before: object = None  # what it gave last
         self._more = more
-        self._kept: dict[str, Made[View | None]] = {}
+        self._kept: OrderedDict[Hashable, Made[Any]] = OrderedDict()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request."""
-        usual = next(iter(self._sorts))
-        sort = request.query.get("sort", usual)
-        if sort not in self._sorts:
-            text = say(
-                "sort=%(value)s is not known: expected one of %(known)s.",
-                value=repr(sort[:20]), known=", ".join(self._sorts),
-            )  # fmt: skip
-            return self._pages.error(400, gettext("No such list"), str(text)).response(request)
-        made = self._kept.setdefault(sort, Made(partial(self._render, sort), partial(self._pages.age, ("marketcap",))))
-        return await made.show(self._pages.view(self._shown)).handle(request)
+        try:
+            order = asked(self._list.sorts, request.query)
+        except ValueError as error:
+            return self._pages.error(400, gettext("No such list"), str(error)).response(request)
+        currency = chosen(request.query.get("currency")) or ""
+        made = self._made((order, currency, reader().key), partial(self._render, order, currency))
+        return await made.show(self._pages.view(self._list.shown), await self._seen()).handle(request)
 
-    def _render(self, sort: str, parts: tuple[Any]) -> Answer:
-        [view] = parts
-        rows: Sequence[Any] = () if view is None else getattr(view, "rows", ())
-        usual = next(iter(self._sorts))
+    async def _seen(self) -> object:
+        """What is known of the past; the card shows some of it as well."""
+        past = (await self._past() or None) if self._past is not None else None
+        if past is not self._before:
+            self._before = past
+            self._pages.outdate(self._list.card)
+        return past
+
+    def _made(self, key: Hashable, render: Callable[[Any], Answer]) -> Made[Any]:
+        made = self._kept.get(key)
+        if made is None:
+            made = self._kept[key] = Made(render, partial(self._pages.age, ("marketcap",)))
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return made
+
+    def _render(self, order: Order, currency: str, parts: tuple[Any, Any]) -> Answer:
+        _, past = parts  # the card takes the view from the state, as the live stream does
+        shown = self._list
+        if order == natural(shown.sorts) and not currency:
+            card = self._pages.cards([shown.card.name])[shown.card.name].html
+        else:
+            card = self._pages.card(shown.card, **shown.told(self._pages.snapshot, order, currency))
         return self._pages.render(
             self._page.template,
             self._page,
-            view=view,
-            rows=rows if sort == usual else sorted(rows, key=self._sorts[sort][1]),
-            sorts={name: words for name, (words, _) in self._sorts.items()},
-            sort=sort,
-            address=lambda name: self._path if name == usual else f"{self._path}?sort={name}",
-            here=self._path if sort == usual else f"{self._path}?sort={sort}",
+            list=shown.name,
+            listed=card,
+            view=self._pages.view(shown.shown),
+            past=past,
+            live=f"{self._page.name}.{shown.name}",
+            here=shown.address(order, currency),
+            carried=currency,
             **self._more,
         )

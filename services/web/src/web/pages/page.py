@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiohttp import web
 
@@ -13,7 +13,8 @@ from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
 from web.lookups.days import DayPrices
 from web.miners.store import Miners
-from web.state.snapshot import PARTS, Part
+from web.ranks.store import Ranks
+from web.state.snapshot import PARTS, Part, Snapshot
 
 if TYPE_CHECKING:
     from web.pages.rendering import Pages  # which renders what is declared here
@@ -28,16 +29,23 @@ STATUS: Final[tuple[Part, ...]] = ("status", "notices")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One card, with the parts of the state whose change makes it another; its name is the one of its template."""
+    """One card, with the parts of the state whose change makes it another; its name is the one of its template.
+
+    Where several cards share a template, `drawn_by` names it and `more` is what it is told besides. A `long` card holds
+    a whole list: few of them are kept, and open pages are sent what is another in it, once a second at most.
+    """
 
     name: str
     parts: tuple[Part, ...]
     folder: str  # of its template, NAME.html, below this package
+    drawn_by: str = ""
+    more: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
+    long: bool = False
 
     @property
     def template(self) -> str:
         """As the renderer finds it."""
-        return f"{self.folder}/{self.name}.html"
+        return f"{self.folder}/{self.drawn_by or self.name}.html"
 
 
 def cards(package: str) -> Callable[[str, tuple[Part, ...]], Card]:
@@ -57,6 +65,7 @@ class Means:
     pages: Pages
     charts: Charts
     miners: Miners
+    ranks: Ranks
     lookups: Lookups
     days: DayPrices
 
@@ -71,7 +80,8 @@ class Page:
 
     `shows` are its own cards, in no particular order; without a `page.html` they stand below the title, one after the
     other. `routes` gives every address of a page that is more than one
-    document; without, `path` answers `page.html`, made anew when a card is another.
+    document; without, `path` answers `page.html`, made anew when a card is another. `views` are the cards of one such
+    address, beside those of all, by what the live stream calls them: `PAGE.VIEW`.
     """
 
     name: str
@@ -81,6 +91,7 @@ class Page:
     shows: tuple[Card, ...] = ()
     under: str = ""  # the page whose entry in the navigation stands for this one too; empty: it has its own
     routes: Routes | None = None
+    views: Mapping[str, tuple[Card, ...]] = field(default_factory=dict)
 
     @property
     def cards(self) -> tuple[str, ...]:

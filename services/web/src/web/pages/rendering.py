@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,14 +29,15 @@ from web.http.document import MAX_AGE
 from web.miners.figures import pool_path
 from web.pages import pictures
 from web.pages.embedding import embedded
-from web.pages.found import CARDS, PAGES
+from web.pages.found import CARDS, LONG, PAGES
 from web.pages.page import COMMON, Card, Page
 from web.pages.seen import Seen
-from web.pages.worth import STALE, age, price_now, worth
+from web.pages.worth import STALE, age, price_now, rate_of, worth
+from web.ranks.past import Past
 from web.state import conditions, outside
 from web.state.backfill import backfill
 from web.state.reading import State
-from web.state.snapshot import is_down
+from web.state.snapshot import Snapshot, is_down
 from web.words import formats, moments
 from web.words.currency import CURRENCIES, counted
 from web.words.language import LANGUAGES, spoken
@@ -47,6 +49,10 @@ V = TypeVar("V", bound=View)
 _HERE: Final = Path(__file__).parent
 _MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
 """What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
+
+
+LONG_KEPT: Final = 48
+"""Long cards (whole lists, for each reader) kept at most: the one that was asked for longest ago goes first."""
 
 
 class Rendered:
@@ -76,6 +82,10 @@ class Rendered:
             self.stale = False
         return self.html
 
+    def forget(self) -> None:
+        """Hold nothing until it is asked for again."""
+        self.html, self.mark, self.stale = Markup(""), "", True
+
     def _made(self) -> str:
         try:
             made = self._render()
@@ -98,7 +108,9 @@ class Pages:
         version: str,
         streams: tuple[str, ...],
         log: structlog.stdlib.BoundLogger,
+        ranks_of: Callable[[str], Past | None] = lambda _: None,
     ) -> None:
+        """`ranks_of` tells what was known last of the ranks of a list."""
         self._state = state
         self._log = log
         self._environment = Environment(
@@ -140,11 +152,13 @@ class Pages:
             direct=DIRECT,
             fx_day=_fx_day,
             pool_path=pool_path,
+            ranks_of=ranks_of,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
             self._environment.get_template(name)
         self._error = self._environment.get_template("error.html")
         self._cards: dict[str, dict[str, Rendered]] = {}  # by the reader's key, of those who read
+        self._long: OrderedDict[Rendered, None] = OrderedDict()  # that hold something
 
     def _read(self) -> Mapping[str, Rendered]:
         """Every card for the reader of now."""
@@ -154,20 +168,28 @@ class Pages:
         return self._cards[key]
 
     def _rendered(self, declared: Card) -> Rendered:
-        name, template = declared.name, self._environment.get_template(declared.template)
-        domains = [slot for slot in SLOTS if slot in declared.parts]
-        instead = self._environment.get_template("broken.html").render(name=name, title=name)
-        card = Rendered(
-            lambda: template.render(self._context(domains), domains=domains),
-            instead,
-            Trouble(self._log.bind(card=name), "card"),
-        )
+        card = self._made(declared)
 
         def changed() -> None:
             card.stale = True
 
         self._state.subscribe(declared.parts, changed)
         return card
+
+    def _made(self, declared: Card, **instead: Any) -> Rendered:
+        name, template = declared.name, self._environment.get_template(declared.template)
+        domains = [slot for slot in SLOTS if slot in declared.parts]
+
+        def render() -> str:
+            told = {**declared.more(self._state.snapshot), **instead}
+            return template.render(self._context(domains), card=name, domains=domains, **told)
+
+        broken = self._environment.get_template("broken.html").render(name=name, title=name)
+        return Rendered(render, broken, Trouble(self._log.bind(card=name), "card"))
+
+    def card(self, declared: Card, **instead: Any) -> Markup:
+        """One card, told something else than it usually is: made for whoever asks, and not kept."""
+        return self._made(declared, **instead).current(time.monotonic())
 
     def _context(self, domains: Iterable[str] = ()) -> dict[str, Any]:
         snapshot = self._state.snapshot
@@ -179,6 +201,7 @@ class Pages:
             "s": Seen(snapshot),
             "worth": lambda satoshi: worth(snapshot, satoshi, now),
             "price": price_now(snapshot),
+            "rate": rate_of(snapshot),
             "price_course": lambda: pictures.course(snapshot[RecentPrices], counted()),
             "now": now,
             "as_of": as_of,
@@ -194,13 +217,28 @@ class Pages:
         now = time.monotonic()
         every = self._read()
         cards = {name: every[name] for name in names}
-        for card in cards.values():
+        for name, card in cards.items():
             card.current(now)
+            if name in LONG:
+                self._long[card] = None
+                self._long.move_to_end(card)
+        while len(self._long) > LONG_KEPT:
+            self._long.popitem(last=False)[0].forget()
         return cards
+
+    def outdate(self, declared: Card) -> None:
+        """What a card shows beside the state is another."""
+        for cards in self._cards.values():
+            cards[declared.name].stale = True
 
     def age(self, domains: Iterable[str]) -> float | None:
         """As the state that is shown tells it."""
         return self._state.age(domains)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is shown now."""
+        return self._state.snapshot
 
     def view(self, kind: type[V]) -> V | None:
         """The view of this type, None while it is not known."""
@@ -212,10 +250,11 @@ class Pages:
         return self._state.snapshot.network
 
     def broken(self) -> list[str]:
-        """What cannot be shown now, and why: one line for each such card."""
+        """What cannot be shown now, and why: one line for each such card. Long ones are as they were shown last."""
         now = time.monotonic()
-        for card in self._read().values():
-            card.current(now)
+        for name, card in self._read().items():
+            if name not in LONG:
+                card.current(now)
         broken = {name: card.broken for cards in self._cards.values() for name, card in cards.items() if card.broken}
         return [f"page: card {name} cannot be shown: {why}" for name, why in broken.items()]
 
@@ -226,7 +265,7 @@ class Pages:
     def render(self, template: str | list[str | Template], page: Page, **more: Any) -> Answer:
         """A template (the first of several that there is) with the page's cards and whatever else it shows."""
         cards = {name: card.html for name, card in self.cards(page.cards).items()}
-        context = self._context() | {"page": page, "cards": cards} | more
+        context = self._context() | {"page": page, "cards": cards, "live": page.name} | more
         return _answer(self._template(template).render(context))
 
     def _template(self, names: str | list[str | Template]) -> Template:

@@ -12,19 +12,25 @@ ASPECT: Final = 0.4
 """Height by width on a wide screen, by which areas are laid out."""
 
 _WIDE: Final = 0.009
-"""Of the width: about what a letter takes on a wide screen; on a narrow one it is three times as much."""
+"""Of the width: about what a letter takes on a wide screen (901 px or more)."""
+
+_NARROW: Final = 0.028
+"""The same on a narrow one, where letters are smaller."""
 
 _TALL: Final = 0.06
 """Of the height: what a line of words takes."""
 
 
 class Area(NamedTuple):
-    """One area: its words, its size, the class of its colour, and what it says when it is pointed at."""
+    """One area: its words, its size, the class of its colour, what it says when it is pointed at; `short` are words for
+    where there is less room, `key` tells it from the others."""
 
     label: str
     value: float
     kind: str
     told: str
+    short: str = ""
+    key: str = ""
 
 
 def treemap(areas: Sequence[Area], what: str) -> Markup:
@@ -34,24 +40,31 @@ def treemap(areas: Sequence[Area], what: str) -> Markup:
         return Markup("")
     sizes = squarify.normalize_sizes([area.value for area in shown], 1, ASPECT)
     places = squarify.squarify(sizes, 0, 0, 1, ASPECT)
-    drawn = Markup("").join(_drawn(area, place) for area, place in zip(shown, places, strict=True))
-    return Markup('<svg class="treemap" role="img" aria-label="{}" width="100%" height="100%">{}</svg>').format(
+    drawn = Markup("\n").join(_drawn(area, place) for area, place in zip(shown, places, strict=True))
+    return Markup('<svg class="treemap" role="img" aria-label="{}" width="100%" height="100%">\n{}\n</svg>').format(
         what, drawn
     )
 
 
 def _drawn(area: Area, place: dict[str, float]) -> Markup:
     x, y, width, height = place["x"], place["y"] / ASPECT, place["dx"], place["dy"] / ASPECT
-    room = width / _WIDE / (len(area.label) + 1) if height >= _TALL else 0.0
-    words = Markup("")
-    if room >= 1:
-        kind = "always" if room >= 3 else "wide-only"
-        words = Markup('<text class="{}" x="{}" y="{}" dx="6" dy="18">{}</text>').format(
-            kind, _share(x), _share(y), area.label
+    fits = [_fitting(area, width / letter) if height >= _TALL else "" for letter in (_WIDE, _NARROW)]
+    found = [("", fits[0])] if fits[0] == fits[1] else [("at-wide", fits[0]), ("at-narrow", fits[1])]
+    words = Markup("").join(
+        Markup('<text{} x="{}" y="{}" dx="6" dy="18">{}</text>').format(
+            Markup(' class="{}"').format(kind) if kind else "", _share(x), _share(y), text
         )
-    return Markup('<g class="{}"><title>{}</title><rect x="{}" y="{}" width="{}" height="{}"/>{}</g>').format(
-        area.kind, area.told, _share(x), _share(y), _share(width), _share(height), words
+        for kind, text in found
+        if text
     )
+    return Markup(
+        '<g class="{}" data-key="{}"><title>{}</title><rect x="{}" y="{}" width="{}" height="{}"/>{}</g>'
+    ).format(area.kind, area.key or area.label, area.told, _share(x), _share(y), _share(width), _share(height), words)
+
+
+def _fitting(area: Area, letters: float) -> str:
+    """The words for which there is room, with a letter's room beside them."""
+    return next((words for words in (area.label, area.short) if words and len(words) + 1 <= letters), "")
 
 
 def _share(part: float) -> str:

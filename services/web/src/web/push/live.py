@@ -2,7 +2,8 @@
 
 A browser has one connection for all its tabs, so a client names the pages that it shows; clients that name the same
 ones for the same reader are sent the very same bytes. A card is rendered once for each change of state and each
-reader's language and currency, whatever it is sent to.
+reader's language and currency, whatever it is sent to. Of a long card, which holds a whole list, what is another is
+sent (`rows`), once a second at most.
 
 On the wire each message is a name and one JSON object, and no message answers another, so that they can travel over
 anything that keeps their order: `cards`, from a card's name to its HTML, all of them first and then those that
@@ -13,7 +14,7 @@ that is too slow.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Final, Protocol
 
 import orjson
@@ -23,12 +24,19 @@ from markupsafe import Markup
 from web.http import answers
 from web.http.readers import reader_of
 from web.push.audience import Audience, Batch, Client
+from web.push.rows import thinned
 from web.push.sse import EventStream, message
 from web.words import currency, language
 from web.words.reader import Reader, reading
 
 PULSE: Final = 5.0
 """Seconds between two pulses; a page that hears nothing for 20 s calls itself stale."""
+
+PACE: Final = 1.0
+"""Seconds between two sendings of a long card."""
+
+AUDIENCES: Final = 128
+"""Audiences beyond which those of nobody are forgotten."""
 
 _GONE: Final = Batch(message("reset", b"{}"))
 _NOTHING: Final = Batch()
@@ -61,49 +69,84 @@ class Known(Protocol):
 class LivePages(Audience):
     """Everyone who has the same pages open in the same language and currency."""
 
-    def __init__(self, names: Iterable[str], cards: Cards, reader: Reader) -> None:
+    def __init__(self, names: Iterable[str], cards: Cards, reader: Reader, long: Set[str] = frozenset()) -> None:
+        """`long` names the cards that are sent row by row."""
         super().__init__()
         self.reader = reader
+        self.held = 0  # by requests under way
         self._cards = cards
         self._names = tuple(dict.fromkeys(names))
-        self._marks: dict[str, str] = {}
+        self._short = tuple(name for name in self._names if name not in long)
+        self._marks: dict[str, str] = {}  # of what everybody has
+        self._apart: set[str] = set()  # cards of which somebody who came later has another state
         self._all = _NOTHING
         self._all_marks: dict[str, str] = {}
+        self._due = 0.0  # when long cards may be sent again, by the loop's clock
+        self._later: asyncio.TimerHandle | None = None
 
     def changed(self) -> None:
         """The state is another: send what is different on the pages. Costs nothing while nobody looks."""
         if not self.clients:
             self._all, self._all_marks = _NOTHING, {}
             return
-        cards = self._rendered()
-        html = {name: card.html for name, card in cards.items() if self._marks.get(name) != card.mark}
-        self._marks = {name: card.mark for name, card in cards.items()}
-        if html:
-            self.broadcast(_batch(html))
+        cards = self._rendered(self._turn())
+        html = {
+            name: card.html for name, card in cards.items() if self._marks.get(name) != card.mark or name in self._apart
+        }
+        if html.keys() - set(self._short):
+            self._due = asyncio.get_running_loop().time() + PACE
+        sent = {
+            name: text if name in self._short or name in self._apart else self._thinned(name, cards[name])
+            for name, text in html.items()
+        }
+        self._marks = {**self._marks, **{name: card.mark for name, card in cards.items()}}
+        self._apart -= cards.keys()
+        if sent:
+            self.broadcast(_batch(sent))
 
     def first(self) -> Batch:
         """Every card, as one piece of bytes that all share who come before the next change."""
-        cards = self._rendered()
+        cards = self._rendered(self._names)
         marks = {name: card.mark for name, card in cards.items()}
         if not self.clients:
             self._marks = marks
+        self._apart |= {name for name, mark in marks.items() if self._marks.get(name) != mark}
         if marks != self._all_marks:
             self._all_marks = marks
             self._all = _batch({name: card.html for name, card in cards.items()}).keep()
         return self._all
 
-    def _rendered(self) -> Mapping[str, Card]:
+    def _turn(self) -> tuple[str, ...]:
+        """The cards that may be sent now; for the others it is seen to that they follow."""
+        if len(self._short) == len(self._names):
+            return self._names
+        loop = asyncio.get_running_loop()
+        if self._later is not None and self._later.when() <= loop.time():
+            self._later = None
+        if loop.time() >= self._due:
+            return self._names
+        if self._later is None:
+            self._later = loop.call_at(self._due, self.changed)
+        return self._short
+
+    def _thinned(self, name: str, card: Card) -> str:
+        return thinned(str(card.html), card.mark, self._marks.get(name, ""))
+
+    def _rendered(self, names: Iterable[str]) -> Mapping[str, Card]:
         with reading(self.reader):
-            return self._cards.cards(self._names)
+            return self._cards.cards(names)
 
 
 class Live:
     """The endpoint: an audience for each set of pages that somebody has open, and the pulse of all."""
 
-    def __init__(self, cards: Cards, state: Known, pages: Mapping[str, Iterable[str]]) -> None:
-        """`pages` says which cards each page has."""
+    def __init__(
+        self, cards: Cards, state: Known, pages: Mapping[str, Iterable[str]], long: Set[str] = frozenset()
+    ) -> None:
+        """`pages` says which cards each page has, `long` which of them are sent row by row."""
         self._cards = cards
         self._known = pages
+        self._long = long
         self._pulse = state.pulse
         self._words = ""
         self._audiences: dict[tuple[str, tuple[str, ...]], LivePages] = {}
@@ -121,6 +164,7 @@ class Live:
         stream = EventStream(request)
         client = Client(stream)
         audience = self._audience(names, _reader(request))
+        audience.held += 1
         try:
             await stream.open({})
             client.push(audience.first())
@@ -131,10 +175,11 @@ class Live:
             pass  # the client went, or stopped reading
         finally:
             audience.part(client)
+            audience.held -= 1
         return stream.response
 
     def audiences(self) -> Iterable[LivePages]:
-        """Every audience so far; there are fewer than 2^pages of them for each reader."""
+        """Every audience that is kept."""
         return self._audiences.values()
 
     async def beat(self) -> None:
@@ -161,8 +206,10 @@ class Live:
         key = (reader.key, names)
         audience = self._audiences.get(key)
         if audience is None:
+            if len(self._audiences) >= AUDIENCES:
+                self._audiences = {key: one for key, one in self._audiences.items() if one.held}
             shown = [card for name in names for card in self._known[name]]
-            audience = self._audiences[key] = LivePages(shown, self._cards, reader)
+            audience = self._audiences[key] = LivePages(shown, self._cards, reader, self._long)
         return audience
 
     def _changed(self) -> None:

@@ -15,8 +15,8 @@ from shared import domains
 from shared.clock import SKEW_MS
 from shared.views import Confirmed
 
-CONFIRMED_BY: Final = {domain.name: domain.slot for domain in domains.DOMAINS}
-"""The slot whose confirmation each domain rests on: the history is another fold of the chain's stream."""
+CONFIRMED_BY: Final = {domain.name: (domain.reads or domain.announces).slot for domain in domains.DOMAINS}
+"""The slot whose confirmation each domain rests on: that of the stream which it folds, or of what it asked itself."""
 
 STALE: Final = 20.0
 """Seconds after which figures that nobody confirmed count as older than expected."""

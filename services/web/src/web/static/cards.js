@@ -2,6 +2,21 @@
 
 import { tick } from "./ages.js";
 
+// Who arranges what comes before it is shown (sort.js) listens to this event; its detail is the fragment that came.
+export const announce = (root) => document.dispatchEvent(new CustomEvent("fresh", { detail: root }));
+
+// Rows that the server left out, as they are what the page has (web.push.rows).
+function fill(content, old) {
+  const left = content.querySelectorAll("[data-same]");
+  if (!left.length) return;
+  const rows = new Map([...old.querySelectorAll("[data-key]")].map((row) => [row.dataset.key, row]));
+  for (const row of left) {
+    const same = rows.get(row.dataset.key);
+    if (same) row.replaceWith(same.cloneNode(true));
+    else row.remove();
+  }
+}
+
 // Makes `old` equal to `fresh` and touches only what differs, so that focus, selection and open details stay.
 export function morph(old, fresh, tinted = new Set()) {
   for (const { name } of [...old.attributes]) {
@@ -50,16 +65,21 @@ function alike(a, b) {
 // Puts fresh cards in place; those that the page does not have belong to another tab.
 export function show(cards) {
   const tinted = new Set();
+  const focused = document.activeElement;
   for (const [name, html] of Object.entries(cards)) {
     const old = document.querySelector(`[data-card="${name}"]`);
     if (!old) continue;
     const template = document.createElement("template");
     template.innerHTML = html;
-    const fresh = template.content.firstElementChild;
-    if (!fresh) continue;
+    const made = template.content.firstElementChild;
+    if (!made) continue;
+    fill(template.content, old);
+    announce(template.content);
     tick(template.content); // ages as of now, so that they count as unchanged
-    morph(old, fresh, tinted);
+    morph(old, made, tinted);
   }
+  // a row that moved has lost the focus
+  if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
   for (const element of tinted) {
     element.classList.remove("changed");
     void element.offsetWidth; // restarts the animation

@@ -2,6 +2,7 @@
 // points, scales and spans without leaving the page, new points as they come. Every word around the plots is the
 // server's: the page is fetched anew with the points, and what is marked as a part of it swapped in.
 
+import { announce } from "./cards.js";
 import { Plot } from "./plot.js";
 import { t } from "./words.js";
 
@@ -26,8 +27,8 @@ const host = {
     return description.end;
   },
   points: (figure, line) => points.get(`${figure.name} ${line.name}`) ?? [],
-  zoom: (from, to) => go({ from, to, range: description.back }),
-  reset: () => zoomed() && go({ range: description.back }),
+  zoom: (from, to) => go({ from, to, range: description.back, ...always() }),
+  reset: () => zoomed() && go({ range: description.back, ...always() }),
 };
 
 // --- the server ------------------------------------------------------------------------------------
@@ -37,6 +38,12 @@ let asked = 0;
 
 const address = (query) => `${location.pathname}?${new URLSearchParams(query)}`;
 const zoomed = () => description !== null && description.range === "";
+
+// What another span leaves as it is: the currency and the style, where they make a difference.
+function always() {
+  const { range, from, to, ...rest } = Object.fromEntries(new URLSearchParams(description.query));
+  return rest;
+}
 
 async function fetched(url) {
   const response = await fetch(url, { cache: "no-cache" });
@@ -96,6 +103,7 @@ function show(page, fresh, answer) {
 
 // Puts the fresh parts in place. What is open stays open, and the focus where it was.
 function swap(page, same) {
+  announce(page);
   const focus = document.activeElement?.id;
   const open = [...document.querySelectorAll("details[data-rest]")].filter((e) => e.open).map((e) => e.dataset.rest);
   const kind = same ? "[data-part]" : "[data-part]:not([data-figure] *), [data-figure]";

@@ -3,6 +3,7 @@
 // `host` is the page: `start` and `end` of the time axis, `points(figure, line)`, `zoom(from, to)` and `reset()`.
 
 import { moment, quantity, scale, times } from "./axis.js";
+import { merged, paint } from "./candles.js";
 import { t } from "./words.js";
 
 const TOP = 10;
@@ -13,8 +14,8 @@ const narrow = matchMedia("(max-width: 600px)");
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// The point that a line has at a moment: the last one up to it for steps and bars, else the nearest.
-function at(line, found, when) {
+// The point that a line has at a moment: the last one up to it for steps, bars and candles, else the nearest.
+function at(figure, line, found, when) {
   let low = 0;
   let high = found.length;
   while (low < high) {
@@ -23,7 +24,7 @@ function at(line, found, when) {
     else high = middle;
   }
   const [before, after] = [found[low - 1], found[low]];
-  if (!before || line.style === "step" || line.style === "bars") return before;
+  if (!before || line.style === "step" || line.style === "bars" || figure.candles) return before;
   return after && after[0] - when < when - before[0] ? after : before;
 }
 
@@ -34,10 +35,16 @@ function span(kind, text) {
   return element;
 }
 
+// The lines of a figure with their points as they are drawn: of candles fewer and longer ones on a narrow screen.
+function shown(figure, host) {
+  const points = figure.lines.map((line) => host.points(figure, line));
+  return figure.candles && narrow.matches ? merged(points, figure.candles) : points;
+}
+
 // Columns as uPlot takes them: one of moments, then one a line. In a stack each line stands on those before it.
 function columns(figure, host) {
-  const tables = figure.lines.map((line) => {
-    const found = host.points(figure, line);
+  const tables = shown(figure, host).map((found, index) => {
+    const line = figure.lines[index];
     const held = line.style === "step" && found.length ? [[host.end, found.at(-1)[1]]] : [];
     const all = held.length && held[0][0] > found.at(-1)[0] ? [...found, ...held] : found;
     const bare = (value) => (figure.log && value <= 0 ? null : value);
@@ -90,7 +97,7 @@ export class Plot {
       cursor: {
         y: false,
         drag: { x: true, y: false, setScale: false, dist: 6 },
-        points: { size: 9, width: 2 },
+        points: this.figure.candles ? { show: false } : { size: 9, width: 2 },
         bind: { dblclick: () => () => (this.host.reset(), null) },
       },
       scales: { x: { time: true, range: () => [this.host.start, Math.max(this.host.end, this.host.start + 1)] } },
@@ -100,6 +107,7 @@ export class Plot {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       hooks: {
         setCursor: [(u) => this.tell(u.cursor.left >= 0 ? u.posToVal(u.cursor.left, "x") : null)],
+        draw: this.figure.candles ? [(u) => paint(u, "left", this.length, token)] : [],
         setSelect: [(u) => u.select.width > 0 && this.zoom(u)],
       },
     };
@@ -168,6 +176,7 @@ export class Plot {
   series(line) {
     const colour = () => token(`--${line.tint}`);
     const made = { scale: line.axis, stroke: colour, width: line.quiet ? 1 : 2, points: { show: false } };
+    if (this.figure.candles) made.paths = () => null; // they are drawn together, afterwards
     if (line.style === "step") made.paths = uPlot.paths.stepped({ align: 1 });
     if (line.style === "bars") {
       made.paths = uPlot.paths.bars({ size: [0.8, Infinity], align: 1, gap: 0 });
@@ -195,22 +204,22 @@ export class Plot {
   tell(when) {
     const legend = this.card.querySelector(".legend");
     const newest = Math.max(...this.figure.lines.map((line) => this.newest(line)?.[0] ?? 0));
+    const drawn = shown(this.figure, this.host);
     const [head, time] = legend.querySelector(".moment").children;
     head.textContent = when === null ? t("Newest") : t("Under the cursor");
-    let shown = when === null ? newest : 0;
-    for (const line of this.figure.lines) {
-      const found = this.points(line);
-      const point = when === null ? this.newest(line) : at(line, found, when);
+    let told = when === null ? newest : 0;
+    for (const [index, line] of this.figure.lines.entries()) {
+      const point = when === null ? this.newest(line) : at(this.figure, line, drawn[index], when);
       const value = legend.querySelector(`[data-line="${CSS.escape(line.name)}"] .key-value`);
-      if (point && when !== null && Math.abs(point[0] - when) < Math.abs(shown - when)) shown = point[0];
+      if (point && when !== null && Math.abs(point[0] - when) < Math.abs(told - when)) told = point[0];
       if (!point || point[1] === null) {
-        value.replaceChildren(span("quiet", t("nothing")));
+        value.replaceChildren(span("quiet", this.figure.candles ? t("not known") : t("nothing")));
         continue;
       }
       const [number, unit] = quantity(point[1], line.unit);
       value.replaceChildren(span("n", number), ...(unit ? ["\u00a0", span("u", unit)] : []));
     }
-    time.textContent = shown ? moment(shown) : "";
+    time.textContent = told ? moment(told) : "";
   }
 
   points(line) {
@@ -218,7 +227,13 @@ export class Plot {
   }
 
   newest(line) {
-    return this.points(line).findLast(([, value]) => value !== null);
+    const points = this.points(line);
+    return this.figure.candles ? points.at(-1) : points.findLast(([, value]) => value !== null);
+  }
+
+  // Seconds of a candle as it is drawn.
+  get length() {
+    return this.figure.candles[narrow.matches ? "narrow" : "seconds"];
   }
 
   zoom(u) {
@@ -238,7 +253,8 @@ export class Plot {
     const moments = u.data[0];
     const now = u.cursor.left >= 0 ? u.cursor.idx : moments.length;
     const next = Math.min(moments.length - 1, Math.max(0, now + moves[event.key] * (event.shiftKey ? 10 : 1)));
-    return u.setCursor({ left: u.valToPos(moments[next], "x"), top: 10 });
+    const middle = this.figure.candles ? this.length / 2 : 0;
+    return u.setCursor({ left: u.valToPos(moments[next] + middle, "x"), top: 10 });
   }
 
   // New points of the same figure.

@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from shared.prices import DIRECT, FX
+from shared.prices import TOLD_IN
 
 COOKIE: Final = "currency"
 """The cookie with the currency that a reader has chosen."""
 
-CURRENCIES: Final = (*DIRECT, *sorted({*FX} - {*DIRECT, "BGN", "HRK", "RUB"}))
-"""What a reader may choose, as ISO 4217 spells it: those that exchanges quote first. Not those that are no more, or
-that the ECB lists no more."""
+CURRENCIES: Final = TOLD_IN
+"""What a reader may choose."""
+
+USUAL: Final = "USD"
+"""Where neither the reader nor the operator (`CURRENCY`) chose another."""
 
 SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 """Of currencies that everybody knows by one; the others go by their code."""
 
-_COUNTED: ContextVar[str] = ContextVar("currency", default="USD")
+_COUNTED: ContextVar[str] = ContextVar("currency", default=USUAL)
 
 
 def counted() -> str:

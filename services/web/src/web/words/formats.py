@@ -276,11 +276,16 @@ def named(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def country(code: str) -> str:
+    """What a country is called: Germany, of DE."""
+    return spoken().country(code)
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     function.__name__: function
     for function in (
         whole, blocks, transactions, txs, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent,
-        plain, change, short, ordinal, detail, label, money, price, ratio,
+        plain, change, short, ordinal, detail, label, money, price, ratio, country,
     )
 }  # fmt: skip
 """Filters of the templates, by their name."""

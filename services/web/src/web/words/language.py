@@ -56,6 +56,7 @@ class Language:
         self.decimal: str = symbols["decimal"]
         self._signs = {".": symbols["decimal"], ",": symbols["group"]}
         self._number = None if self._signs == {".": ".", ",": ","} else str.maketrans(self._signs)
+        self._countries = {code: str(told) for code, told in locale.territories.items() if len(code) == 2}
         self._months = {
             form: tuple(locale.months[use][width].values())
             for form, use, width in (
@@ -74,6 +75,10 @@ class Language:
     def number(self, text: str) -> str:
         """A number as Python writes it (1,234.5), with the signs of this language."""
         return text if self._number is None else text.translate(self._number)
+
+    def country(self, code: str) -> str:
+        """The name of a country by its ISO 3166 code; of one that CLDR does not know, the code."""
+        return self._countries.get(code, code)
 
     def date(self, form: str, moment: datetime) -> str:
         """A date in the form `day`, `month`, `date`, `short_day`, `short_date`, `short_month` or `year`."""

@@ -47,8 +47,15 @@ async def priced(reader: SeriesReader, currency: str, step: int, start: int, end
 
 
 def _of(time: int, bar: Bar, rate: float, source: str) -> Priced:
-    opened, high, low = (value / MILLION * rate if value else None for value in (bar.open, bar.high, bar.low))
-    return Priced(time, opened, high, low, bar.close / MILLION * rate, source or SOURCES.get(bar.source, ""))
+    opened, high, low, close, number = bar
+    return Priced(
+        time,
+        opened / MILLION * rate if opened else None,
+        high / MILLION * rate if high else None,
+        low / MILLION * rate if low else None,
+        close / MILLION * rate,
+        source or SOURCES.get(number, ""),
+    )
 
 
 async def _rates(reader: SeriesReader, currency: str, start: int, end: int) -> dict[int, float]:

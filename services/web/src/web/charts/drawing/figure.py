@@ -6,14 +6,14 @@ strict policy of the page forbids them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from markupsafe import Markup
 
-from web.charts.chart import Figure, Line
-from web.charts.drawing import axis, marks
+from web.charts.chart import Candles, Figure, Line
+from web.charts.drawing import axis, candles, marks
 from web.charts.drawing.axis import Scale, Tick
 from web.charts.drawing.marks import Canvas, Row
 
@@ -85,46 +85,68 @@ def draw(figure: Figure, start: int, end: int, words: str, *, log: bool = False)
     sides = _scales(figure, stacks, log=log and figure.log)
     first: Side = "left" if "left" in sides else "right"
     second: Scale | None = sides.get("right") if first == "left" else None
-    svg = Markup(
+    svg = framed(words, canvas, sides[first], _marks(figure, canvas, sides, stacks), second)
+    return Picture(svg, sides[first].unit, second.unit if second else None)
+
+
+def framed(words: str, canvas: Canvas, left: Scale, paths: Iterable[Markup], right: Scale | None = None) -> Markup:
+    """Paths with the labels of their axes around them."""
+    return Markup(
         '<svg class="drawing" role="img" aria-label="{words}" width="100%" height="100%">{values}{times}'
         '<svg class="marks" viewBox="0 0 {width} {height}" preserveAspectRatio="none" width="100%" height="100%">'
         "{marks}</svg></svg>"
     ).format(
         words=words,
-        values=_values(sides[first].ticks, "left") + (_values(second.ticks, "right") if second else Markup("")),
-        times=_times(canvas, two=second is not None),
+        values=_values(left.ticks, "left") + (_values(right.ticks, "right") if right else Markup("")),
+        times=_times(canvas, two=right is not None),
         width=marks.WIDTH,
         height=marks.HEIGHT,
-        marks=Markup("").join(_marks(figure, canvas, sides, stacks)),
+        marks=Markup("").join(paths),
     )
-    return Picture(svg, sides[first].unit, second.unit if second else None)
 
 
 def _marks(
     figure: Figure, canvas: Canvas, sides: dict[Side, Scale], stacks: dict[Side, tuple[list[Line], list[Row]]]
 ) -> list[Markup]:
     """Fills behind everything, then stacks, quiet lines, and the others."""
+    if figure.candles is not None:
+        return _candles(figure.lines, figure.candles, canvas, sides["left"])
     by_name = {line.name: line for line in figure.lines}
     found = []
     for above, below in figure.fills:
         upper, lower = by_name.get(above), by_name.get(below)
         if upper is not None and lower is not None and upper.axis in sides:
             area = marks.between(upper.points, lower.points, canvas, sides[upper.axis])
-            found.append(_path("fill", tint(figure, upper), area))
+            found.append(path("fill", tint(figure, upper), area))
     for side, scale in sides.items():
         stack, rows = stacks[side]
         areas = marks.layers(rows, canvas, scale)
-        found += [_path("layer", tint(figure, line), area) for line, area in zip(stack, areas, strict=True) if areas]
+        found += [path("layer", tint(figure, line), area) for line, area in zip(stack, areas, strict=True) if areas]
     for line in sorted(figure.lines, key=lambda line: (not line.quiet, line.style != "bars")):
         if line.axis not in sides or line.style == "stack":
             continue
         make = {"line": marks.line, "step": marks.steps, "bars": marks.bars}[line.style]
         kind = "column" if line.style == "bars" else "stroke quiet" if line.quiet else "stroke"
-        found.append(_path(kind, tint(figure, line), make(line.points, canvas, sides[line.axis])))
+        found.append(path(kind, tint(figure, line), make(line.points, canvas, sides[line.axis])))
     return found
 
 
-def _path(kind: str, colour: str, places: str) -> Markup:
+def _candles(lines: Sequence[Line], how: Candles, canvas: Canvas, scale: Scale) -> list[Markup]:
+    """Once where there is room for all, and once merged for narrow screens."""
+    fine = candles.of(lines)
+    if how.narrow == how.seconds:
+        return [path("candle", kind, places) for kind, places in candles.paths(fine, how.seconds, canvas, scale)]
+    sets = (("wide-only", fine, how.seconds), ("narrow-only", candles.merged(fine, how), how.narrow))
+    return [
+        Markup('<g class="{}">{}</g>').format(
+            kind, Markup("").join(path("candle", *one) for one in candles.paths(found, seconds, canvas, scale))
+        )
+        for kind, found, seconds in sets
+    ]
+
+
+def path(kind: str, colour: str, places: str) -> Markup:
+    """One mark of this class and colour; nothing where it has no places."""
     return Markup('<path class="{} {}" d="{}"/>').format(kind, colour, places) if places else Markup("")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from markupsafe import Markup
 
-from web.charts.chart import Chart, Figure, Line
+from web.charts.chart import Candles, Chart, Figure, Line
 from web.charts.drawing import figure as drawing
 from web.charts.drawing.figure import Picture
 from web.charts.drawing.units import quantity
@@ -59,6 +59,7 @@ def oldest(line: Line) -> tuple[int, float] | None:
 
 def panel(figure: Figure, chart: Chart, *, log: bool) -> Panel:
     """Everything that the page shows of a figure."""
+    figure = replace(figure, lines=[line for line in figure.lines if line.told])
     there = drawing.drawable(figure)
     picture = drawing.draw(figure, chart.start, chart.end, words(figure, chart), log=log) if there else None
     ends = [point for line in figure.lines if (point := newest(line))]
@@ -74,9 +75,15 @@ def panel(figure: Figure, chart: Chart, *, log: bool) -> Panel:
 
 
 def _key(figure: Figure, line: Line) -> Key:
-    point = newest(line)
+    point = newest(line) if figure.candles is None else _of_newest(line)
     value = quantity(point[1], line.unit) if point else None
     return Key(line.name, line.label, line.unit, drawing.tint(figure, line), line.quiet, value)
+
+
+def _of_newest(line: Line) -> tuple[int, float] | None:
+    """Of the newest candle, and not of an older one where that is not known."""
+    moment, value = line.points[-1] if line.points else (0, None)
+    return None if value is None else (moment, value)
 
 
 def _legend(lines: Sequence[Line]) -> Sequence[Line]:
@@ -141,6 +148,7 @@ def description(chart: Chart, panels: Sequence[Panel], query: str, back: str, *,
                 "log": shown.figure.log and log,
                 "zero": shown.figure.from_zero,
                 "fills": shown.figure.fills,
+                "candles": _how(shown.figure.candles),
                 "lines": [
                     {
                         "name": line.name,
@@ -157,3 +165,9 @@ def description(chart: Chart, panels: Sequence[Panel], query: str, back: str, *,
             if shown.picture is not None
         ],
     }
+
+
+def _how(candles: Candles | None) -> dict[str, int] | None:
+    if candles is None:
+        return None
+    return {"seconds": candles.seconds, "narrow": candles.narrow, "origin": candles.origin}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 from shared.domains import MARKET
 from shared.prices import BEGINNING
-from shared.series import DAY, HOUR, MINUTE
-from web.charts.chart import Chart, Column, Figure, Line, Table
+from shared.series import DAY, HOUR, MINUTE, WEEK
+from web.charts.chart import Candles, Chart, Column, Figure, Line, Table
+from web.charts.data import candles
+from web.charts.data.candles import Grid
 from web.charts.data.prices import Priced, priced
-from web.charts.data.reduction import reduced
+from web.charts.data.reduction import kept
 from web.charts.metric import Material, Metric
 from web.charts.span import Span
 from web.http.answers import Unavailable
@@ -21,7 +24,15 @@ from web.words.sentence import joined, say, shown
 _MINUTES_KEPT: Final = 2 * DAY
 _HOURS_KEPT: Final = 90 * DAY
 
-_EACH: Final = {MINUTE: say("each minute"), HOUR: say("each hour"), DAY: say("each day")}
+_EACH: Final = {
+    MINUTE: say("each minute"),
+    **{MINUTE * n: say("every %(count)s minutes", count=n) for n in (2, 5, 10, 15, 30)},
+    HOUR: say("each hour"),
+    **{HOUR * n: say("every %(count)s hours", count=n) for n in (2, 4, 6, 12)},
+    DAY: say("each day"),
+    WEEK: say("each week"),
+    **{WEEK * n: say("every %(count)s weeks", count=n) for n in (2, 4, 8, 16, 32)},
+}
 
 NAMES: Final = {
     "market": say("the median of the exchanges, as it was published here"),
@@ -35,11 +46,13 @@ async def chart(material: Material) -> Chart:
     """Read and drawn."""
     span, currency = material.span, material.currency
     step = _step(span, material.now)
-    first = -(-span.start // step) * step  # the first whole span
-    found = await priced(material.reader, currency, step, first, span.end)
+    grid = candles.grid(span, step) if material.style == "candles" else Grid(step, step)
+    found = await priced(material.reader, currency, step, grid.after(span.start), span.end)
     if not found and not material.snapshot.has(MARKET.name):
         absence = conditions.absence(material.snapshot, material.now, MARKET)
         raise Unavailable(joined(absence.why, absence.then))
+    if material.style == "candles":
+        return _in_candles(found, material.metric, span, currency, step, grid)
     return drawn(found, material.metric, span, currency, step)
 
 
@@ -53,6 +66,7 @@ METRIC: Final = Metric(
     of=(MARKET.name,),
     in_currency=True,
     begins=BEGINNING,
+    styles=("line", "candles"),
 )
 
 
@@ -65,23 +79,52 @@ def _step(span: Span, now: int) -> int:
 def drawn(found: list[Priced], metric: str, span: Span, currency: str, step: int) -> Chart:
     """The chart of these prices: closes, and the range of each span where it is known."""
     times, columns = _columns(found, step, span.end)
-    names = (("price", say("Price")), ("high", say("Highest")), ("low", say("Lowest")))
+    places = kept(columns[:3])  # an open is another's close, more or less
+    names = (("price", say("Price")), ("high", say("Highest")), ("low", say("Lowest")), ("open", say("Open")))
     lines = [
-        Line(name, label, currency, points, colour=0, quiet=name != "price")
-        for (name, label), points in zip(names, reduced(times, columns), strict=True)
-        if any(value is not None for _, value in points)
-    ]
-    figure = Figure(
+        Line(
+            name, label, currency, [(times[place], column[place]) for place in places],
+            quiet=name != "price", told=name != "open",
+        )
+        for (name, label), column in zip(names, columns, strict=True)
+        if any(column[place] is not None for place in places)
+    ]  # fmt: skip
+    figure = replace(_figure(found, currency, _EACH[step]), lines=lines, fills=[("high", "low")])
+    return _chart(found, metric, span, currency, figure, _until(found, step, span))
+
+
+def _in_candles(found: list[Priced], metric: str, span: Span, currency: str, step: int, grid: Grid) -> Chart:
+    """The same as candles; the axis ends where the newest will, so that it is as wide as the others."""
+    rows = candles.together(found, step, grid.seconds, grid.origin)
+    names = (("open", say("Open")), ("high", say("Highest")), ("low", say("Lowest")), ("close", say("Close")))
+    lines = [Line(name, label, currency, [(row.time, getattr(row, name)) for row in rows]) for name, label in names]
+    how = Candles(grid.seconds, grid.narrow, grid.origin, _EACH[grid.narrow])
+    figure = replace(_figure(found, currency, _EACH[grid.seconds]), lines=lines, candles=how)
+    end = max(span.end, grid.after(rows[-1].time + grid.seconds)) if rows else span.end
+    return _chart(found, metric, replace(span, end=end), currency, figure, _until(found, step, span))
+
+
+def _until(found: list[Priced], step: int, span: Span) -> int | None:
+    """The moment up to which prices are known."""
+    return min(found[-1].time + step, span.end) if found else None
+
+
+def _figure(found: list[Priced], currency: str, each: str) -> Figure:
+    """Without its lines."""
+    return Figure(
         "price",
         say("Price of one bitcoin in %(currency)s", currency=currency),
-        lines,
-        _EACH[step],
-        fills=[("high", "low")],
+        [],
+        each,
         log=True,
         note=_change(found, currency),
         empty="" if found else say("No price is known of this time. They are fetched as far back as 2010."),
         domain="market",
     )
+
+
+def _chart(found: list[Priced], metric: str, span: Span, currency: str, figure: Figure, as_of: int | None) -> Chart:
+    """With what is told of the sources."""
     sources = Counter(one.source for one in found)
     notice = say("These prices are made up, for the demonstration.") if "sample" in sources else ""
     table = Table(
@@ -91,27 +134,24 @@ def drawn(found: list[Priced], metric: str, span: Span, currency: str, step: int
         "" if found else say("There is no point in this time."),
     )
     source = say("Exchanges, mempool.space, blockchain.info and the European Central Bank")
-    as_of = found[-1].time + step if found else None
-    if as_of is not None:
-        as_of = min(as_of, span.end)
     return Chart(
         metric, span.range, span.start, span.end, currency, [figure], [table] if found else [], source, as_of, notice
     )
 
 
 def _columns(found: list[Priced], step: int, end: int) -> tuple[list[int], list[list[float | None]]]:
-    """Times and the three lines, with a gap where spans are missing."""
+    """Times and close, high, low and open, with a gap where spans are missing."""
     times: list[int] = []
-    columns: list[list[float | None]] = [[], [], []]
-    for one in found:
-        if times and one.time - times[-1] > 3 * step:
+    rows: list[tuple[float | None, ...]] = []
+    for time, opened, high, low, close, _ in found:
+        if times and time - times[-1] > 3 * step:
             times.append(times[-1] + step)
-            for column in columns:
-                column.append(None)
-        times.append(min(one.time + step, end) if one is found[-1] else one.time)  # the last one is of now
-        for column, value in zip(columns, (one.close, one.high, one.low), strict=True):
-            column.append(value)
-    return times, columns
+            rows.append((None, None, None, None))
+        times.append(time)
+        rows.append((close, high, low, opened))
+    if times:
+        times[-1] = min(times[-1] + step, end)  # the last one is of now
+    return times, [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
 
 
 def _change(found: list[Priced], currency: str) -> str:

@@ -37,7 +37,7 @@ BUSY_AGE_LONG: Final = 60.0
 _BEGINS_LATE: Final = 30 * 86_400
 """A genesis block so much older than the block on it was not mined by this chain's miners."""
 
-Key = tuple[str, str, str, int, int]
+Key = tuple[str, str, str, str, int, int]
 
 
 @dataclass(slots=True)
@@ -60,27 +60,30 @@ class Charts:
         self.builds = 0
 
     async def asked(self, metric: str, query: Mapping[str, str]) -> Chart:
-        """The chart that a request's `range`, or `from` and `to`, ask for. Raises BadSpan and Unavailable."""
+        """The chart that a request's `range`, or `from` and `to`, and `style` ask for.
+
+        Raises BadSpan and Unavailable.
+        """
         found = METRICS[metric]
-        return await self.chart(metric, self.span(found, query))
+        return await self.chart(metric, self.span(found, query), found.style(query.get("style", "")))
 
     def span(self, metric: Metric, query: Mapping[str, str]) -> Span:
         """What the query asks for. Raises BadSpan."""
         genesis = metric.begins or self._reader.network.genesis_time
         return parse(metric, query, genesis=genesis, now=int(self._now()))
 
-    async def chart(self, metric: str, span: Span) -> Chart:
+    async def chart(self, metric: str, span: Span, style: str = "line") -> Chart:
         """As it was kept, or built now. Raises Unavailable, which says what is missing and what happens next."""
         currency = counted() if METRICS[metric].in_currency else ""
         ends = (0, 0) if span.range else (span.start, span.end)
-        key = (metric, currency, span.range, *ends)
+        key = (metric, style, currency, span.range, *ends)
         held = self._kept.get(key)
         if held is not None:
             self._kept.move_to_end(key)
             if self._fresh(metric, span, held) or self._state.snapshot.redis_error:
                 return held.chart
         try:
-            return await self._flights.do(key, lambda: self._build(key, metric, span))
+            return await self._flights.do(key, lambda: self._build(key, metric, span, style))
         except Unavailable:
             if held is not None and self._state.snapshot[HistoryView] is not None:
                 return held.chart  # the last one known; the notices on top of every page say what is wrong
@@ -95,11 +98,11 @@ class Charts:
             return True
         return age < (BUSY_AGE if span.seconds <= 86_400 else BUSY_AGE_LONG)
 
-    async def _build(self, key: Key, metric: str, span: Span) -> Chart:
+    async def _build(self, key: Key, metric: str, span: Span, style: str) -> Chart:
         changes = dict(self._state.changes)
         with speaking(ENGLISH):  # for all: pages say it in other languages
             begins = METRICS[metric].begins
-            chart = await self._drawn(metric, span if begins else await self._settled(span))
+            chart = await self._drawn(metric, span if begins else await self._settled(span), style)
         self.builds += 1
         self._kept[key] = _Kept(_around(chart), changes, time.monotonic())
         self._kept.move_to_end(key)
@@ -120,11 +123,11 @@ class Charts:
             self._begins = (history.first_header, begins if begins - genesis > _BEGINS_LATE else genesis)
         return replace(span, start=min(max(span.start, self._begins[1]), span.end - 1))
 
-    async def _drawn(self, metric: str, span: Span) -> Chart:
+    async def _drawn(self, metric: str, span: Span, style: str) -> Chart:
         snapshot, now = self._state.snapshot, self._now()
         history = snapshot[HistoryView]
         why = _words(conditions.absence(snapshot, now, HISTORY)) if history is None else ""
-        chart = await METRICS[metric].build(Material(metric, self._reader, snapshot, span, int(now), why))
+        chart = await METRICS[metric].build(Material(metric, self._reader, snapshot, span, int(now), why, style))
         of_chain = "history" in METRICS[metric].of
         if of_chain and history is None and chart.as_of is None and not any(table.rows for table in chart.tables):
             raise Unavailable(why)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from web.charts.chart import RANGE_LABELS, Chart
 from web.charts.drawing import cells, panel
-from web.charts.metric import Metric
+from web.charts.metric import STYLES, Metric
 from web.charts.metrics import METRICS
 from web.charts.span import BadSpan
 from web.http.answers import Answer, Unavailable
@@ -22,7 +22,7 @@ from web.pages.made import Made
 from web.pages.page import Page
 from web.words import moments
 from web.words.currency import CURRENCIES, counted
-from web.words.sentence import gettext, say
+from web.words.sentence import say
 
 if TYPE_CHECKING:
     from web.pages.rendering import Pages
@@ -55,6 +55,7 @@ class Asked:
     span: tuple[str, str] | None
     log: bool
     currency: str  # empty: it is the same in each
+    style: str = "line"  # one of the metric's
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -65,13 +66,14 @@ class Asked:
     def query(self) -> dict[str, str]:
         """As the API takes it."""
         if self.span is None:
-            return {"range": self.range, **self.money}
-        return {name: moment for name, moment in zip(("from", "to"), self.span, strict=True) if moment} | self.money
+            return {"range": self.range, **self.always}
+        return {name: moment for name, moment in zip(("from", "to"), self.span, strict=True) if moment} | self.always
 
     @property
-    def money(self) -> dict[str, str]:
-        """The currency, where it makes a difference."""
-        return {"currency": self.currency} if self.currency else {}
+    def always(self) -> dict[str, str]:
+        """What another range leaves as it is: the currency and the style, where they make a difference."""
+        money = {"currency": self.currency} if self.currency else {}
+        return money | ({"style": self.style} if self.style != self.metric.styles[0] else {})
 
 
 class ChartPages:
@@ -101,7 +103,7 @@ class ChartPages:
             asked = _asked(metric, request.query)
             chart = await self._chart(metric.name, asked.query)
         except BadSpan as error:
-            return self._pages.error(400, gettext("No such span of time"), str(error)).response(request)
+            return self._pages.error(400, str(error.title), str(error)).response(request)
         page = self._kept.get(asked)
         if page is None:
             page = self._kept[asked] = Made(partial(self._render, asked), partial(self._pages.age, asked.domains))
@@ -153,6 +155,11 @@ class ChartPages:
             shorts=_SHORT_LABELS,
             address=partial(_address, asked),
             csv=partial(_csv, asked),
+            styles={
+                name: (STYLES[name], _address(replace(asked, style=name), "" if asked.span else asked.range, asked.log))
+                for name in asked.metric.styles
+            },
+            style=asked.style,
             body=cells.rows,
             word_kinds=cells.WORDS,
             first_rows=FIRST_ROWS,
@@ -178,7 +185,8 @@ def _asked(metric: Metric, query: Mapping[str, str]) -> Asked:
     span = (start, end) if start or end else None
     if not _MOMENTS.fullmatch(start + end):
         raise BadSpan(say("The ends of a span are Unix seconds or dates such as 2024-04-20."))
-    return Asked(metric, name, span, query.get("scale") == "log", counted() if metric.in_currency else "")
+    currency = counted() if metric.in_currency else ""
+    return Asked(metric, name, span, query.get("scale") == "log", currency, metric.style(query.get("style", "")))
 
 
 def _query(parts: Mapping[str, str]) -> str:
@@ -187,7 +195,7 @@ def _query(parts: Mapping[str, str]) -> str:
 
 def _address(asked: Asked, name: str, log: bool) -> str:
     """Of the page with another range or scale; without a name the span stays."""
-    parts = {"range": name, **asked.money} if name else asked.query | {"range": asked.range}
+    parts = {"range": name, **asked.always} if name else asked.query | {"range": asked.range}
     return f"/charts/{asked.metric.name}?{_query(parts | ({'scale': 'log'} if log else {}))}"
 
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from markupsafe import Markup
 
 from shared.asset_views import RANKINGS, RankedAsset
+from web.http.answers import Unavailable
 from web.http.readers import by_reader
-from web.pages.listing import Listing
+from web.pages.listing import List, Listing
+from web.pages.market_cap import ranks
+from web.pages.order import Sort
 from web.pages.page import Handler, Means, Page
 from web.pages.treemap import Area, treemap
-from web.words import formats
+from web.pages.worth import Rate
+from web.ranks.past import Past
+from web.ranks.store import Ranks
 from web.words.sentence import gettext, say
 
-
-def _by_change(row: RankedAsset) -> tuple[bool, float]:
-    """Largest first; what is not known last."""
-    return (row.change_percent is None, -float(row.change_percent or 0))
-
-
 _SORTS: Final = {
-    "value": (say("Value"), lambda row: -row.value_usd),
-    "name": (say("Name"), lambda row: row.name.casefold()),
-    "price": (say("Price"), lambda row: -row.price_usd),
-    "change": (say("Change"), _by_change),
+    "value": Sort(say("Value"), lambda row: float(row.value_usd)),
+    "name": Sort(say("Name"), lambda row: row.name.casefold(), rising=True, by_words=True),
+    "price": Sort(say("Price"), lambda row: float(row.price_usd)),
+    "change": Sort(say("Change"), lambda row: None if row.change_percent is None else float(row.change_percent)),
 }
 
 TITLES: Final = {
@@ -45,11 +44,11 @@ AREAS: Final = 60
 """Assets in the picture at most: smaller ones would be dots."""
 
 
-def pictured(rows: Sequence[RankedAsset]) -> Markup:
+def pictured(rows: Sequence[RankedAsset], rate: Rate) -> Markup:
     """The largest assets, each as large as it is worth."""
     largest = sorted(rows, key=lambda row: -row.value_usd)[:AREAS]
     areas = [
-        Area(row.name, float(row.value_usd), row.kind, f"{row.name}: {formats.money(row.value_usd, 'USD')}")
+        Area(row.name, float(row.value_usd), row.kind, f"{row.name}: {rate.money(row.value_usd)}", row.symbol, row.id)
         for row in largest
     ]
     return treemap(areas, gettext("The largest assets by value; the largest is %(name)s") % {"name": largest[0].name})
@@ -57,19 +56,46 @@ def pictured(rows: Sequence[RankedAsset]) -> Markup:
 
 def address(name: str) -> str:
     """Of one list."""
-    return PAGE.path if name == "all" else f"{PAGE.path}/{name}"
+    return "/market-cap" if name == "all" else f"/market-cap/{name}"
+
+
+def _list(name: str) -> List:
+    return List(
+        "market_cap", name, address(name), RANKINGS[name], _SORTS, heading=TITLES[name], kinds=KINDS, periods=PERIODS,
+        pictured=pictured, rank_moved=ranks.moved,
+    )  # fmt: skip
+
+
+LISTS: Final = {name: _list(name) for name in RANKINGS}
+
+
+def _past(kept: Ranks, name: str) -> Callable[[], Awaitable[Past | None]]:
+    async def past() -> Past | None:
+        try:
+            return await kept.past(name)
+        except Unavailable:  # the list stands without
+            return None
+
+    return past
 
 
 def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     lists = [(name, title, address(name)) for name, title in TITLES.items()]
-    for name, kind in RANKINGS.items():
+    for name, shown in LISTS.items():
         listing = Listing(
-            PAGE, means.pages, address(name), kind, _SORTS, name=name, heading=TITLES[name], lists=lists, kinds=KINDS,
-            periods=PERIODS, pictured=pictured,
+            PAGE, means.pages, shown, _past(means.ranks, name), heading=TITLES[name], lists=lists,
+            rank_picture=ranks.picture, rank_against=ranks.against,
         )  # fmt: skip
         yield f"{PAGE.path}/{name}", by_reader(listing.handle)
         if name == "all":
             yield PAGE.path, by_reader(listing.handle)
 
 
-PAGE: Final = Page("market_cap", "/market-cap", say("Markets"), place=45, routes=_routes)
+PAGE: Final = Page(
+    "market_cap",
+    "/market-cap",
+    say("Markets"),
+    place=45,
+    routes=_routes,
+    views={name: (shown.card,) for name, shown in LISTS.items()},
+)

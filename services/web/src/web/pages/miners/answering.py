@@ -6,17 +6,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
 from shared.series import DAY
 from web.charts.chart import RANGE_LABELS
 from web.http.answers import Answer, Unavailable
-from web.miners.figures import SORTS, Over, sorted_by
+from web.miners.figures import KEYS, Over
 from web.miners.reading import RANGES, USUAL
 from web.miners.store import Miners, Profile
 from web.pages.made import Made
+from web.pages.order import Order, Sort, Table, asked, wording
 from web.pages.page import Page
 from web.words import formats, moments
 from web.words.sentence import gettext, say
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 KEPT: Final = 64
 """Pages kept ready at most."""
-
-USUAL_SORT: Final = SORTS[0]
 
 _SHORT_LABELS: Final = {name: say(name) if name != "all" else say("All") for name in RANGES}
 """Ranges on a narrow screen."""
@@ -43,6 +42,11 @@ _SORT_LABELS: Final = {
     "fullness": say("Fullness"),
 }  # fmt: skip
 
+SORTED: Final = {
+    name: Sort(_SORT_LABELS[name], of, rising=name == "name", by_words=name == "name") for name, of in KEYS.items()
+}
+"""How the list can be sorted."""
+
 
 class MinerPages:
     """Answers `/network/miners` and `/network/miners/{slug}`."""
@@ -57,21 +61,24 @@ class MinerPages:
     # --- requests ------------------------------------------------------------------------------------
 
     async def index(self, request: web.Request) -> web.StreamResponse:
-        """`/network/miners?range=…&sort=…`: what is neither is told in words, with 400."""
-        name, sort = request.query.get("range", USUAL), request.query.get("sort", USUAL_SORT)
-        for what, value, known in (("range", name, tuple(RANGES)), ("sort", sort, SORTS)):
-            if value not in known:
-                text = say(
-                    "%(what)s=%(value)s is not known: expected one of %(known)s.",
-                    what=what, value=repr(value[:20]), known=", ".join(known),
-                )  # fmt: skip
-                return self._pages.error(400, gettext("No such list"), str(text)).response(request)
+        """`/network/miners?range=…&sort=…&order=…`: what is none of them is told in words, with 400."""
+        name = request.query.get("range", USUAL)
+        if name not in RANGES:
+            text = say(
+                "%(what)s=%(value)s is not known: expected one of %(known)s.",
+                what="range", value=repr(name[:20]), known=", ".join(RANGES),
+            )  # fmt: skip
+            return self._pages.error(400, gettext("No such list"), str(text)).response(request)
+        try:
+            order = asked(SORTED, request.query)
+        except ValueError as error:
+            return self._pages.error(400, gettext("No such list"), str(error)).response(request)
         shown: Over | str
         try:
             shown = await self._miners.over(name)
         except Unavailable as error:
             shown = self._reason(error)
-        made = self._made((name, sort), partial(self._render_index, name, sort))
+        made = self._made((name, order), partial(self._render_index, name, order))
         return await made.show(shown).handle(request)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
@@ -113,7 +120,7 @@ class MinerPages:
 
     # --- rendering -----------------------------------------------------------------------------------
 
-    def _render_index(self, name: str, sort: str, parts: tuple[Over | str]) -> Answer:
+    def _render_index(self, name: str, order: Order, parts: tuple[Over | str]) -> Answer:
         shown = parts[0]
         over = None if isinstance(shown, str) else shown
         return self._pages.render(
@@ -121,16 +128,14 @@ class MinerPages:
             self._page,
             over=over,
             why=shown if isinstance(shown, str) else "",
-            miners=sorted_by(over.miners, sort) if over else [],
+            table=Table.of(over.miners if over else (), SORTED, order, partial(_address, name)),
             ranges=tuple(RANGES),
             labels=RANGE_LABELS,
             shorts=_SHORT_LABELS,
-            sorts=_SORT_LABELS,
             shown=name,
-            sort=sort,
-            address=partial(_address, name, sort),
+            address=partial(_address, order=order),
             pool=_pool,
-            here=_address(name, sort),
+            here=_address(name, order),
         )
 
     def _render_page(self, slug: str, parts: tuple[Profile | str]) -> Answer:
@@ -148,11 +153,9 @@ class MinerPages:
         )
 
 
-def _address(name: str, sort: str, /, **changed: str) -> str:
-    """Of the list, with what is changed; what is usual goes without saying."""
-    parts = {"range": name, "sort": sort} | changed
-    usual = {"range": USUAL, "sort": USUAL_SORT}
-    query = "&".join(f"{part}={value}" for part, value in parts.items() if value != usual[part])
+def _address(name: str, order: Order) -> str:
+    """Of the list over a range in an order; what is usual goes without saying."""
+    query = urlencode({**({} if name == USUAL else {"range": name}), **wording(SORTED, order)})
     return f"/network/miners?{query}" if query else "/network/miners"
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from shared.asset_views import NodesView
-from web.http.readers import by_reader
-from web.pages.listing import Listing
-from web.pages.page import Handler, Means, Page
+from web.pages.page import Card, Page
 from web.words.sentence import say
 
 NETWORKS: Final = {
@@ -16,10 +12,8 @@ NETWORKS: Final = {
 }  # fmt: skip
 """What people call them."""
 
+_CARD: Final = Card(
+    "nodes_found", ("marketcap", "notices"), "network_nodes", more=lambda _: {"networks": NETWORKS}, long=True
+)
 
-def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
-    sorts = {"nodes": (say("Nodes"), lambda row: -row.nodes)}
-    yield PAGE.path, by_reader(Listing(PAGE, means.pages, PAGE.path, NodesView, sorts, networks=NETWORKS).handle)
-
-
-PAGE: Final = Page("network_nodes", "/network/nodes", say("Reachable nodes"), place=32, under="blocks", routes=_routes)
+PAGE: Final = Page("network_nodes", "/network/nodes", say("Reachable nodes"), place=32, shows=(_CARD,), under="blocks")

@@ -7,14 +7,16 @@ from typing import Final
 
 from shared.asset_views import TREASURIES
 from web.http.readers import by_reader
-from web.pages.listing import Listing
+from web.pages.listing import List, Listing
+from web.pages.order import Sort
 from web.pages.page import Handler, Means, Page
 from web.words.sentence import say
 
 _SORTS: Final = {
-    "bitcoin": (say("Bitcoin"), lambda row: -row.satoshi),
-    "name": (say("Name"), lambda row: row.name.casefold()),
-    "date": (say("Date"), lambda row: -row.as_of),
+    "bitcoin": Sort(say("Bitcoin"), lambda row: row.satoshi),
+    "name": Sort(say("Name"), lambda row: row.name.casefold(), rising=True, by_words=True),
+    "gain": Sort(say("Cost and gain"), lambda row: None if row.gain_percent is None else float(row.gain_percent)),
+    "date": Sort(say("Date"), lambda row: row.as_of),
 }
 
 TITLES: Final = {
@@ -26,16 +28,27 @@ _SHORT: Final = {"companies": say("Companies"), "countries": say("Countries"), "
 
 def address(name: str) -> str:
     """Of one kind of holders."""
-    return f"{PAGE.path}/{name}"
+    return f"/treasuries/{name}"
+
+
+LISTS: Final = {name: List("treasuries", name, address(name), kind, _SORTS) for name, kind in TREASURIES.items()}
 
 
 def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     lists = [(name, title, address(name)) for name, title in _SHORT.items()]
-    for name, kind in TREASURIES.items():
-        listing = Listing(PAGE, means.pages, address(name), kind, _SORTS, name=name, heading=TITLES[name], lists=lists)
+    for name, shown in LISTS.items():
+        listing = Listing(PAGE, means.pages, shown, heading=TITLES[name], lists=lists)
         yield address(name), by_reader(listing.handle)
         if name == "companies":
             yield PAGE.path, by_reader(listing.handle)
 
 
-PAGE: Final = Page("treasuries", "/treasuries", say("Treasuries"), place=47, under="market_cap", routes=_routes)
+PAGE: Final = Page(
+    "treasuries",
+    "/treasuries",
+    say("Treasuries"),
+    place=47,
+    under="market_cap",
+    routes=_routes,
+    views={name: (shown.card,) for name, shown in LISTS.items()},
+)

@@ -1,0 +1,40 @@
+"""What Electrum servers refuse with, as errors of ours. Each software has its own words, and no two the same codes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from shared.errors import ElectrumBusy, ElectrumError, ElectrumRefused, ElectrumTooLong
+
+_EXCESSIVE: Final = -101  # aiorpcx: JSONRPC.EXCESSIVE_RESOURCE_USAGE, upon which ElectrumX hangs up
+_BUSY: Final = -102  # aiorpcx: JSONRPC.SERVER_BUSY
+
+_TOO_LONG: Final = re.compile(
+    # ElectrumX: "history too large"; Fulcrum: "History too large"; electrs: "too many history entries",
+    # "too popular", "N transactions found, query may take a long time"; aiorpcx, beyond MAX_SEND: "response too large".
+    r"(history|response)( is)? too (large|long|big)|too many (history|historical|transactions)|too popular"
+    r"|transactions found, query may take",
+    re.IGNORECASE,
+)
+_TOO_MUCH: Final = re.compile(
+    # electrs while it compacts its index: "unavailable index".
+    r"excessive resource|server busy|unavailable index|too many (requests|connections)|rate limit|try again|ratelimit",
+    re.IGNORECASE,
+)
+_LONGEST: Final = 200
+
+
+def understood(method: str, code: int, message: str) -> ElectrumError:
+    """The error that stands for a refusal of a call."""
+    said = printable(message)
+    if _TOO_LONG.search(message):
+        return ElectrumTooLong(f"the script has more transactions than the server tells of ({said})")
+    if code in (_EXCESSIVE, _BUSY) or _TOO_MUCH.search(message):
+        return ElectrumBusy(f"the server wants to be left alone for a while ({said})")
+    return ElectrumRefused(method, code, said)
+
+
+def printable(text: str) -> str:
+    """What a server says of itself, short and without letters that could be mistaken for something of ours."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST]).strip()

@@ -1,0 +1,1 @@
+"""What happened to each transaction, as this dashboard saw it."""

@@ -1,0 +1,1 @@
+"""The ranks of assets on days of the past, which marketcap keeps."""
