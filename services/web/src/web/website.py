@@ -22,6 +22,7 @@ from web.api.miners import MinersApi
 from web.api.ranks import RanksApi
 from web.api.search import SearchApi
 from web.api.status import readiness
+from web.charts.data.days import DayPrices
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
 from web.compat.past import PastApi
@@ -44,7 +45,6 @@ from web.http.readers import (
     reader_of,
 )
 from web.lookups.asking import Lookups
-from web.lookups.days import DayPrices
 from web.lookups.watching import Watching
 from web.miners.store import Miners
 from web.operators import Desk

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from aiohttp import web
 
 from shared.domains import SLOTS
+from web.charts.data.days import DayPrices
 from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
-from web.lookups.days import DayPrices
 from web.miners.store import Miners
 from web.ranks.store import Ranks
 from web.state.snapshot import PARTS, Part, Snapshot

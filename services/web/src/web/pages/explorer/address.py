@@ -16,12 +16,12 @@ from shared.lookups import address, transaction
 from shared.lookups.address import HISTORY_MOST, PAGE, Found, Working
 from shared.networks import COIN
 from shared.scripts.address import Address, read
+from web.charts.data.days import DayPrices
 from web.http.answers import moved
 from web.lookups.asking import Held, Lookups
-from web.lookups.days import DayPrices
-from web.lookups.pages import LookupPages
 from web.pages.explorer import statement
 from web.pages.explorer.search import refused
+from web.pages.looked_up import LookupPages
 from web.words import formats, moments
 from web.words.currency import counted
 from web.words.sentence import Sentence, gettext, say

@@ -33,9 +33,9 @@ from shared.views import TipView
 from web.http.answers import TEXT, Answer, Unavailable
 from web.lookups import refusals
 from web.lookups.asking import TROUBLE, Failed, Full, Held, Lookups, Pending
-from web.lookups.pages import LookupPages
 from web.miners.figures import pool_path
 from web.miners.store import Miners
+from web.pages.looked_up import LookupPages
 from web.words import formats
 from web.words.sentence import Sentence, note, say, shown
 

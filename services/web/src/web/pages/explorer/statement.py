@@ -14,9 +14,9 @@ from shared.events.lookups import AddressWanted
 from shared.lookups import address
 from shared.lookups.address import HISTORY_MOST, PAGE, Entry, Found
 from shared.scripts.address import Address
+from web.charts.data.days import DayPrices
 from web.http.answers import TEXT, Answer, retry
 from web.lookups.asking import TROUBLE, Failed, Full, Lookups, Pending
-from web.lookups.days import DayPrices
 from web.words.currency import counted
 from web.words.sentence import gettext
 
