@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
@@ -18,7 +19,9 @@ import explorer.app
 import mempool.app
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.bands import FEERATE_BOUNDS
 from shared.domains import TIMELINE
+from shared.explorer_views import InflowView
 from shared.prices import MILLION
 from shared.views import TipView
 from support.browser import IN_BROWSER
@@ -187,7 +190,7 @@ async def test_every_type_of_script_is_named(chain: Chain, visitor: aiohttp.Clie
     txid = await chain.pay_scripts(list(SCRIPTS.values()))
     html = await page(visitor, f"/tx/{txid}")
     outputs = html[html.index("title-outputs") :]
-    rows = re.findall(r'<li data-key="o\d+">.*?</li>', outputs, re.DOTALL)
+    rows = re.findall(r'<li id="output-\d+".*?</li>', outputs, re.DOTALL)
     assert len(rows) == len(SCRIPTS) + 1
     for name, row in zip(SCRIPTS, rows, strict=False):
         assert name in re.sub(r"<[^>]+>", "", row), name
@@ -232,7 +235,9 @@ async def test_relatives_are_linked_and_the_effective_feerate_is_the_groups(
     relatives = html[html.index('id="title-relatives"') :]
     assert f'href="/tx/{child}"' in relatives
     assert "with those it is mined with" in html
-    assert f'href="/tx/{child}"' in html[html.index("title-outputs") : html.index("title-relatives")], "who spends it"
+    assert f'href="/tx/{child}#input-' in html[html.index("title-outputs") : html.index("title-relatives")], (
+        "who spends it"
+    )
     html = await page(visitor, f"/tx/{child}")
     assert f'href="/tx/{parent}"' in html[html.index('id="title-relatives"') :]
     await chain.mine()
@@ -253,6 +258,21 @@ async def test_worth_is_told_by_the_price_of_its_moment(
     worths = {formats.money(bar(moment).close / MILLION * total / 10**8, "USD") for moment in moments}
     assert each(len(one) > 2 for one in worths)
     assert any(one in content(html) for one in worths), (worths, content(html))
+    await chain.mine()
+
+
+async def test_chances_are_told_as_estimates(
+    chain: Chain, client: redis.Client, visitor: aiohttp.ClientSession
+) -> None:
+    inflow = InflowView(minutes=30, bands=[3_000] * len(FEERATE_BOUNDS), as_of_ms=1)
+    await client.hset(KEYS.views(TIMELINE), "inflow", msgspec.json.encode(inflow))
+    txid = await chain.pay(fee_rate=40)
+    html = await told(
+        visitor, txid, "When it may be mined estimate", "Next block", "Within an hour", "by blocks that are"
+    )
+    chances = re.findall(r"<dd data-tint>([^<]*(?:<[^>]+>[^<]*)*?)</dd>", html[html.index('id="title-chance"') :])
+    assert len(chances) == 3
+    assert each("%" in one for one in chances)
     await chain.mine()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from aiohttp import web
 
 from shared.domains import SLOTS
+from web.charts.data.days import DayPrices
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
@@ -68,6 +69,7 @@ class Means:
     ranks: Ranks
     lookups: Lookups
     series: SeriesReader
+    days: DayPrices
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
