@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +37,9 @@ AT_ONCE: Final = 64
 POINTS: Final = 400
 """Points of the balance over time."""
 
+Note = Callable[[Script, Sequence[Used] | None], Awaitable[None]]
+"""Told which history an answer is made of (explorer.address.seen)."""
+
 
 @dataclass(slots=True)
 class _Account:
@@ -47,7 +50,8 @@ class _Account:
 class Addresses:
     """With the accounts of those that were looked up last."""
 
-    def __init__(self, electrum: Electrum, network: Network, now_ms: Callable[[], int]) -> None:
+    def __init__(self, electrum: Electrum, network: Network, now_ms: Callable[[], int], note: Note) -> None:
+        self._note = note
         self._electrum = electrum
         self._network = network
         self._now_ms = now_ms
@@ -61,6 +65,7 @@ class Addresses:
         balance, unspent, history = await together(
             self._electrum.balance(named), self._electrum.unspent(named), self._history(named)
         )
+        await self._note(named, history)
         coins = sorted(unspent, key=lambda one: (-one.value, one.txid, one.vout))
         found = Found(
             script=wanted.script,
