@@ -58,6 +58,7 @@ class AddressWanted(Asked, frozen=True, kw_only=True, gc=False):
     script: Script
     page: Page = 0  # newest first
     coins: Page = 0  # page of unspent outputs
+    after: HashOrNone = ""  # the page of the history that begins behind (is older than) this transaction
 
 
 class WalletWanted(Asked, frozen=True, kw_only=True, gc=False):
