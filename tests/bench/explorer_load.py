@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,10 +86,9 @@ async def _built(node: RegtestNode) -> Things:
     txids = []
     for round_ in range(2):
         for start in range(0, ADDRESSES, WIDTH):
-            paid = {one: round((start + round_ + 1) / 10**6, 8) for one in addresses[start : start + WIDTH]}
+            paid = {one: round((start + round_ + 100) / 10**5, 5) for one in addresses[start : start + WIDTH]}
             await wallet("sendmany", "", paid)
-            for _ in range(2 * EACH * WIDTH // ADDRESSES // 2):
-                txids.append(await wallet("sendtoaddress", mining, 0.01))
+            txids += [await wallet("sendtoaddress", mining, 0.01) for _ in range(EACH * WIDTH // ADDRESSES)]
             await node.rpc("generatetoaddress", 1, mining)
     await node.rpc("generatetoaddress", 2 * EACH, mining)
     top = await node.rpc("getblockcount")
@@ -131,7 +131,7 @@ async def _form(session: aiohttp.ClientSession, address: str) -> str:
 
 
 async def _get(session: aiohttp.ClientSession, path: str) -> None:
-    """Until it is there; seconds."""
+    """Ask until it is there."""
     while True:
         async with session.get(path) as response:
             body = await response.read()
@@ -176,7 +176,7 @@ async def _latencies(
         for turn, connections in enumerate((1, 16)):
             some = paths[turn * EACH : (turn + 1) * EACH]
             bare = await _timed([_bare(stack, electrum, kind, path) for path in some], connections)
-            pages = [lambda path=path: _get(session, path) for path in some]
+            pages = [partial(_get, session, path) for path in some]
             for how in ("cold", "materialised"):
                 times = await _timed(pages, connections)
                 name = f"{called}, {how}, {connections} connection{'s' * (connections > 1)}"
@@ -212,7 +212,7 @@ async def _many(
         await _timed([_bare(stack, electrum, "/address", path) for path in paths], 16)
         bare = len(paths) / (time.perf_counter() - began)
         began = time.perf_counter()
-        await _timed([lambda path=path: _get(session, path) for path in paths], 16)
+        await _timed([partial(_get, session, path) for path in paths], 16)
         rate = len(paths) / (time.perf_counter() - began)
         name = f"look-ups of {len(paths):,} different addresses, {replicas} replica{'s' * (replicas > 1)}"
         figures.append(
