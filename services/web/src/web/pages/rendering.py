@@ -26,6 +26,7 @@ from shared.views import View
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.pages import pictures
+from web.pages.compiled import COMPILED
 from web.pages.embedding import embedded
 from web.pages.found import CARDS, LONG, PAGES
 from web.pages.page import COMMON, Card, Page
@@ -119,6 +120,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=COMPILED,
         )
         self._environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
             gettext, ngettext, newstyle=True, pgettext=pgettext
