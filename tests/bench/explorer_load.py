@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +21,17 @@ from explorer.electrum.script import Script
 from local_run.electrumx import Credentials, ElectrumX
 from local_run.node import RegtestNode
 from shared.networks import NETWORKS
-from shared.scripts.address import read
+from shared.scripts.address import read, write
 from shared.settings import load
+from support.spending import Built, Coin, build, fan_out, mine, mined_coins, send
 from support.stack import Stack, memory, until
 
 ADDRESSES: Final = 1_000
 EACH: Final = 100
 """Things of each kind that are looked up for one latency."""
+
+LARGE: Final = 1_500
+"""Transactions of the block whose page is asked for as often as it can be."""
 
 WIDTH: Final = 100
 """Outputs of each transaction that pays the addresses: one page of them."""
@@ -43,6 +48,7 @@ class Things:
     txids: list[str]
     addresses: list[str]
     blocks: list[str]
+    large: str  # a block with LARGE transactions
 
     def paths(self, form: str) -> dict[str, list[str]]:
         """Addresses of pages by kind; `form` is that of an address's page."""
@@ -74,26 +80,25 @@ async def measure(folder: Path) -> list[Figure]:
 
 
 async def _built(node: RegtestNode) -> Things:
-    """Blocks with transactions of a hundred outputs, so that each address has two transactions."""
-    await node.rpc("createwallet", "w")
+    """Each address is paid twice, by transactions with a hundred outputs; the last block is a large one."""
+    coins = await fan_out(node, await mined_coins(node, 4), 500)
+    scripts = [b"\x00\x14" + sha256(b"%d" % number).digest()[:20] for number in range(ADDRESSES)]
+    addresses = [write(script, NETWORKS["regtest"]) or "" for script in scripts]
+    for start in (*range(0, ADDRESSES, WIDTH), *range(0, ADDRESSES, WIDTH)):
+        coin = coins.pop()
+        value = (coin.value - 50_000) // WIDTH
+        await send(node, [build([coin], [value] * WIDTH, scripts=scripts[start : start + WIDTH])])
+        await mine(node)
+    txids, blocks = [], []
+    for _ in range(2 * EACH):
+        txids += await send(node, [_single(coins.pop())])
+        blocks += await mine(node)
+    await send(node, [_single(coins.pop()) for _ in range(LARGE)])
+    return Things(txids, addresses, blocks, (await mine(node))[0])
 
-    async def wallet(method: str, *params: Any) -> Any:
-        return await node.rpc(method, *params, wallet="w")
 
-    mining = await wallet("getnewaddress", "", "bech32")
-    await node.rpc("generatetoaddress", 150, mining)
-    addresses = [await wallet("getnewaddress", "", "bech32") for _ in range(ADDRESSES)]
-    txids = []
-    for round_ in range(2):
-        for start in range(0, ADDRESSES, WIDTH):
-            paid = {one: round((start + round_ + 100) / 10**5, 5) for one in addresses[start : start + WIDTH]}
-            await wallet("sendmany", "", paid)
-            txids += [await wallet("sendtoaddress", mining, 0.01) for _ in range(EACH * WIDTH // ADDRESSES)]
-            await node.rpc("generatetoaddress", 1, mining)
-    await node.rpc("generatetoaddress", 2 * EACH, mining)
-    top = await node.rpc("getblockcount")
-    blocks = [await node.rpc("getblockhash", top - back) for back in range(2 * EACH)]
-    return Things(txids, addresses, blocks)
+def _single(coin: Coin) -> Built:
+    return build([coin], [coin.value - 1_000])
 
 
 @contextlib.asynccontextmanager
@@ -206,7 +211,7 @@ async def _many(
                 return sum(one.service == "explorer" for one in await stack.heartbeats()) == 3
 
             await until(all_there, 20, "three replicas answer")
-        await stack.node.rpc("generatetoaddress", 1, things.addresses[0])
+        await mine(stack.node)
         await stack.synced()
         began = time.perf_counter()
         await _timed([_bare(stack, electrum, "/address", path) for path in paths], 16)
@@ -223,11 +228,12 @@ async def _many(
 
 async def _rates(stack: Stack, session: aiohttp.ClientSession, things: Things, form: str) -> list[Figure]:
     figures = []
-    for kind, paths in things.paths(form).items():
-        await _get(session, paths[0])
+    asked = {kind: paths[0] for kind, paths in things.paths(form).items()} | {"/block": f"/block/{things.large}"}
+    for kind, path in asked.items():
         for connections in (1, 16):
-            rate, slowest = await wrk(stack.url + paths[0], connections)
-            name = f"{paths[0].rpartition('/')[0]}, warm, {connections} connection{'s' * (connections > 1)}"
+            await _get(session, path)
+            rate, slowest = await wrk(stack.url + path, connections)
+            name = f"{path.rpartition('/')[0]}, warm, {connections} connection{'s' * (connections > 1)}"
             target = RATES[kind] if connections == 16 else None
             figures += [
                 Figure(name, rate, "requests/s", target, "more"),
