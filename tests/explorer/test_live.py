@@ -243,6 +243,9 @@ async def test_a_page_is_told_within_a_second_and_asks_anew(world: World) -> Non
                     await listening
         assert await shown() == 0
         assert max(took) < 1.0
+        async with visitor.get("/live/lookup", params={"about": name}) as stream:  # its page may be from before
+            assert await asyncio.wait_for(stream.content.readline(), 5) == b"event: changed\n"
+        assert not lookups.changed_lately("cd" * 32, 30)
 
 
 async def test_one_that_ends_hands_over(world: World) -> None:

@@ -128,6 +128,8 @@ class Asking:
             raise Refused(503, masked(str(error)), 5) from None
         except redis.TROUBLE:
             raise Refused(503, "Redis does not answer", 5) from None
+        if isinstance(answer, address.Working):
+            raise Refused(503, "It is being looked up", 2)
         if isinstance(answer, Away):
             raise Refused(503, masked(answer.why), 2)
         if isinstance(answer, Missing):

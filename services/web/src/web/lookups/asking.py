@@ -47,6 +47,9 @@ CHANGES_KEPT: Final = 20_000
 CHANGED_SECONDS: Final = 130.0
 """How long a change makes another question: after that no answer from before it is left in Redis."""
 
+UNANSWERED_SECONDS: Final = 60.0
+"""How long a question that was not answered in time is asked as it was, whatever changes meanwhile."""
+
 _DATA: Final = b"\ndata: "
 
 
@@ -84,6 +87,7 @@ class Lookups:
         self._heard: list[Callable[[str], None]] = []
         self._missed: list[Callable[[], None]] = []
         self._changes: OrderedDict[str, tuple[float, str]] = OrderedDict()  # what -> until when, and which change
+        self._unanswered: OrderedDict[str, tuple[float, str]] = OrderedDict()  # question -> until when, and its name
         self._since = (0.0, "")  # until when, and from where on nothing was missed
         self.asked = 0
         """Questions that went to the explorer's queue, for whoever measures."""
@@ -109,13 +113,22 @@ class Lookups:
         if kept is not None and time.monotonic() < kept[0]:
             self._kept.move_to_end(name)
             return kept[1]
+        until, before = self._unanswered.get(question, (0.0, name))
+        if time.monotonic() < until:
+            name = before  # what changes all the time, and takes long, would never be answered otherwise
         try:
             async with asyncio.timeout(patience):
                 held = await self._wait(name, wanted, kind)
+                self._unanswered.pop(question, None)
                 if (again := self.now(question)) != name:  # it changed meanwhile, and this may be from before
-                    held = await self._wait(again, wanted, kind)
+                    name = again
+                    held = await self._wait(name, wanted, kind)
                 return held
         except TimeoutError:
+            if name != before or time.monotonic() >= until:
+                self._unanswered[question] = time.monotonic() + UNANSWERED_SECONDS, name
+                if len(self._unanswered) > KEPT:
+                    self._unanswered.popitem(last=False)
             raise Pending(name) from None
 
     async def _wait(self, name: str, wanted: Asked, kind: Any) -> Held[Any]:
