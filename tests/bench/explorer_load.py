@@ -132,7 +132,7 @@ async def _form(session: aiohttp.ClientSession, address: str) -> str:
     """Where an address is shown: on a page, else in the API."""
     async with session.get(f"/address/{address}") as response:
         await response.read()
-        return "/api/address/{}" if response.status == 404 else "/address/{}"
+        return "/address/{}" if response.status in (200, 202) else "/api/address/{}"
 
 
 async def _get(session: aiohttp.ClientSession, path: str) -> None:
