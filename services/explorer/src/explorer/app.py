@@ -1,6 +1,6 @@
 """explorer: answers look-ups on one's own node, and keeps what happened to transactions.
 
-Look-ups are done by every replica; the timeline is folded by one of them.
+Look-ups are done by every replica; the timeline is folded by one of them, and one watches what somebody looks at.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from explorer.address.live import Live
+from explorer.address.seen import Seen
 from explorer.core.node import Nodes
 from explorer.desk import Desk, keep_ms, told
 from explorer.electrum.client import Electrum
@@ -30,27 +32,29 @@ REPORT_SECONDS: Final = 1.0
 
 async def run(service: Service) -> None:
     """Answer and fold until the service is told to stop."""
-    answering, folding = parts(service, 2)
+    answering, folding, watching = parts(service, 3)
     settings, keys = service.settings, service.keys
     fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)
     electrum = Electrum.of(service)
+    seen = Seen(service.redis, keys)
     async with Nodes.of(settings.configured_nodes) as nodes:
         worker = Worker(
             answering,
             CHANGES.slot,
             REQUESTS,
-            Desk(service, nodes, electrum).answer,
+            Desk(service, nodes, electrum, seen).answer,
             at_once=AT_ONCE,
             changes=keys.stream(CHANGES),
             tell=told,
             keep_ms=keep_ms,
         )
         consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
-        await accompanied(_both(worker, consumer), electrum.run(asyncio.Event()), _report(answering, electrum))
+        live = Live(watching, electrum, seen)
+        await accompanied(_all(worker, consumer, live), electrum.run(asyncio.Event()), _report(answering, electrum))
 
 
-async def _both(worker: Worker, consumer: Consumer) -> None:
-    await together(worker.run(), consumer.run())
+async def _all(worker: Worker, consumer: Consumer, live: Live) -> None:
+    await together(worker.run(), consumer.run(), live.run())
 
 
 async def _report(service: Service, electrum: Electrum) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from explorer.address.addresses import Addresses
 from explorer.address.scan import Scans
+from explorer.address.seen import Seen
 from explorer.core.blocks import Blocks
 from explorer.core.node import Node, Nodes
 from explorer.electrum.client import Electrum
@@ -30,13 +31,13 @@ up to a block, since after the next one the question is another.
 class Desk:
     """Answers the look-ups of one replica."""
 
-    def __init__(self, service: Service, nodes: Nodes, electrum: Electrum) -> None:
+    def __init__(self, service: Service, nodes: Nodes, electrum: Electrum, seen: Seen) -> None:
         network, now_ms = NETWORKS[service.settings.network], lambda: service.clock.now_ms
         self._nodes = nodes
         self._electrum = electrum
         self._transactions = Transactions(service.redis, service.keys, electrum, now_ms)
         self._blocks = Blocks(network, now_ms)
-        self._addresses = Addresses(electrum, network, now_ms)
+        self._addresses = Addresses(electrum, network, now_ms, seen.note)
         self._scans = Scans(service.redis, service.keys, network, now_ms)
 
     async def answer(self, job: Event, alive: Alive) -> Any:

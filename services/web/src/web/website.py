@@ -25,6 +25,7 @@ from web.api.status import readiness
 from web.charts.data.days import DayPrices
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
+from web.compat.esplora_lookups import EsploraApi
 from web.compat.past import PastApi
 from web.compat.prices import PastPrices
 from web.endpoints import Endpoint, Endpoints
@@ -188,6 +189,7 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
+        yield from EsploraApi(self.lookups, self.state.snapshot.network).routes()
         means = Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._reader, self._days)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()

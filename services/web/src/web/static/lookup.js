@@ -6,6 +6,7 @@ const shown = document.querySelector("[data-lookup]");
 const about = shown?.dataset.lookup;
 const REST = 500; // ms between two requests at least
 const RETRY = 3000;
+const LATE = 60000; // a page that was hidden for so long may have missed something
 let source = null;
 let due = 0;
 let asked = 0;
@@ -35,7 +36,7 @@ function follow() {
   } else if (!source) {
     source = new EventSource(`/live/lookup?about=${encodeURIComponent(about)}`);
     source.addEventListener("changed", () => later(0));
-    source.addEventListener("open", () => asked && later(0));
+    source.addEventListener("open", () => (asked || performance.now() > LATE) && later(0));
   }
 }
 
