@@ -140,6 +140,10 @@ async def test_long_scripts_are_cut(asked: Asked) -> None:
     assert isinstance(found, Found)
     [said] = [one for one in found.outputs if one.kind == "op_return"]
     assert (len(said.script), said.script_size) == (2 * BYTES_MOST, 20_004)
+    found = await asked.now(txid, whole=True)
+    assert isinstance(found, Found)
+    [said] = [one for one in found.outputs if one.kind == "op_return"]
+    assert (len(said.script), said.script_size) == (2 * 20_004, None)
 
 
 async def test_spenders_and_blocks_are_found_at_an_electrum_server(tmp_path_factory: pytest.TempPathFactory) -> None:

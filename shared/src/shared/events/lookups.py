@@ -37,6 +37,7 @@ class TxWanted(Asked, frozen=True, kw_only=True, gc=False):
     txid: Hash
     block: HashOrNone = ""  # where the asker believes it to be
     page: Page = 0  # of inputs and outputs
+    whole: bool = False  # scripts and witnesses uncut, whatever their size
 
 
 class BlockWanted(Asked, frozen=True, kw_only=True, gc=False):

@@ -53,8 +53,10 @@ async def look_up(node: Node, wanted: TxWanted, now_ms: Callable[[], int], hints
         weight=tx.weight,
         fee=None if coinbase else paid(tx, input_value),
         coinbase=coinbase,
-        inputs=[_input(one, coin) for one, coin in zip(shown_in, spends[first : first + PAGE], strict=True)],
-        outputs=[_output(one.coin(), fate_of.get(one.n)) for one in shown_out],
+        inputs=[
+            _input(one, coin, wanted.whole) for one, coin in zip(shown_in, spends[first : first + PAGE], strict=True)
+        ],
+        outputs=[_output(one.coin(), fate_of.get(one.n), wanted.whole) for one in shown_out],
         input_count=len(tx.vin),
         output_count=len(tx.vout),
         input_value=input_value,
@@ -132,28 +134,29 @@ async def _place(node: Node, tx: Transaction) -> Place | None:
     )
 
 
-def _input(one: Vin, coin: Coin | None) -> Input:
+def _input(one: Vin, coin: Coin | None, whole: bool) -> Input:
     script = one.scriptSig.hex if one.scriptSig is not None else one.coinbase or ""
     sizes = [len(it) // 2 for it in one.txinwitness]
-    cut = len(sizes) > WITNESS_MOST or any(size > BYTES_MOST for size in sizes)
+    cut = not whole and (len(sizes) > WITNESS_MOST or any(size > BYTES_MOST for size in sizes))
+    digits, count = (None, None) if whole else (2 * BYTES_MOST, WITNESS_MOST)
     return Input(
         txid=one.txid,
         vout=one.vout,
         coin=coin,
-        script_sig=script[: 2 * BYTES_MOST],
-        script_sig_size=_cut(script),
-        witness=[it[: 2 * BYTES_MOST] for it in one.txinwitness[:WITNESS_MOST]],
+        script_sig=script[:digits],
+        script_sig_size=None if whole else _cut(script),
+        witness=[it[:digits] for it in one.txinwitness[:count]],
         witness_sizes=sizes[:SIZES_MOST] if cut else [],
         sequence=one.sequence,
     )
 
 
-def _output(coin: Coin, fate: Spent | None) -> Output:
-    shown = coin.script[: 2 * BYTES_MOST] if coin.kind in UNSPENDABLE else coin.script
+def _output(coin: Coin, fate: Spent | None, whole: bool) -> Output:
+    cut = not whole and coin.kind in UNSPENDABLE  # what can be spent is no longer than that
     return Output(
         value=coin.value,
-        script=shown,
-        script_size=_cut(coin.script) if coin.kind in UNSPENDABLE else None,
+        script=coin.script[: 2 * BYTES_MOST] if cut else coin.script,
+        script_size=_cut(coin.script) if cut else None,
         kind=coin.kind,
         address=coin.address,
         spent=None if fate is None else fate.spent,

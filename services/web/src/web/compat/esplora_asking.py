@@ -63,8 +63,8 @@ class Asking:
 
     async def page(self, txid: str, page: int = 0) -> transaction.Found:
         """One page of a transaction. Raises Refused."""
-        wanted = TxWanted(txid=txid, page=page)
-        found = await self._ask(f"tx:{txid}:{page}", wanted, transaction.Answer, NO_TRANSACTION)
+        wanted = TxWanted(txid=txid, page=page, whole=True)
+        found = await self._ask(f"whole:{txid}:{page}", wanted, transaction.Answer, NO_TRANSACTION)
         if not isinstance(found, transaction.Found):  # it was here, and is gone
             raise Refused(404, NO_TRANSACTION)
         return found
