@@ -104,7 +104,7 @@ class Site:
         self._assets = Assets(log)
         self._ranks = Ranks(self.visitor, redis, keys, log)
         self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log, self._ranks.last)
-        reader = SeriesReader(redis, keys, snapshot.network)
+        self._reader = reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
         self.lookups = Lookups(redis, keys, self._tip, log)
@@ -128,7 +128,7 @@ class Site:
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log, self._ranks.last)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._days)
+            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._reader, self._days)
             return Desk(self.state, means, self._endpoints, events, self._telemetry)
 
         self._desk = desk
@@ -190,7 +190,7 @@ class Site:
         for answering in self._series:
             yield from answering.routes()
         yield from EsploraApi(self.lookups, self.state.snapshot.network).routes()
-        means = Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._days)
+        means = Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._reader, self._days)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language

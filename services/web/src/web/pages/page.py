@@ -10,6 +10,7 @@ from aiohttp import web
 
 from shared.domains import SLOTS
 from web.charts.data.days import DayPrices
+from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
 from web.miners.store import Miners
@@ -67,6 +68,7 @@ class Means:
     miners: Miners
     ranks: Ranks
     lookups: Lookups
+    series: SeriesReader
     days: DayPrices
 
 

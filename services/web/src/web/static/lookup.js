@@ -40,7 +40,14 @@ function follow() {
   }
 }
 
+// What waits changes all the time, and nobody tells every change: `data-every` says after how many seconds to ask.
+function tend() {
+  const every = Number(shown.dataset.every) * 1000;
+  if (every && !document.hidden && performance.now() - asked >= every) later(0);
+}
+
 if (about) {
+  setInterval(tend, 1000);
   document.addEventListener("visibilitychange", follow);
   addEventListener("pagehide", () => source?.close());
   follow();
