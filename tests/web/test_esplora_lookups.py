@@ -203,6 +203,7 @@ async def test_an_address_and_its_history(world: World) -> None:
         assert len(page) <= 25
         assert each(one["status"]["confirmed"] for one in page)
         seen += [one["txid"] for one in page]
+        assert len(seen) <= chain["tx_count"], "each page begins behind the last one"
     assert len(seen) == len(set(seen)) == chain["tx_count"] >= 60
     assert set(seen) >= own - {one["txid"] for one in first[:3]}
     assert first[5] == await world.get(f"/api/tx/{first[5]['txid']}")
