@@ -35,18 +35,20 @@ async def run(service: Service) -> None:
     fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)
     electrum = Electrum.of(service)
     async with Nodes.of(settings.configured_nodes) as nodes:
+        desk = Desk(service, nodes, electrum)
         worker = Worker(
             answering,
             CHANGES.slot,
             REQUESTS,
-            Desk(service, nodes, electrum).answer,
+            desk.answer,
             at_once=AT_ONCE,
             changes=keys.stream(CHANGES),
             tell=told,
             keep_ms=keep_ms,
         )
         consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
-        await accompanied(_both(worker, consumer), electrum.run(asyncio.Event()), _report(answering, electrum))
+        beside = electrum.run(asyncio.Event()), desk.wallets.run(), _report(answering, electrum)
+        await accompanied(_both(worker, consumer), *beside)
 
 
 async def _both(worker: Worker, consumer: Consumer) -> None:

@@ -11,14 +11,13 @@ from msgspec.structs import replace as _with
 
 from explorer.address.ledger import Item, Ledger, thinned
 from explorer.address.raw import flow
-from explorer.core.answers import Header
 from explorer.core.newest import Newest
 from explorer.core.node import Node
+from explorer.core.times import times_of
 from explorer.electrum.answers import Used
 from explorer.electrum.client import Electrum
 from explorer.electrum.script import Script
 from shared.errors import ElectrumTooLong
-from shared.events.base import Hash
 from shared.events.lookups import AddressWanted
 from shared.lookups.address import HISTORY_MOST, PAGE, Entry, Found, Point, Unspent
 from shared.lookups.parts import Source, Tip
@@ -101,13 +100,13 @@ class Addresses:
         shown = slice(max(0, len(items) - (found.page + 1) * PAGE), max(0, len(items) - found.page * PAGE))
         if len(items) > HISTORY_MOST:
             entries = [Entry(txid=item.txid, height=item.height, fee=item.fee) for item in items[shown]]
-            times = await self._times(node, [entry.height for entry in entries], tip)
+            times = await times_of(node, [entry.height for entry in entries], tip)
             return _with(found, history=_timed(entries, times)[::-1], truncated=True, sources=sources, **counts)
         ledger = await self._ledger(script, items, alive)
         every = ledger.entries(items)
         points = thinned(every, POINTS)
         heights = [entry.height for entry in (*every[shown], *points)]
-        times = await self._times(node, heights, tip)
+        times = await times_of(node, heights, tip)
         return _with(
             found,
             received=sum(ledger.received(item.txid) for item in items if item.height is not None),
@@ -134,19 +133,6 @@ class Addresses:
                     account.ledger.read(txid, flow(raw))
                 alive()
         return account.ledger
-
-    @staticmethod
-    async def _times(node: Node, heights: Sequence[int | None], tip: Tip) -> dict[int | None, int]:
-        """Unix seconds of the blocks of the best chain at these heights; those that it has not are left out."""
-        wanted = sorted({height for height in heights if height is not None and height <= tip.height})
-        hashes = await node.rpc.batch([("getblockhash", (height,)) for height in wanted], kind=Hash)
-        known = [(height, one) for height, one in zip(wanted, hashes, strict=True) if isinstance(one, str)]
-        headers = await node.rpc.batch([("getblockheader", (one,)) for _, one in known], kind=Header)
-        return {
-            height: header.time
-            for (height, _), header in zip(known, headers, strict=True)
-            if isinstance(header, Header)
-        }
 
 
 def _timed(entries: Sequence[Entry], times: dict[int | None, int]) -> list[Entry]:
