@@ -89,10 +89,11 @@ async def equals_the_node(world: World, asking: Asking) -> Found:
         balances = (await world.own("getbalances"))["mine"]
         theirs = satoshi(balances["trusted"]) + satoshi(balances["untrusted_pending"]) + satoshi(balances["immature"])
         coins = {(one["txid"], one["vout"], satoshi(one["amount"])) for one in await world.own("listunspent", 0)}
+        waiting = set(await world.node.rpc("getrawmempool"))
         told: dict[str, int] = {}
         for one in await world.own("listtransactions", "*", 1_000):
-            if one["confirmations"] < 0 or one.get("abandoned"):
-                continue
+            if one["confirmations"] < 1 and one["txid"] not in waiting:
+                continue  # replaced
             change = satoshi(one["amount"]) + (satoshi(one["fee"]) if one["category"] == "send" else 0)
             told[one["txid"]] = told.get(one["txid"], 0) + change
         ours = {entry.txid: entry.change for entry in found.history or ()}
