@@ -26,10 +26,22 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "charts.serving": _CHARTS | {"charts.metrics", "http", "state", "words"},
     "miners": _CHARTS | {"http", "state", "words"},
     "ranks": {"http", "state"},
-    "compat": _CHARTS | {"endpoints", "finding", "http", "miners", "state", "words"},
+    "lookups": {"http", "push", "state", "words"},
+    "compat": _CHARTS | {"endpoints", "finding", "http", "lookups", "miners", "state", "words"},
     "api": _CHARTS | {"charts.metrics", "charts.serving", "endpoints", "http", "miners", "ranks", "state", "words"},
     "pages": _CHARTS
-    | {"charts.metrics", "charts.drawing", "charts.serving", "finding", "http", "miners", "ranks", "state", "words"},
+    | {
+        "charts.metrics",
+        "charts.drawing",
+        "charts.serving",
+        "finding",
+        "http",
+        "lookups",
+        "miners",
+        "ranks",
+        "state",
+        "words",
+    },
 }
 """Besides themselves. What is named nowhere here (website, app, operators, telemetry) puts the parts together, and
 nobody imports it."""

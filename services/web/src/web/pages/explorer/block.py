@@ -12,7 +12,7 @@ from shared.lookups import block
 from shared.lookups.block import PAGE, Found
 from web.http.answers import moved
 from web.lookups.asking import Held
-from web.lookups.pages import LookupPages
+from web.pages.looked_up import LookupPages
 from web.words.sentence import say
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")

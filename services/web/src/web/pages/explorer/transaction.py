@@ -12,7 +12,7 @@ from shared.lookups import transaction
 from shared.lookups.transaction import PAGE, Found
 from web.http.answers import moved
 from web.lookups.asking import Held
-from web.lookups.pages import LookupPages
+from web.pages.looked_up import LookupPages
 from web.words.sentence import say
 
 if TYPE_CHECKING:
