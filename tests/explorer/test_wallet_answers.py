@@ -98,7 +98,8 @@ async def equals_the_node(world: World, asking: Asking) -> Found:
             told[one["txid"]] = told.get(one["txid"], 0) + change
         ours = {entry.txid: entry.change for entry in found.history or ()}
         seen = f"ours {found.confirmed} {found.unconfirmed} {ours}, theirs {theirs} {told}"
-        if (found.confirmed or 0) + (found.unconfirmed or 0) != theirs or ours != told:
+        waits = {entry.txid for entry in found.history or () if entry.height is None}
+        if (found.confirmed or 0) + (found.unconfirmed or 0) != theirs or ours != told or waits != waiting & set(told):
             return None
         assert {(one.txid, one.vout, one.value) for one in found.coins} == coins
         return found

@@ -39,6 +39,8 @@ async def run(service: Service) -> None:
         version=service.version,
         reach=Reach.of(settings),
         currency=settings.currency,
+        wallet_secret=settings.wallet_secret,
+        wallet_example=os.environ.get("DASHBOARD_DEMO_WALLET", ""),
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(site.close)

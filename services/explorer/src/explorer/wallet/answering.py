@@ -8,6 +8,7 @@ replica; another one begins anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from explorer.address.scan import Scans
-from explorer.core.node import Node
+from explorer.core.node import TIP_SECONDS, Node
 from explorer.core.times import times_of
 from explorer.electrum.client import Electrum
 from explorer.wallet import looking, merging
@@ -54,6 +55,9 @@ ACCOUNTS: Final = 32
 IDLE_SECONDS: Final = 60.0
 FORGOTTEN_SECONDS: Final = 900.0
 """After which a wallet that nobody looks at is followed no longer; and forgotten."""
+
+AGAIN_SECONDS: Final = 0.05
+"""Between two looks at whether the server has the newest block."""
 
 LOOK_SECONDS: Final = 0.25
 WATCH_SECONDS: Final = 5.0
@@ -135,8 +139,8 @@ class Wallets:
     async def _of_server(
         self, node: Node, account: Account, wanted: WalletWanted, sealed: SealedWallet, alive: Alive
     ) -> Found:
-        await self._electrum.tip()  # of a server that is well, so that what was heard of it holds
         tip = await node.tip(wanted.tip)
+        await self._caught_up(tip)
         source, walk = account.followed, account.walk(wanted.gap)
         source.alive, account.changed = alive, False
         told_at = time.monotonic()
@@ -155,6 +159,18 @@ class Wallets:
         await looking.look(walk, source, told=tell)
         account.remember(await times_of(node, account.heights_without_time(tip), tip), tip)
         return await self._found(account, wanted, tip)
+
+    async def _caught_up(self, tip: Tip) -> None:
+        """Once the server has the node's newest block, or TIP_SECONDS are over. Raises ElectrumError without a server.
+
+        So it is one that is well, and what was heard of it holds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TIP_SECONDS):
+                while True:
+                    if (await self._electrum.tip()).height >= tip.height:
+                        break
+                    await asyncio.sleep(AGAIN_SECONDS)
 
     async def _of_scan(self, node: Node, account: Account, wanted: WalletWanted, alive: Alive) -> Found:
         source = account.scanned

@@ -40,6 +40,7 @@ function follow() {
 }
 
 if (about) {
+  if (shown.dataset.pending !== undefined) later(RETRY);
   document.addEventListener("visibilitychange", follow);
   addEventListener("pagehide", () => source?.close());
   follow();
