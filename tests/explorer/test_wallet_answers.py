@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -144,6 +146,8 @@ async def test_it_follows_what_happens(world: World, explorer: None) -> None:
     mined = await equals_the_node(world, asking)
     assert mined.unconfirmed == 0
     await world.node.rpc("invalidateblock", block)
+    for _ in range(2):  # an Electrum server sees another chain once it is longer
+        await world.node.rpc("generateblock", world.mining, [])
     back = await equals_the_node(world, asking)
     assert {one.txid for one in back.history or () if one.height is None} >= {incoming, bumped}
     await world.mine(2)
@@ -197,17 +201,26 @@ async def test_what_is_no_wallet_is_refused_in_its_answer(world: World, explorer
     assert await Asking(world.client, "nonsense").found() == Refused(why="not-recognised")
 
 
-async def test_a_seal_of_another_secret_says_so(world: World) -> None:
+@contextlib.asynccontextmanager
+async def alone(folder: Path, **env: str) -> AsyncIterator[redis.Client]:
+    """An explorer with a Redis of its own."""
+    async with EmbeddedValkey(folder) as valkey, running(valkey.url, run, "explorer", **env):
+        client = redis.connect(valkey.url)
+        yield client
+        await client.aclose()
+
+
+async def test_a_seal_of_another_secret_says_so(world: World, tmp_path: Path) -> None:
     env = {**world.node.env(), "MAIN_ELECTRUM_URL": world.electrum, "WALLET_SECRET": SECRET[::-1]}
-    async with running(world.redis_url, run, "explorer", **env):
+    async with alone(tmp_path, **env) as client:
         with pytest.raises(AssertionError, match="WALLET_SECRET must be the same"):
-            await Asking(world.client, "x").found()
+            await Asking(client, "x").found()
 
 
-async def test_without_a_server_balances_and_coins(world: World) -> None:
+async def test_without_a_server_balances_and_coins(world: World, tmp_path: Path) -> None:
     """And nothing is said that only histories tell: an empty address that was used must not be called the next one."""
-    async with running(world.redis_url, run, "explorer", **world.node.env(), WALLET_SECRET=SECRET):
-        found = await Asking(world.client, await descriptors(world.node, MINE)).whole()
+    async with alone(tmp_path, **world.node.env(), WALLET_SECRET=SECRET) as client:
+        found = await Asking(client, await descriptors(world.node, MINE)).whole()
     coins = {(one["txid"], one["vout"], satoshi(one["amount"])) for one in await world.own("listunspent", 1)}
     assert {(one.txid, one.vout, one.value) for one in found.coins} == coins
     assert found.confirmed == sum(value for _, _, value in coins)

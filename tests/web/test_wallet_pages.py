@@ -48,6 +48,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     async with served(tmp_path_factory.mktemp("world")) as (node, server), EmbeddedValkey(folder) as valkey:
         await node.rpc("createwallet", MINE)
         mining = await node.rpc("getnewaddress", wallet="w")
+        await node.rpc("generatetoaddress", 20, mining)
         for _ in range(30):
             await node.rpc("sendtoaddress", await node.rpc("getnewaddress", wallet=MINE), 0.2, wallet="w")
         await node.rpc("generatetoaddress", 2, mining)
