@@ -52,7 +52,7 @@ async def serving(
     reach: Reach = LOOPBACK,
     currency: str = USUAL,
     wallet_secret: str = "",
-    wallet_example: str = "",
+    wallet_example: Callable[[], str] = str,
 ) -> AsyncIterator[Running]:
     """Web on a free port, as web.app runs it, without its own heartbeat."""
     client = redis.connect(url)

@@ -1,4 +1,4 @@
-"""The page of a wallet on a real node with a real Electrum server: entered, shown, followed, over; and nothing leaks."""
+"""The page of a wallet on a real node and a real Electrum server: entered, shown, followed, over; nothing leaks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         env = {**node.env(), "MAIN_ELECTRUM_URL": server.url(), "WALLET_SECRET": SECRET}
         async with (
             running(valkey.url, run, "explorer", **env),
-            serving(valkey.url, network="regtest", wallet_secret=SECRET, demo=True, wallet_example="wpkh(x)") as site,
+            serving(
+                valkey.url, network="regtest", wallet_secret=SECRET, demo=True, wallet_example=lambda: "wpkh(x)"
+            ) as site,
         ):
             client = redis.connect(valkey.url)
             yield World(node, client, site, await descriptors(node, MINE), folder)

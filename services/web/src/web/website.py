@@ -87,9 +87,12 @@ class Site:
         reach: Reach = LOOPBACK,
         currency: str = USUAL,
         wallet_secret: str = "",
-        wallet_example: str = "",
+        wallet_example: Callable[[], str] = str,
     ) -> None:
-        """`currency` is the one of readers who have not chosen; without a secret there are no wallets."""
+        """`currency` is the one of readers who have not chosen; without a secret there are no wallets.
+
+        `wallet_example` tells of a wallet that everybody may look at.
+        """
         self._log = log
         self._hosts = Hosts(reach.names, reach.trusted_proxies, log)
         self._heartbeat = heartbeat

@@ -60,10 +60,16 @@ class Wallets:
     """Enters wallets and asks for them."""
 
     def __init__(
-        self, client: Any, keys: Keys, lookups: Lookups, secret: str, now: Callable[[], float], example: str = ""
+        self,
+        client: Any,
+        keys: Keys,
+        lookups: Lookups,
+        secret: str,
+        now: Callable[[], float],
+        example: Callable[[], str] = str,
     ) -> None:
-        """Without a secret there are no wallets. `now` tells Unix seconds by Redis' clock; `example` is a wallet that
-        may be shown to everybody.
+        """Without a secret there are no wallets. `now` tells Unix seconds by Redis' clock; `example` tells
+        of a wallet that everybody may look at; empty: of none.
         """
         self.example = example
         self._redis = client

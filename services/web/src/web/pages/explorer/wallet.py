@@ -106,7 +106,7 @@ class WalletPages:
             forms=FORMS,
             gaps=GAPS,
             minutes=LIFE_MS // 60_000,
-            example=self._wallets.example,
+            example=self._wallets.example(),
         )
         return Answer(made.body, made.content_type, status, {**made.headers, **ENTRY})
 
