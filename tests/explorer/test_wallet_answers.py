@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -228,3 +229,27 @@ async def test_without_a_server_balances_and_coins(world: World, tmp_path: Path)
     unknown = (found.unconfirmed, found.history, found.points, found.tx_count, found.next_receive, found.next_change)
     assert unknown == (None,) * 6
     assert set(found.sources.values()) == {"scan"}
+
+
+@pytest.mark.full
+async def test_a_thousand_used_addresses_take_less_than_five_seconds(world: World, tmp_path: Path) -> None:
+    """Cold: nothing is known of them but by the server."""
+    await world.node.rpc("createwallet", "large")
+    for _ in range(10):
+        calls = [("getnewaddress", ("", "bech32"))] * 100
+        addresses = await world.node.batch(calls, wallet="large", kind=str)
+        await world.node.rpc("sendmany", "", dict.fromkeys(addresses, 0.001), wallet="w")
+    await world.mine()
+    text = "\n".join(line for line in (await descriptors(world.node, "large")).splitlines() if line.startswith("wpkh("))
+    async with alone(tmp_path, **world.node.env(), MAIN_ELECTRUM_URL=world.electrum, WALLET_SECRET=SECRET) as client:
+
+        async def caught_up() -> bool:
+            return (await Asking(client, addresses[-1]).whole()).unconfirmed == 0
+
+        await until(caught_up, 60, "the server has the block")
+        asking, began = Asking(client, text), time.monotonic()
+        found = await asking.whole()
+        took = time.monotonic() - began
+    assert (found.used_count, found.confirmed) == (1_000, 100_000_000)
+    assert took < 5, f"{took:.1f} s"
+    print(f"{took:.1f} s")
