@@ -19,7 +19,7 @@ LONGEST: Final = 20_000
 PAGE: Final = 25
 """Transactions of the history on one page."""
 
-COINS_PAGE: Final = 100
+COINS_PAGE: Final = 25
 """Unspent outputs on one page."""
 
 USED_MOST: Final = 2_000

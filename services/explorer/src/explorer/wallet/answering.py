@@ -68,6 +68,11 @@ class LookupFailed(Exception):
     """A look-up of a wallet failed; nothing of what was entered is in the message."""
 
 
+def so_far(found: Found) -> Found:
+    """Without what is untrue while addresses are missing: what changed on some of them is no change of the wallet."""
+    return replace(found, unconfirmed=None, received=None, sent=None, history=None, tx_count=None, points=None)
+
+
 class Wallets:
     """Of one replica. `run` tells of changes; `look_up` needs it to be running for that alone."""
 
@@ -150,7 +155,7 @@ class Wallets:
             alive()
             if not walk.complete and time.monotonic() >= told_at + PARTIAL_SECONDS:
                 told_at = time.monotonic()
-                partial = await self._found(account, wanted, tip)
+                partial = so_far(await self._found(account, wanted, tip))
                 await self._redis.set(
                     self._keys.wallet_partial(wanted.name), self._closed(sealed, partial), px=PARTIAL_MS
                 )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/wallet"
 
-USED_PAGE: Final = 50
+USED_PAGE: Final = 25
 """Used addresses on one page."""
 
 PENDING_SECONDS: Final = 2
@@ -136,8 +136,7 @@ class WalletPages:
         match error:
             case Over():
                 text = say(
-                    "What was entered is kept for %(minutes)s minutes, and nobody can name it after that. "
-                    "Enter it again.",
+                    "What was entered is kept for %(minutes)s minutes, and is gone after that. Enter it again.",
                     minutes=LIFE_MS // 60_000,
                 )
                 return self._refuse(410, say("This wallet's time is over"), text)
@@ -212,7 +211,6 @@ def _lists(found: Found, used: int) -> dict[str, Any]:
         "last_coins": _last(found.coin_count, COINS_PAGE),
         "course": _course(found),
         "course_words": _course_words(found),
-        "several": len({chain.form for chain in found.chains}) > 1,
     }
 
 
@@ -238,6 +236,6 @@ def _course_words(found: Found) -> str:
     most = max(points, key=lambda point: point.balance)
     return gettext("At most %(most)s, on %(day)s; now %(now)s.") % {
         "most": formats.btc(most.balance),
-        "day": moments.day(most.time),
+        "day": moments.date(most.time),
         "now": formats.btc(points[-1].balance),
     }
