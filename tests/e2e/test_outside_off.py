@@ -33,7 +33,7 @@ async def test_nobody_outside_is_asked_and_pages_say_so(tmp_path: Path) -> None:
     async with Stack(tmp_path) as stack:
         stack.extra_env["OUTSIDE"] = "off"
         await mine(stack.node, 3)
-        await stack.start()
+        await stack.start(*SERVICES)
         await stack.synced()
         await stack.serves()
         urls = [stack.valkey.url, stack.node.rpc_url, stack.node.zmq_url]

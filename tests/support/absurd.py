@@ -14,6 +14,7 @@ from shared.events.backfill import BACKFILL
 from shared.events.base import Event, Family
 from shared.events.blocks import BLOCKS
 from shared.events.derived import FEES, METRICS, SERIES
+from shared.events.lookups import CHANGES
 from shared.events.mempool import MEMPOOL
 from shared.events.ops import OPS
 from shared.events.prices import PRICES
@@ -31,6 +32,7 @@ STREAMS: Final[dict[str, Callable[[Keys], tuple[str, Family]]]] = {
     "backfill": lambda keys: (keys.stream(domains.BACKFILL), BACKFILL),
     "prices": lambda keys: (keys.stream(domains.PRICES), PRICES),
     "rankings": lambda keys: (keys.stream(domains.RANKINGS), RANKINGS),
+    "changes": lambda keys: (keys.stream(domains.CHANGES), CHANGES),
     "ops": lambda keys: (keys.stream(domains.OPS), OPS),
 }
 

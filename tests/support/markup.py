@@ -12,7 +12,7 @@ import aiohttp
 class Balanced(HTMLParser):
     """Fails on an element that is not closed, and keeps what the tests look at."""
 
-    VOID = frozenset({"meta", "link", "br", "rect", "path"})
+    VOID = frozenset({"meta", "link", "br", "rect", "path", "input"})
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -31,6 +31,9 @@ V = TypeVar("V", bound=View)
 SERVICES = {service.name: service.module for service in domains.SERVICES}
 """Modules by the name of their service; a second replica has `-2` behind its name."""
 
+CHAIN = tuple(name for name in SERVICES if name not in {"market", "marketcap", "explorer"})
+"""Those that follow the node: without sources outside and look-ups the others would have nothing to do."""
+
 
 async def until(what: Callable[[], Awaitable[T]], limit: float, message: str) -> T:
     """The first true value; fails with the message and the last value seen after `limit` seconds."""
@@ -120,8 +123,8 @@ class Stack:
         return path.read_text(errors="replace") if path.exists() else ""
 
     async def start(self, *names: str, **env: str) -> None:
-        """Start services, all of them without names."""
-        for name in names or SERVICES:
+        """Start services; without names those of CHAIN."""
+        for name in names or CHAIN:
             with open(self.folder / f"{name}.log", "ab") as log:  # noqa: ASYNC230 - a local file, opened once
                 environment = {**self.environment(), **env}
                 command = self.command(SERVICES[name.removesuffix("-2")])

@@ -28,7 +28,8 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "ranks": {"http", "state"},
     "lookups": {"http", "push", "state", "words"},
     "compat": _CHARTS | {"endpoints", "finding", "http", "lookups", "miners", "state", "words"},
-    "api": _CHARTS | {"charts.metrics", "charts.serving", "endpoints", "http", "miners", "ranks", "state", "words"},
+    "api": _CHARTS
+    | {"charts.metrics", "charts.serving", "endpoints", "http", "lookups", "miners", "ranks", "state", "words"},
     "pages": _CHARTS
     | {
         "charts.metrics",

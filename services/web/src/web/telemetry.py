@@ -50,7 +50,7 @@ class _Web(Collector):
         requests.add_metric(["/api/v1 (series)"], sum(answered for answered, _ in counts))
         renders.add_metric(["/api/v1 (series)"], sum(made for _, made in counts))
         clients = GaugeMetricFamily("web_push_clients", "Push connections open", labels=["kind"])
-        open_now = {"events": 0, "pages": 0}
+        open_now = {"events": 0, "pages": 0, "lookups": 0}
         for kind, audience in self._audiences():
             open_now[kind] += len(audience.clients)
         for kind, count in open_now.items():

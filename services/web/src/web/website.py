@@ -20,8 +20,10 @@ from web.api.charts import ChartApi
 from web.api.largest import Largest
 from web.api.miners import MinersApi
 from web.api.ranks import RanksApi
+from web.api.search import SearchApi
 from web.api.status import readiness
 from web.api.wallet import WalletApi
+from web.charts.data.days import DayPrices
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
 from web.compat.past import PastApi
@@ -30,6 +32,7 @@ from web.endpoints import Endpoint, Endpoints
 from web.finding import declared
 from web.http.answers import JSON, PRIVATE, Answer, document, error, private
 from web.http.assets import Assets
+from web.http.discretion import discreet
 from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
 from web.http.posting import POSTS, Unreadable
@@ -114,12 +117,14 @@ class Site:
         self.lookups = Lookups(redis, keys, self._tip, log)
         self._wallets = Wallets(redis, keys, self.lookups, wallet_secret, lambda: self.state.now, wallet_example)
         self._wallet_api = WalletApi(self._wallets)
+        self._days = DayPrices(reader, lambda: self.state.now)
         self._watching = Watching(redis, keys, self.lookups, lambda: self.state.now, log)
         self.state.subscribe((domains.CHAIN.name,), self._chain_changed)
         self._shown_tip = ""
         self._series = (
             ChartApi(self.visitor, self.charts), Largest(self.visitor), MinersApi(self.visitor, self._miners),
             RanksApi(self.visitor, self._ranks), PastApi(self.visitor, reader), PastPrices(self.visitor, reader),
+            SearchApi(self.visitor, self._miners),
         )  # fmt: skip
         self._endpoints = endpoints()
         self.documents = self._documents()
@@ -133,7 +138,7 @@ class Site:
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log, self._ranks.last)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._wallets)
+            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._wallets, self._days)
             return Desk(self.state, means, self._endpoints, events, self._telemetry)
 
         self._desk = desk
@@ -179,6 +184,7 @@ class Site:
 
     def application(self, instead: Mapping[str, Handler] | None = None) -> web.Application:
         """aiohttp's application with every route; those of `instead` go before the public ones."""
+        discreet()
         app = web.Application()
         app[USUAL_CURRENCY] = self._currency
         app.on_response_prepare.append(_without_software)
@@ -216,7 +222,7 @@ class Site:
             yield from page.posts(means) if page.posts else ()
 
     def _means(self) -> Means:
-        return Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._wallets)
+        return Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._wallets, self._days)
 
     def _posted(self, path: str, handle: Handler) -> Handler:
         """Refuse what pages of other origins send, and count what became of each request."""
@@ -256,7 +262,7 @@ class Site:
             except (ConnectionError, asyncio.CancelledError):
                 raise
             except Exception:
-                self._log.exception("request_failed", path=_loggable(request), client=self._hosts.client(request))
+                self._log.exception("request_failed", route=_route(request), client=self._hosts.client(request))
                 return self._broken(request)
 
         return guarded
@@ -349,16 +355,16 @@ class Site:
         await self.charts.close()
         await self._miners.close()
         await self._ranks.close()
+        await self._days.close()
         for answering in self._series:
             await answering.close()
         await self.hub.close()
 
 
-def _loggable(request: web.Request) -> str:
-    """The path; of a wallet's page without the handle, by which whoever reads the log would find it."""
+def _route(request: web.Request) -> str:
+    """Which of our addresses was asked for, without what a visitor put into it: that is in no log."""
     resource = request.match_info.route.resource
-    canonical = "" if resource is None else resource.canonical
-    return canonical if "{handle}" in canonical else request.path
+    return resource.canonical if resource is not None else ""
 
 
 async def _without_software(request: web.Request, response: web.StreamResponse) -> None:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
-from shared.pools import UNKNOWN, Share
+from shared.pools import UNKNOWN, Share, pool_id
 
 MOST_WEIGHT: Final = 4_000_000
 """Weight units that a block may have at most (BIP 141)."""
@@ -86,6 +87,14 @@ def slugs(names: Mapping[int, str]) -> dict[int, str]:
 def slug_of(name: str) -> str:
     """Letters and digits of a name, in lower case."""
     return "".join(sign for sign in name.lower() if sign.isalnum())
+
+
+def pool_path(name: str, slug: str = "") -> str:
+    """Address of the page of a pool; of one whose slug is not known, the one that its name alone gives it."""
+    known = slug or slug_of(name)
+    if known in ("", UNKNOWN_SLUG) and not slug:
+        known = f"{known}-{pool_id(name)}".lstrip("-")
+    return f"/network/miners/{quote(known, safe='')}"
 
 
 def name_of(pool: int, names: Mapping[int, str]) -> str | None:

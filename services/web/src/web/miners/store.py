@@ -13,7 +13,7 @@ from shared.views import HistoryView
 from web.charts.data.reading import SeriesReader
 from web.http.answers import Unavailable
 from web.http.prepared import Built
-from web.miners.figures import UNKNOWN_SLUG, Miner, Over
+from web.miners.figures import UNKNOWN_SLUG, Miner, Over, slug_of
 from web.miners.reading import EACH_BLOCK, RANGES, Activity, activity, over
 from web.state import conditions
 from web.state.reading import State
@@ -61,7 +61,11 @@ class Miners:
         ranges = [await self.over(one) for one in RANGES]
         known = {miner.slug: (miner.pool, miner.name) for one in ranges for miner in one.miners}
         if slug not in known and slug != UNKNOWN_SLUG:
-            return None
+            # A link made from the name alone, of one of several pools whose names have the same letters.
+            alike = {slug_of(miner.name): miner.slug for miner in reversed(ranges[-1].miners) if miner.name}
+            if slug not in alike:
+                return None
+            slug = alike[slug]
         pool, name = known.get(slug, (UNKNOWN, None))
         lately = partial(activity, self._reader, history, pool, now)
         found = await self._kept(("pool", pool), now // REFRESH_DAYS, lately)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from aiohttp import web
 
 from shared.domains import SLOTS
+from web.charts.data.days import DayPrices
 from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
 from web.lookups.wallets import Wallets
@@ -68,6 +69,7 @@ class Means:
     ranks: Ranks
     lookups: Lookups
     wallets: Wallets
+    days: DayPrices
 
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import segno
 from markupsafe import Markup
 
 from shared.price_views import RecentPrices
@@ -34,6 +35,36 @@ def sparkline(points: Sequence[tuple[int, float]], what: str) -> Markup:
         '<svg class="spark" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{what}">'
         '<path class="area" d="M{line} L{w} {h} L0 {h} Z"/><path class="line" d="M{line}"/></svg>'
     ).format(w=WIDTH, h=HEIGHT, what=what, line=line)
+
+
+def steps(points: Sequence[tuple[int, int]], end: int, what: str) -> Markup:
+    """What holds from each (time, value) to the next, the last up to `end`; from zero up. Empty without a point.
+
+    `what` says in words what it shows.
+    """
+    if not points:
+        return Markup("")
+    start, end = points[0][0], max(end, points[-1][0])
+    most = max(value for _, value in points) or 1
+    path: list[str] = []
+    for moment, value in points:
+        x = (moment - start) / (end - start) * WIDTH if end > start else 0.0
+        height = HEIGHT - 1 - value / most * (HEIGHT - 4)
+        path.append(f"H{x:.2f} V{height:.2f}" if path else f"0 {height:.2f}")
+    line = " ".join([*path, f"H{WIDTH}"])
+    return Markup(
+        '<svg class="spark steps" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{what}">'
+        '<path class="area" d="M{line} V{h} H0 Z"/><path class="line" d="M{line}"/></svg>'
+    ).format(w=WIDTH, h=HEIGHT, what=what, line=line)
+
+
+def qr(text: str, what: str) -> Markup:
+    """A QR code, dark on light in either scheme: readers expect it so. `what` says in words what it holds."""
+    made = segno.make(text, error="m", micro=False)
+    drawn = made.svg_inline(
+        svgclass="qr", lineclass=None, omitsize=True, border=4, dark="#000", light="#fff", title=what
+    )
+    return Markup(drawn)  # noqa: S704 - digits of segno's, which escapes the title
 
 
 def course(view: RecentPrices | None, currency: str) -> Markup:

@@ -20,12 +20,15 @@ from markupsafe import Markup
 
 from shared.domains import DOMAINS, SLOTS
 from shared.logging import Trouble
+from shared.networks import Network
 from shared.price_views import RecentPrices
 from shared.prices import DIRECT
 from shared.views import View
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
+from web.miners.figures import pool_path
 from web.pages import pictures
+from web.pages.compiled import COMPILED
 from web.pages.embedding import embedded
 from web.pages.found import CARDS, LONG, PAGES
 from web.pages.page import COMMON, Card, Page
@@ -119,6 +122,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=COMPILED,
         )
         self._environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
             gettext, ngettext, newstyle=True, pgettext=pgettext
@@ -133,6 +137,8 @@ class Pages:
             price_age=age,
             price_stale=STALE,
             bar=pictures.bar,
+            steps=pictures.steps,
+            qr=pictures.qr,
             columns=pictures.columns,
             histogram=pictures.histogram,
             occupied=pictures.occupied,
@@ -147,6 +153,7 @@ class Pages:
             verdict_words=conditions.VERDICTS,
             direct=DIRECT,
             fx_day=_fx_day,
+            pool_path=pool_path,
             ranks_of=ranks_of,
         )
         for name in self._environment.list_templates(["html"]):  # a broken one is found at the start
@@ -238,6 +245,11 @@ class Pages:
     def view(self, kind: type[V]) -> V | None:
         """The view of this type, None while it is not known."""
         return self._state.snapshot[kind]
+
+    @property
+    def network(self) -> Network:
+        """The network that is shown."""
+        return self._state.snapshot.network
 
     def broken(self) -> list[str]:
         """What cannot be shown now, and why: one line for each such card. Long ones are as they were shown last."""

@@ -18,8 +18,13 @@ def _amount(satoshi: int) -> Markup:
     return Markup('<span title="{}">{}</span>').format(str(formats.btc(satoshi)), escape(formats.amount(satoshi)))
 
 
+def _height(height: int) -> Markup:
+    """Leading to the block."""
+    return Markup('<a href="/block/{}">{}</a>').format(height, escape(formats.whole(height)))
+
+
 _FORMS: Final[dict[Kind, Callable[[Any], object]]] = {
-    "height": formats.whole,
+    "height": _height,
     "time": moments.moment,
     "duration": moments.duration,
     "difficulty": formats.difficulty,
