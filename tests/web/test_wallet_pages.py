@@ -226,6 +226,14 @@ async def test_its_time_is_over(world: World, visitor: aiohttp.ClientSession) ->
             assert answer.status == 410
 
 
+async def answers(visitor: aiohttp.ClientSession) -> bool:
+    try:
+        async with visitor.get("/healthz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
 async def test_nothing_of_a_key_is_anywhere(world: World, tmp_path: Path) -> None:
     """In no line of a log, in no key or value of Redis or its files, and in no address: services as they really run,
     with all that they say; wallets that are shown, that are refused here and there, and that nobody can look up.
@@ -247,15 +255,7 @@ async def test_nothing_of_a_key_is_anywhere(world: World, tmp_path: Path) -> Non
         client = redis.connect(valkey.url)
         stack.push_async_callback(client.aclose)
         visitor = await stack.enter_async_context(aiohttp.ClientSession(f"http://127.0.0.1:{port}"))
-
-        async def answers() -> bool:
-            try:
-                async with visitor.get("/healthz") as answer:
-                    return answer.status == 200
-            except aiohttp.ClientError:
-                return False
-
-        await until(answers, 30, "web answers")
+        await until(lambda: answers(visitor), 30, "web answers")
         for text in (world.text, mistyped, unreadable):
             path = await entered(visitor, text)
             async with visitor.get(path) as answer:
