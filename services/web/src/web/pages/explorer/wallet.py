@@ -178,6 +178,7 @@ class WalletPages:
             title=say("Not now"),
             text=say("What was asked for cannot be looked up now: %(why)s", why=why),
             link="",
+            seconds=2 * PENDING_SECONDS,
         )
         return _closed(made, 503, retry(PENDING_SECONDS))
 
