@@ -19,7 +19,7 @@ PATHS = ("/", "/api/v1/overview", "/api/v1/fees/recommended")
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
-async def _wrk(url: str, connections: int) -> tuple[float, float]:
+async def wrk(url: str, connections: int) -> tuple[float, float]:
     """Requests a second and p99 in ms."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", url]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -48,8 +48,8 @@ async def measure(stack: Stack, folder: Path) -> list[Figure]:
                 assert bare.stdout is not None
                 await asyncio.wait_for(bare.stdout.readline(), 10)
                 for connections in (1, 16):
-                    bare_rate, bare_slowest = await _wrk(f"http://127.0.0.1:{port}/", connections)
-                    rate, slowest = await _wrk(stack.url + path, connections)
+                    bare_rate, bare_slowest = await wrk(f"http://127.0.0.1:{port}/", connections)
+                    rate, slowest = await wrk(stack.url + path, connections)
                     name = f"{path} ({len(body):,} B), {connections} connection{'s' * (connections > 1)}"
                     figures += [
                         Figure(name, rate, "requests/s", 0.6 * bare_rate, "more", bare_rate, "requests/s bare handler"),

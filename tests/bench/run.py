@@ -1,6 +1,6 @@
 """`make bench`: everything is measured on real parts in one run, each figure beside a baseline of the same run.
 
-Prints a table and writes bench-TIME.json. Needs wrk for the web part (apt-get install wrk).
+Prints a table and writes bench-TIME.json. Needs wrk for web and explorer (apt-get install wrk).
 """
 
 from __future__ import annotations
@@ -15,12 +15,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import full_block, history_load, http_load, latency, market_load, mempool_load, recorded_blocks
+from bench import (
+    explorer_load,
+    full_block,
+    history_load,
+    http_load,
+    latency,
+    market_load,
+    mempool_load,
+    recorded_blocks,
+)
 from bench.figures import Figure, table, write
 from support.spending import fan_out, mined_coins
 from support.stack import SERVICES, Stack, memory
 
-PARTS = ("latency", "size", "mempool", "web", "history", "blocks", "market")
+PARTS = ("latency", "size", "mempool", "web", "history", "blocks", "market", "explorer")
 OF_THE_STACK = ("latency", "size", "mempool", "web")
 MEMORY_TARGET = 120.0
 """Megabytes a service."""
@@ -37,6 +46,8 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
         figures += await history_load.million(folder / "million")
     if wanted("market"):
         figures += await market_load.measure(folder / "market")
+    if wanted("explorer"):
+        figures += await explorer_load.measure(folder / "explorer")
     if wanted("blocks"):
         figures += await recorded_blocks.measure(folder / "recorded")
     if not any(map(wanted, OF_THE_STACK)):

@@ -18,9 +18,10 @@ _HEAD = """\
 # Events and streams
 
 A stream entry has the fields `type`, `v` (schema version), `seq` and `data` (JSON). `seq` counts the entries of one
-stream from 1 without a hole: a reader that sees a jump has missed something. Readers tolerate unknown types and
-fields. `v` rises where a field's meaning changes, not where a field is added: a service that meets a higher `v` than it
-knows neither guesses nor skips, but waits at that entry until it is updated, and says so.
+stream from 1 without a hole: a reader that sees a jump has missed something. Where a stream has several writers it may
+be 0, which is not counted. Readers tolerate unknown types and fields. `v` rises where a field's meaning changes, not
+where a field is added: a service that meets a higher `v` than it knows neither guesses nor skips, but waits at that
+entry until it is updated, and says so.
 
 Amounts are integers in satoshi, sizes in virtual bytes or weight units, times in Unix seconds unless the name ends in
 `_ms`, hashes and txids lower-case hex in RPC order. `net` is main, test, testnet4, signet or regtest.

@@ -95,12 +95,14 @@ async def test_an_electrum_server_tells_all_of_it(world: World) -> None:
     async with running(world.redis_url, run, "explorer", **world.env(electrum=True)):
         for text, script in world.scripts.items():
             coins = await world.node.rpc("scantxoutset", "start", [f"raw({script})"])
+            there = satoshi(coins["total_amount"])
 
-            async def whole(wanted: str = script) -> Found | None:
+            async def whole(wanted: str = script, confirmed: int = there) -> Found | None:
                 said = await looked_up(world, wanted)
-                return said if isinstance(said, Found) and said.waiting_count else None
+                whole = isinstance(said, Found) and said.waiting_count and said.confirmed == confirmed
+                return said if whole and isinstance(said, Found) else None
 
-            found = await until(whole, 30, "the server has read the mempool")
+            found = await until(whole, 30, "the server has read the last block and the mempool")
             assert isinstance(found, Found)
             assert found.address == text
             mine = await world.node.rpc("listunspent", 0, 9_999_999, [text], wallet="w")

@@ -43,13 +43,18 @@ def _compact(number: int) -> bytes:
     return bytes([number]) if number < 0xFD else b"\xfd" + number.to_bytes(2, "little")
 
 
-def build(coins: Sequence[Coin], values: Sequence[int], *, sequence: int = 0xFFFFFFFD) -> Built:
-    """Spend the coins into outputs of these values; what is left is the fee."""
+def build(
+    coins: Sequence[Coin], values: Sequence[int], *, sequence: int = 0xFFFFFFFD, scripts: Sequence[bytes] = ()
+) -> Built:
+    """Spend the coins into outputs of these values, to `scripts` where they are told; what is left is the fee."""
     inputs = b"".join(
         bytes.fromhex(coin.txid)[::-1] + coin.index.to_bytes(4, "little") + b"\x00" + sequence.to_bytes(4, "little")
         for coin in coins
     )
-    outputs = b"".join(value.to_bytes(8, "little") + bytes([len(SCRIPT)]) + SCRIPT for value in values)
+    outputs = b"".join(
+        value.to_bytes(8, "little") + bytes([len(script)]) + script
+        for value, script in zip(values, scripts or [SCRIPT] * len(values), strict=True)
+    )
     body = _compact(len(coins)) + inputs + _compact(len(values)) + outputs
     version, lock_time = (2).to_bytes(4, "little"), bytes(4)
     witness = (b"\x01" + bytes([len(_WITNESS_SCRIPT)]) + _WITNESS_SCRIPT) * len(coins)

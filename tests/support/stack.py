@@ -29,7 +29,7 @@ T = TypeVar("T")
 V = TypeVar("V", bound=View)
 
 SERVICES = {service.name: service.module for service in domains.SERVICES}
-"""Modules by the name of their service; a second replica has `-2` behind its name."""
+"""Modules by the name of their service; a second replica has `-2` behind its name, a third `-3`."""
 
 CHAIN = tuple(name for name in SERVICES if name not in {"market", "marketcap", "explorer"})
 """Those that follow the node: without sources outside and look-ups the others would have nothing to do."""
@@ -127,7 +127,7 @@ class Stack:
         for name in names or CHAIN:
             with open(self.folder / f"{name}.log", "ab") as log:  # noqa: ASYNC230 - a local file, opened once
                 environment = {**self.environment(), **env}
-                command = self.command(SERVICES[name.removesuffix("-2")])
+                command = self.command(SERVICES[name.removesuffix("-2").removesuffix("-3")])
                 self._processes[name] = await child.start(command, env=environment, output=log)
 
     def runs(self, name: str) -> bool:

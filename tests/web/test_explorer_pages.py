@@ -10,9 +10,12 @@ import pytest_asyncio
 
 from explorer.app import run
 from local_run.valkey import EmbeddedValkey
+from shared import redis
+from shared.views import BlocksView
 from support.explored import Chain
 from support.ledger import running
-from support.web_harness import Running, serving
+from support.web_harness import Running, serving, until
+from support.web_samples import Writer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -87,3 +90,22 @@ async def test_what_is_no_block_is_said_not_to_be(visitor: aiohttp.ClientSession
 async def test_blocks_that_are_not_there(visitor: aiohttp.ClientSession) -> None:
     assert "no block of this height yet" in await page(visitor, "/block/400000000", 404)
     assert "no block of this hash" in await page(visitor, "/block/" + "0" * 64, 404)
+
+
+async def test_a_block_that_is_not_among_the_newest_of_the_dashboard(
+    chain: Chain, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with (
+        EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as server,
+        running(server.url, run, "explorer", **chain.node.env()),
+    ):
+        client = redis.connect(server.url)
+        await Writer(client, "regtest").chain()
+        await client.aclose()
+        async with (
+            serving(server.url, network="regtest") as site,
+            aiohttp.ClientSession(site.url, timeout=aiohttp.ClientTimeout(total=20)) as visitor,
+        ):
+            await until(lambda: site.site.state.snapshot[BlocksView])
+            block = await chain.node.rpc("getblockhash", 1)
+            assert block in await page(visitor, f"/block/{block}")

@@ -314,3 +314,24 @@ async def test_the_demonstrations_wallet_is_offered(visitor: aiohttp.ClientSessi
         assert answer.headers["Referrer-Policy"] == "same-origin"
     async with visitor.get("/") as answer:
         assert "/wallet#demonstration" in await answer.text()
+
+
+async def test_while_nobody_answers_the_page_asks_again(world: World, tmp_path: Path) -> None:
+    """The Electrum server is away: the page says so, and goes on by itself."""
+    async with EmbeddedValkey(tmp_path) as valkey:
+        env = {**world.node.env(), "MAIN_ELECTRUM_URL": "tcp://127.0.0.1:1", "WALLET_SECRET": SECRET}
+        async with (
+            running(valkey.url, run, "explorer", **env),
+            serving(valkey.url, network="regtest", wallet_secret=SECRET) as site,
+            aiohttp.ClientSession(site.url) as visitor,
+        ):
+            path = await entered(visitor, world.text)
+
+            async def away() -> str:
+                async with visitor.get(path) as answer:
+                    assert answer.headers["Cache-Control"] == "no-store"
+                    return await answer.text() if answer.status == 503 else ""
+
+            page = await until(away, 20, "the page says that nobody answers")
+            assert '<meta http-equiv="refresh"' in page.partition("</noscript>")[2]
+            assert "cannot be looked up now" in page

@@ -51,6 +51,7 @@ class Stream:
     keep: int
     called: str = ""  # as `/api/v1/events?streams=` names it; empty: between services alone
     private: bool = False  # only the operator is told
+    several: bool = False  # writers without one count: `seq` is 0 where it follows nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,9 @@ ASSETS: Final = Stream("assets", "marketcap", MARKETCAP_SERVICE.name, rankings.A
 RANKINGS: Final = Stream(
     "rankings", "marketcap", MARKETCAP_SERVICE.name, rankings.RANKINGS, k.SERIES_KEEP, "rankings"
 )  # fmt: skip
-CHANGES: Final = Stream("changes", "explorer", EXPLORER.name, lookups.CHANGES, k.CHANGES_KEEP, "changes", private=True)
+CHANGES: Final = Stream(
+    "changes", "explorer", EXPLORER.name, lookups.CHANGES, k.CHANGES_KEEP, "changes", private=True, several=True
+)  # fmt: skip
 """Private: it names what people look at."""
 
 OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)

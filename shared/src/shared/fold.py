@@ -83,6 +83,7 @@ class Wiring:
     checkpoint: str
     derived: str
     derived_keep: int
+    derived_several: bool = False  # others write to the derived stream as well: our count means nothing there
     resync: str = ""  # where a new beginning is asked for; empty: the stream has none
     beginning: bytes = b""  # the event type after which nothing that came before matters
     inbox: str | None = None  # a second stream, whose entries come in no order (shared.inbox)
@@ -115,6 +116,7 @@ class Wiring:
             checkpoint=keys.checkpoint(domain),
             derived=keys.stream(domain.announces),
             derived_keep=domain.announces.keep,
+            derived_several=domain.announces.several,
             resync="" if domain.beside else keys.resync(domain.reads),
             beginning=domain.beginning.TYPE.encode() if domain.beginning else b"",
             inbox=None if domain.inbox is None else keys.stream(domain.inbox),

@@ -260,6 +260,18 @@ class Keys:
         """String of the explorer, for ten minutes: what a scan of the node's coins and blocks found of a script."""
         return self._key("explorer", f"scanned:{scripthash}")
 
+    def script(self, scripthash: str) -> str:
+        """String of the explorer, for half an hour: the script in hex, of one that was looked up or is watched."""
+        return self._key("explorer", f"script:{scripthash}")
+
+    def status_seen(self, scripthash: str) -> str:
+        """String of the explorer, for two minutes: Electrum's status of the oldest answer about a script since then."""
+        return self._key("explorer", f"seen:{scripthash}")
+
+    def status_told(self, scripthash: str) -> str:
+        """String of the explorer, while a script is watched and a minute longer: the status that was told last."""
+        return self._key("explorer", f"told:{scripthash}")
+
     # --- {net:ops}: every service ----------------------------------------------------------------------
 
     @property

@@ -139,7 +139,8 @@ class Standing:
         limit = ("MAXLEN", "~", self._wiring.derived_keep)
         for event in changes.events:
             derived_seq += 1
-            commands.add("XADD", self._wiring.derived, *limit, "*", *entry_fields(event, derived_seq))
+            seq = 0 if self._wiring.derived_several else derived_seq
+            commands.add("XADD", self._wiring.derived, *limit, "*", *entry_fields(event, seq))
         if changes.views:
             commands.add("HSET", changes.views, FOLDED_SEQ, position.seq)
         if not self._wiring.by_position:

@@ -1,6 +1,6 @@
 """explorer: answers look-ups on one's own node, and keeps what happened to transactions.
 
-Look-ups are done by every replica; the timeline is folded by one of them.
+Look-ups are done by every replica; the timeline is folded by one of them, and one watches what somebody looks at.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from explorer.address.live import Live
+from explorer.address.seen import Seen
 from explorer.core.node import Nodes
 from explorer.desk import Desk, keep_ms, told
 from explorer.electrum.client import Electrum
@@ -30,12 +32,13 @@ REPORT_SECONDS: Final = 1.0
 
 async def run(service: Service) -> None:
     """Answer and fold until the service is told to stop."""
-    answering, folding = parts(service, 2)
+    answering, folding, watching = parts(service, 3)
     settings, keys = service.settings, service.keys
     fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)
     electrum = Electrum.of(service)
+    seen = Seen(service.redis, keys)
     async with Nodes.of(settings.configured_nodes) as nodes:
-        desk = Desk(service, nodes, electrum)
+        desk = Desk(service, nodes, electrum, seen)
         worker = Worker(
             answering,
             CHANGES.slot,
@@ -47,12 +50,13 @@ async def run(service: Service) -> None:
             keep_ms=keep_ms,
         )
         consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
+        live = Live(watching, electrum, seen)
         beside = electrum.run(asyncio.Event()), desk.wallets.run(), _report(answering, electrum)
-        await accompanied(_both(worker, consumer), *beside)
+        await accompanied(_all(worker, consumer, live), *beside)
 
 
-async def _both(worker: Worker, consumer: Consumer) -> None:
-    await together(worker.run(), consumer.run())
+async def _all(worker: Worker, consumer: Consumer, live: Live) -> None:
+    await together(worker.run(), consumer.run(), live.run())
 
 
 async def _report(service: Service, electrum: Electrum) -> None:

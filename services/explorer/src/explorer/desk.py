@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from explorer.address.addresses import Addresses
 from explorer.address.scan import Scans
-from explorer.core import transactions
+from explorer.address.seen import Seen
 from explorer.core.blocks import Blocks
 from explorer.core.node import Node, Nodes
 from explorer.electrum.client import Electrum
+from explorer.transaction.lookup import Transactions
 from explorer.wallet.answering import KEPT_MS as WALLET_MS
 from explorer.wallet.answering import Wallets
 from shared.errors import BadEntry, ElectrumError, RpcError
@@ -32,13 +33,13 @@ up to a block, since after the next one the question is another.
 class Desk:
     """Answers the look-ups of one replica."""
 
-    def __init__(self, service: Service, nodes: Nodes, electrum: Electrum) -> None:
+    def __init__(self, service: Service, nodes: Nodes, electrum: Electrum, seen: Seen) -> None:
         network, now_ms = NETWORKS[service.settings.network], lambda: service.clock.now_ms
         self._nodes = nodes
         self._electrum = electrum
-        self._now_ms = now_ms
+        self._transactions = Transactions(service.redis, service.keys, electrum, now_ms)
         self._blocks = Blocks(network, now_ms)
-        self._addresses = Addresses(electrum, network, now_ms)
+        self._addresses = Addresses(electrum, network, now_ms, seen.note)
         self._scans = Scans(service.redis, service.keys, network, now_ms)
         self.wallets = Wallets(
             service.settings.wallet_secret,
@@ -56,7 +57,7 @@ class Desk:
         try:
             match job:
                 case TxWanted():
-                    return await self._nodes.ask(lambda node: transactions.look_up(node, job, self._now_ms))
+                    return await self._nodes.ask(lambda node: self._transactions.look_up(node, job))
                 case BlockWanted():
                     return await self._nodes.ask(lambda node: self._blocks.look_up(node, job))
                 case AddressWanted():
@@ -81,8 +82,16 @@ def keep_ms(answer: Any) -> int:
         return AWAY_MS
     if isinstance(answer, str):  # a sealed one
         return WALLET_MS
-    waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and answer.place is None)
+    waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and not _settled(answer))
     return WAITING_MS if waits or isinstance(answer, Missing | transaction.Gone) else SETTLED_MS
+
+
+def _settled(found: transaction.Found) -> bool:
+    """Whether it is in a block, and that was recorded if it was recorded at all: the timeline hears of a block after
+    the node, and who looks meanwhile is not to be told of a transaction without its end for long.
+    """
+    steps = found.timeline
+    return found.place is not None and (not steps or steps[-1].block == found.place.hash)
 
 
 def told(what: str, status: str) -> LookupDone:

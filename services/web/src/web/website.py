@@ -26,6 +26,7 @@ from web.api.wallet import WalletApi
 from web.charts.data.days import DayPrices
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
+from web.compat.esplora_lookups import EsploraApi
 from web.compat.past import PastApi
 from web.compat.prices import PastPrices
 from web.endpoints import Endpoint, Endpoints
@@ -111,7 +112,7 @@ class Site:
         self._assets = Assets(log)
         self._ranks = Ranks(self.visitor, redis, keys, log)
         self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log, self._ranks.last)
-        reader = SeriesReader(redis, keys, snapshot.network)
+        self._reader = reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
         self.lookups = Lookups(redis, keys, self._tip, log)
@@ -138,7 +139,7 @@ class Site:
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log, self._ranks.last)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._wallets, self._days)
+            means = self._means(full)
             return Desk(self.state, means, self._endpoints, events, self._telemetry)
 
         self._desk = desk
@@ -202,7 +203,8 @@ class Site:
         for answering in self._series:
             yield from answering.routes()
         yield from self._wallet_api.routes()
-        means = self._means()
+        yield from EsploraApi(self.lookups, self.state.snapshot.network).routes()
+        means = self._means(self._pages)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language
@@ -217,12 +219,14 @@ class Site:
     def _posts(self) -> Iterator[tuple[str, Handler]]:
         """Every address that something is brought to."""
         yield from self._wallet_api.posts()
-        means = self._means()
+        means = self._means(self._pages)
         for page in PAGES.values():
             yield from page.posts(means) if page.posts else ()
 
-    def _means(self) -> Means:
-        return Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._wallets, self._days)
+    def _means(self, pages: Pages) -> Means:
+        return Means(
+            pages, self.charts, self._miners, self._ranks, self.lookups, self._wallets, self._reader, self._days
+        )
 
     def _posted(self, path: str, handle: Handler) -> Handler:
         """Refuse what pages of other origins send, and count what became of each request."""

@@ -58,6 +58,7 @@ class AddressWanted(Asked, frozen=True, kw_only=True, gc=False):
     script: Script
     page: Page = 0  # newest first
     coins: Page = 0  # page of unspent outputs
+    after: HashOrNone = ""  # the page of the history that begins behind (is older than) this transaction
 
 
 class WalletWanted(Asked, frozen=True, kw_only=True, gc=False):
@@ -97,7 +98,7 @@ class AddressChanged(Event, frozen=True, kw_only=True, gc=False):
 
     key: Hash  # Electrum's script hash: SHA-256 of the script, bytes reversed
     status: Annotated[str, Meta(max_length=64)]  # as the Electrum server tells it; empty: it has no history
-    count: Count = 0  # of transactions, where it is known
+    count: Count | None = None  # of transactions; None: not counted
 
 
 class WalletChanged(Event, frozen=True, kw_only=True, gc=False):

@@ -31,6 +31,17 @@ class Unspent(Part, frozen=True, kw_only=True):
     value: int
     height: int | None  # None: it waits in the mempool
     coinbase: bool = False
+    block: str | None = None  # hash of the block that it is in; None: it waits, or it was not looked for
+    time: int | None = None  # of that block
+
+
+class Moved(Part, frozen=True, kw_only=True):
+    """Outputs to a script, and those of them that were spent; sums in satoshi."""
+
+    funded: int
+    funded_sum: int
+    spent: int
+    spent_sum: int
 
 
 class Point(Part, frozen=True, kw_only=True):
@@ -51,6 +62,8 @@ class Found(Part, frozen=True, kw_only=True, tag="address"):
     unconfirmed: int | None  # what the mempool adds (below zero: takes); None: nobody can tell
     received: int | None = None  # satoshi in blocks
     sent: int | None = None
+    moved: Moved | None = None  # in blocks
+    waiting_moved: Moved | None = None  # by what waits in the mempool
     tx_count: int | None = None  # in blocks
     waiting_count: int | None = None  # in the mempool
     history: list[Entry] | None = None  # one page, newest first; None: unknown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -25,6 +25,13 @@ Kind = Literal[
     "unknown",
 ]
 """Types of an output's script, named as Esplora names them; `witness` is any version that has no meaning yet."""
+
+
+BYTES_MOST: Final = 10_000
+"""Bytes of a script or a witness that are told: what consensus allows a script that can be spent."""
+
+WITNESS_MOST: Final = 100
+"""Witnesses of an input that are told."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,20 +79,27 @@ class Spender(Part, frozen=True, kw_only=True):
 
 
 class Output(Coin, frozen=True, kw_only=True):
-    """An output of a transaction."""
+    """An output of a transaction. The script of one that nobody can spend is cut after BYTES_MOST."""
 
+    script_size: int | None = None  # bytes, where the script is cut
     spent: bool | None = None
     spender: Spender | None = None  # None where spent: by whom is not known here
 
 
 class Input(Part, frozen=True, kw_only=True):
-    """An input of a transaction; of a coinbase without `txid`."""
+    """An input of a transaction; of a coinbase without `txid`.
+
+    Scripts and witnesses are cut after BYTES_MOST each, and witnesses after WITNESS_MOST of them: a block has room for
+    4 MB of either.
+    """
 
     txid: str | None = None
     vout: int | None = None
     coin: Coin | None = None  # None: of a coinbase; or unknown
     script_sig: str = ""
+    script_sig_size: int | None = None  # bytes, where it is cut
     witness: list[str] = msgspec.field(default_factory=list)
+    witness_sizes: list[int] = msgspec.field(default_factory=list)  # bytes of each, of 1,000 at most, where any is cut
     sequence: int
 
 

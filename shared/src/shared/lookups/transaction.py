@@ -75,6 +75,14 @@ class Chance(Part, frozen=True, kw_only=True):
     interval: float  # seconds from block to block
 
 
+class Ahead(Part, frozen=True, kw_only=True):
+    """Where a transaction that waits would be mined, as things stand."""
+
+    vsize: int  # virtual bytes at higher feerates
+    block: int | None = None  # of the projected ones, 1 is the next; None: none is projected
+    last: bool = False  # the last projected one, which holds all that is left: in it or in a later one
+
+
 class Found(Part, frozen=True, kw_only=True, tag="tx"):
     """A transaction. Lists hold one page; the counts are of all."""
 
@@ -97,6 +105,9 @@ class Found(Part, frozen=True, kw_only=True, tag="tx"):
     place: Place | None = None  # None: not in a block
     waiting: Waiting | None = None  # None: not in the mempool
     timeline: list[Step] = msgspec.field(default_factory=list)
+    replacements: Replacements | None = None  # None: none are known
+    ahead: Ahead | None = None  # None: not in the mempool; or what waits is not known
+    chance: Chance | None = None  # None: likewise, or it is not known what comes in
     tip: Tip
     sources: dict[str, Source] = msgspec.field(default_factory=dict)  # part of the answer -> who said so
     as_of_ms: int
@@ -107,6 +118,8 @@ class Gone(Part, frozen=True, kw_only=True, tag="gone"):
 
     txid: str
     timeline: list[Step]
+    replacements: Replacements | None = None
+    certain: bool = True  # False: without an index the node cannot tell whether it is in some old block
     tip: Tip
     as_of_ms: int
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec.structs import replace as _with
 
-from explorer.address.ledger import Item, Ledger, thinned
+from explorer.address.ledger import Item, Ledger, page_of, thinned
 from explorer.address.raw import flow
+from explorer.core.answers import Header
 from explorer.core.newest import Newest
 from explorer.core.node import Node
-from explorer.core.times import times_of
+from explorer.core.times import headers_of
 from explorer.electrum.answers import Used
 from explorer.electrum.client import Electrum
 from explorer.electrum.script import Script
 from shared.errors import ElectrumTooLong
 from shared.events.lookups import AddressWanted
 from shared.lookups.address import HISTORY_MOST, PAGE, Entry, Found, Point, Unspent
-from shared.lookups.parts import Source, Tip
+from shared.lookups.parts import Source
 from shared.networks import Network
 from shared.scripts.address import write
 from shared.scripts.kinds import kind_of
@@ -36,6 +37,9 @@ AT_ONCE: Final = 64
 POINTS: Final = 400
 """Points of the balance over time."""
 
+Note = Callable[[Script, Sequence[Used] | None], Awaitable[None]]
+"""Told which history an answer is made of (explorer.address.seen)."""
+
 
 @dataclass(slots=True)
 class _Account:
@@ -46,7 +50,8 @@ class _Account:
 class Addresses:
     """With the accounts of those that were looked up last."""
 
-    def __init__(self, electrum: Electrum, network: Network, now_ms: Callable[[], int]) -> None:
+    def __init__(self, electrum: Electrum, network: Network, now_ms: Callable[[], int], note: Note) -> None:
+        self._note = note
         self._electrum = electrum
         self._network = network
         self._now_ms = now_ms
@@ -60,6 +65,7 @@ class Addresses:
         balance, unspent, history = await together(
             self._electrum.balance(named), self._electrum.unspent(named), self._history(named)
         )
+        await self._note(named, history)
         coins = sorted(unspent, key=lambda one: (-one.value, one.txid, one.vout))
         found = Found(
             script=wanted.script,
@@ -80,8 +86,10 @@ class Addresses:
             as_of_ms=self._now_ms(),
         )
         if history is None:
+            headers = await headers_of(node, [one.height for one in found.coins], tip)
+            found = _with(found, coins=_placed(found.coins, headers))
             return _with(found, truncated=True, without="electrum-limit")
-        return await self._with_history(node, found, history, script, tip, alive)
+        return await self._with_history(node, found, history, script, wanted.after, alive)
 
     async def _history(self, named: Script) -> list[Used] | None:
         """Oldest first; None where it is too long for every server to tell."""
@@ -91,31 +99,37 @@ class Addresses:
             return None
 
     async def _with_history(
-        self, node: Node, found: Found, history: Sequence[Used], script: bytes, tip: Tip, alive: Alive
+        self, node: Node, found: Found, history: Sequence[Used], script: bytes, after: str, alive: Alive
     ) -> Found:
+        tip, of_coins = found.tip, [one.height for one in found.coins]
         items = [Item(one.txid, one.height if one.height > 0 else None, one.fee) for one in history]
         waiting = sum(item.height is None for item in items)
         counts = {"tx_count": len(items) - waiting, "waiting_count": waiting}
         sources: dict[str, Source] = {**found.sources, "history": "electrum", "times": "node"}
-        shown = slice(max(0, len(items) - (found.page + 1) * PAGE), max(0, len(items) - found.page * PAGE))
+        shown = page_of([item.txid for item in items], found.page, after)
         if len(items) > HISTORY_MOST:
             entries = [Entry(txid=item.txid, height=item.height, fee=item.fee) for item in items[shown]]
-            times = await times_of(node, [entry.height for entry in entries], tip)
-            return _with(found, history=_timed(entries, times)[::-1], truncated=True, sources=sources, **counts)
+            headers = await headers_of(node, [*of_coins, *(entry.height for entry in entries)], tip)
+            found = _with(found, coins=_placed(found.coins, headers))
+            return _with(found, history=_timed(entries, headers)[::-1], truncated=True, sources=sources, **counts)
         ledger = await self._ledger(script, items, alive)
         every = ledger.entries(items)
         points = thinned(every, POINTS)
-        heights = [entry.height for entry in (*every[shown], *points)]
-        times = await times_of(node, heights, tip)
+        heights = [*of_coins, *(entry.height for entry in (*every[shown], *points))]
+        headers = await headers_of(node, heights, tip)
+        moved = ledger.moved(item.txid for item in items if item.height is not None)
         return _with(
             found,
-            received=sum(ledger.received(item.txid) for item in items if item.height is not None),
-            sent=sum(ledger.sent(item.txid) for item in items if item.height is not None),
-            history=_timed(every[shown], times)[::-1],
+            coins=_placed(found.coins, headers),
+            received=moved.funded_sum,
+            sent=moved.spent_sum,
+            moved=moved,
+            waiting_moved=ledger.moved(item.txid for item in items if item.height is None),
+            history=_timed(every[shown], headers)[::-1],
             points=[
-                Point(time=times[one.height], balance=one.balance or 0)
+                Point(time=headers[one.height].time, balance=one.balance or 0)
                 for one in points
-                if one.height is not None and one.height in times
+                if one.height is not None and one.height in headers
             ],
             sources=sources,
             **counts,
@@ -135,5 +149,12 @@ class Addresses:
         return account.ledger
 
 
-def _timed(entries: Sequence[Entry], times: dict[int | None, int]) -> list[Entry]:
-    return [_with(entry, time=times.get(entry.height)) if entry.height is not None else entry for entry in entries]
+def _timed(entries: Sequence[Entry], headers: dict[int | None, Header]) -> list[Entry]:
+    return [_with(entry, time=headers[entry.height].time) if entry.height in headers else entry for entry in entries]
+
+
+def _placed(coins: Sequence[Unspent], headers: dict[int | None, Header]) -> list[Unspent]:
+    return [
+        _with(one, block=headers[one.height].hash, time=headers[one.height].time) if one.height in headers else one
+        for one in coins
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from explorer.address.raw import Flow
-from shared.lookups.address import Entry, Unspent
+from shared.lookups.address import PAGE, Entry, Moved, Unspent
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,13 @@ class Ledger:
             if txid in heights and (txid, vout) not in spent
         ]
 
+    def moved(self, txids: Iterable[str]) -> Moved:
+        """What these transactions together pay to the script, and spend of it."""
+        wanted = set(txids)
+        made = [value for (txid, _), value in self._made.items() if txid in wanted]
+        spent = [self._made[one] for txid in wanted for one in self._spent[txid] if one in self._made]
+        return Moved(funded=len(made), funded_sum=sum(made), spent=len(spent), spent_sum=sum(spent))
+
     def received(self, txid: str) -> int:
         """Satoshi that a transaction pays to the script."""
         return self._into[txid]
@@ -71,6 +78,17 @@ class Ledger:
     def sent(self, txid: str) -> int:
         """Satoshi of the script's coins that a transaction spends."""
         return sum(self._made.get(outpoint, 0) for outpoint in self._spent[txid])
+
+
+def page_of(txids: Sequence[str], page: int, after: str = "") -> slice:
+    """The part of a history, oldest first, that is this page of it, or that ends before `after`.
+
+    It is empty where `after` is none of them.
+    """
+    end = max(0, len(txids) - page * PAGE)
+    if after:
+        end = txids.index(after) if after in txids else 0
+    return slice(max(0, end - PAGE), end)
 
 
 def thinned(entries: Sequence[Entry], most: int) -> list[Entry]:

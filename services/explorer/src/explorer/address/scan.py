@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec.structs import replace as _with
 
-from explorer.address.ledger import Item, Ledger, thinned
+from explorer.address.ledger import Item, Ledger, page_of, thinned
 from explorer.address.progress import Progress
 from explorer.address.raw import flow
 from explorer.core.node import Node
@@ -214,13 +214,13 @@ class Scans:
         )
         if entries is None:
             return found
-        first = len(entries) - (wanted.page + 1) * PAGE
+        shown = page_of([one.txid for one in entries], wanted.page, wanted.after)
         return _with(
             found,
             received=scanned.received,
             sent=scanned.sent,
             tx_count=len(entries),
-            history=entries[max(0, first) : max(0, first + PAGE)][::-1],
+            history=entries[shown][::-1],
             points=[Point(time=one.time or 0, balance=one.balance or 0) for one in thinned(entries, POINTS)],
             sources={**found.sources, "history": "scan", "times": "node"},
         )

@@ -11,12 +11,15 @@ from explorer.core.node import Node, unknown
 from explorer.core.waiting import waiting
 from shared.errors import RpcError, RpcRefused
 from shared.events.lookups import TxWanted
-from shared.lookups.parts import Coin, Input, Missing, Output, Place, Source
+from shared.lookups.parts import BYTES_MOST, WITNESS_MOST, Coin, Input, Missing, Output, Place, Source
 from shared.lookups.transaction import PAGE, Answer, Found
 from shared.tasks import together
 
 OUTPUTS_TRIED: Final = 20
 """Outputs that are looked for among the unspent ones, to find the block of a transaction without an index."""
+
+SIZES_MOST: Final = 1_000
+"""Witnesses of an input whose sizes are told, where not all of them are."""
 
 Hint = Callable[[str], Awaitable[str | None]]
 """The block that some record of ours or another source says a transaction is in; None where it knows none."""
@@ -131,17 +134,34 @@ async def _place(node: Node, tx: Transaction) -> Place | None:
 
 def _input(one: Vin, coin: Coin | None) -> Input:
     script = one.scriptSig.hex if one.scriptSig is not None else one.coinbase or ""
+    sizes = [len(it) // 2 for it in one.txinwitness]
+    cut = len(sizes) > WITNESS_MOST or any(size > BYTES_MOST for size in sizes)
     return Input(
-        txid=one.txid, vout=one.vout, coin=coin, script_sig=script, witness=one.txinwitness, sequence=one.sequence
+        txid=one.txid,
+        vout=one.vout,
+        coin=coin,
+        script_sig=script[: 2 * BYTES_MOST],
+        script_sig_size=_cut(script),
+        witness=[it[: 2 * BYTES_MOST] for it in one.txinwitness[:WITNESS_MOST]],
+        witness_sizes=sizes[:SIZES_MOST] if cut else [],
+        sequence=one.sequence,
     )
 
 
 def _output(coin: Coin, fate: Spent | None) -> Output:
+    shown = coin.script[: 2 * BYTES_MOST] if coin.kind in UNSPENDABLE else coin.script
     return Output(
         value=coin.value,
-        script=coin.script,
+        script=shown,
+        script_size=_cut(coin.script) if coin.kind in UNSPENDABLE else None,
         kind=coin.kind,
         address=coin.address,
         spent=None if fate is None else fate.spent,
         spender=None if fate is None else fate.spender,
     )
+
+
+def _cut(script: str) -> int | None:
+    """Bytes of what is cut; None of what is not."""
+    size = len(script) // 2
+    return size if size > BYTES_MOST else None

@@ -42,13 +42,20 @@ async def odds(client: redis.Client, keys: Keys, rate: float, vsize: int) -> Cha
     histogram = msgspec.json.decode(fees, type=FeesView).histogram
     rows = msgspec.json.decode(blocks, type=BlocksView).blocks if blocks is not None else []
     inflow = coming(msgspec.json.decode(came, type=InflowView), rate)
-    return chance(ahead(histogram, rate), vsize, inflow, pace(rows))
+    return chance(ahead(histogram, rate, vsize), vsize, inflow, pace(rows))
 
 
-def ahead(histogram: Sequence[FeeBand], rate: float) -> int:
-    """Virtual bytes that wait at higher feerates; a band that holds `rate` is taken as evenly filled."""
-    bands = ((band.from_rate, band.to_rate, band.vsize) for band in histogram)
-    return round(sum(vsize * _above(low, high, rate) for low, high, vsize in bands))
+def ahead(histogram: Sequence[FeeBand], rate: float, own: int = 0) -> int:
+    """Virtual bytes that wait at higher feerates; a band that holds `rate` is taken as evenly filled.
+
+    `own` are those of the transaction itself, which is in that band and not ahead of itself.
+    """
+    waits = 0.0
+    for band in histogram:
+        share = _above(band.from_rate, band.to_rate, rate)
+        inside = rate >= band.from_rate and (band.to_rate is None or rate < band.to_rate)
+        waits += share * (max(band.vsize - own, 0) if inside else band.vsize)
+    return round(waits)
 
 
 def coming(view: InflowView, rate: float) -> float | None:

@@ -1,7 +1,8 @@
 """Asks the explorer, waits for what it answers, and keeps that for as long as it holds.
 
 A question that several have at the same time is asked once. An answer is kept until it ends in Redis, or until the
-explorer tells that something about it changed; a new block makes another question of it (`tip`).
+explorer tells that something about it changed; a new block makes another question of it (`tip`), and so does a change:
+what is still being worked out from before it is nobody's answer any more.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ LOOK: Final = 0.5
 TIP: Final = 16
 """Digits of the newest block's hash in the name of a question."""
 
+CHANGES_KEPT: Final = 20_000
+"""Changes that are remembered at most, the newest."""
+
+CHANGED_SECONDS: Final = 130.0
+"""How long a change makes another question: after that no answer from before it is left in Redis."""
+
+UNANSWERED_SECONDS: Final = 60.0
+"""How long a question that was not answered in time is asked as it was, whatever changes meanwhile."""
+
 _DATA: Final = b"\ndata: "
 
 
@@ -75,14 +85,26 @@ class Lookups:
         self._kept: OrderedDict[str, tuple[float, Held[Any]]] = OrderedDict()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._heard: list[Callable[[str], None]] = []
+        self._missed: list[Callable[[], None]] = []
+        self._changes: OrderedDict[str, tuple[float, str]] = OrderedDict()  # what -> until when, and which change
+        self._unanswered: OrderedDict[str, tuple[float, str]] = OrderedDict()  # question -> until when, and its name
+        self._since = (0.0, "")  # until when, and from where on nothing was missed
         self.asked = 0
         """Questions that went to the explorer's queue, for whoever measures."""
 
     # --- questions -----------------------------------------------------------------------------------
 
     def now(self, question: str) -> str:
-        """The question as it is asked now: about the chain up to the newest block."""
-        return f"{question}:{self._tip()[-TIP:]}"
+        """The question as it is asked now: about the chain up to the newest block, and what changed since.
+
+        All replicas of web name a change alike: as its entry in the stream.
+        """
+        name, now = f"{question}:{self._tip()[-TIP:]}", time.monotonic()
+        about = question.split(":", 2)[1:2]
+        until, change = self._changes.get(about[0], self._since) if about else self._since
+        if until < now:
+            until, change = self._since
+        return f"{name}:{change}" if until >= now else name
 
     async def ask(self, question: str, wanted: Asked, kind: Any, patience: float = PATIENCE) -> Held[Any]:
         """The answer, as a union of `kind`. Raises Pending, Full, Failed; RedisError and OSError as they come."""
@@ -91,15 +113,31 @@ class Lookups:
         if kept is not None and time.monotonic() < kept[0]:
             self._kept.move_to_end(name)
             return kept[1]
+        until, before = self._unanswered.get(question, (0.0, name))
+        if time.monotonic() < until:
+            name = before  # what changes all the time, and takes long, would never be answered otherwise
+        try:
+            async with asyncio.timeout(patience):
+                held = await self._wait(name, wanted, kind)
+                self._unanswered.pop(question, None)
+                if (again := self.now(question)) != name:  # it changed meanwhile, and this may be from before
+                    name = again
+                    held = await self._wait(name, wanted, kind)
+                return held
+        except TimeoutError:
+            if name != before or time.monotonic() >= until:
+                self._unanswered[question] = time.monotonic() + UNANSWERED_SECONDS, name
+                if len(self._unanswered) > KEPT:
+                    self._unanswered.popitem(last=False)
+            raise Pending(name) from None
+
+    async def _wait(self, name: str, wanted: Asked, kind: Any) -> Held[Any]:
         job = msgspec.structs.replace(wanted, tip=self._tip())
         woken = asyncio.Event()
         waiting = self._waiting.setdefault(name, set())
         waiting.add(woken)
         try:
-            async with asyncio.timeout(patience):
-                return await self._answer(name, job, kind, woken)
-        except TimeoutError:
-            raise Pending(name) from None
+            return await self._answer(name, job, kind, woken)
         finally:
             waiting.discard(woken)
             if not waiting:
@@ -139,9 +177,18 @@ class Lookups:
 
     # --- changes -------------------------------------------------------------------------------------
 
+    def changed_lately(self, about: str, seconds: float) -> bool:
+        """Whether something about this changed within this time, or may have, at most CHANGED_SECONDS."""
+        until = max(self._changes.get(about, self._since)[0], self._since[0])
+        return until - time.monotonic() > CHANGED_SECONDS - seconds
+
     def on_change(self, heard: Callable[[str], None]) -> None:
         """Tell of each thing that changed, by what the explorer calls it: a txid, a script hash."""
         self._heard.append(heard)
+
+    def on_missed(self, missed: Callable[[], None]) -> None:
+        """Tell that changes may have been missed."""
+        self._missed.append(missed)
 
     def forget(self, about: str) -> None:
         """No answer about this holds any longer."""
@@ -154,11 +201,15 @@ class Lookups:
             if entry.content.startswith(b"event: lookup.done"):
                 self._done(entry.content)
             else:
-                self._changed(entry.content)
+                self._changed(entry)
 
     def interrupted(self, stream: str, reason: str, position: EntryId) -> None:
         """Some of it was lost: nothing that is kept is certain, and who waits looks for himself."""
         self._kept.clear()
+        self._changes.clear()
+        self._since = time.monotonic() + CHANGED_SECONDS, str(position)
+        for missed in self._missed:
+            missed()
         for waiting in self._waiting.values():
             for woken in waiting:
                 woken.set()
@@ -169,9 +220,13 @@ class Lookups:
             for woken in self._waiting.get(done.key, ()):
                 woken.set()
 
-    def _changed(self, content: bytes) -> None:
+    def _changed(self, entry: Entry) -> None:
         with contextlib.suppress(msgspec.MsgspecError):
-            about = msgspec.json.decode(content.partition(_DATA)[2], type=_Changed).key
+            about = msgspec.json.decode(entry.content.partition(_DATA)[2], type=_Changed).key
+            self._changes[about] = time.monotonic() + CHANGED_SECONDS, str(entry.id)
+            self._changes.move_to_end(about)
+            if len(self._changes) > CHANGES_KEPT:
+                self._changes.popitem(last=False)
             self.forget(about)
             for heard in self._heard:
                 heard(about)

@@ -7,7 +7,9 @@ somebody looks, and ends by itself (Keys.watched): nobody has to say goodbye.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -31,6 +33,9 @@ WATCH_MS: Final = 30_000
 MOST: Final = 5_000
 """Things that are looked at live at once; further ones are told of new blocks alone."""
 
+JUST_NOW: Final = 30.0
+"""Seconds from when a page was made until it is watched: what changed meanwhile is told to whoever begins to look."""
+
 _ABOUT: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")
 _CHANGED: Final = Batch(message("changed", b"{}"))
 _GONE: Final = Batch(message("reset", b"{}"))
@@ -50,7 +55,10 @@ class Watching:
         self._audiences: dict[str, Audience] = {}
         self._new = asyncio.Event()
         self._closed = False
+        self._lookups = lookups
+        self._moved_at = -math.inf
         lookups.on_change(self.changed)
+        lookups.on_missed(self.moved)
 
     def audiences(self) -> list[Audience]:
         """Of each thing that is looked at."""
@@ -63,7 +71,8 @@ class Watching:
             audience.broadcast(_CHANGED)
 
     def moved(self) -> None:
-        """The chain has another tip: every look-up is another."""
+        """The chain has another tip, or changes may have been missed: every look-up is another."""
+        self._moved_at = time.monotonic()
         for audience in self._audiences.values():
             audience.broadcast(_CHANGED)
 
@@ -79,6 +88,8 @@ class Watching:
         client = Client(stream)
         audience = self._audiences.setdefault(about, Audience())
         audience.clients.add(client)
+        if self._lookups.changed_lately(about, JUST_NOW) or time.monotonic() - self._moved_at < JUST_NOW:
+            client.push(_CHANGED)
         self._new.set()
         try:
             await stream.open({})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from web.http.answers import Answer, retry
 from web.lookups.asking import Failed, Full, Held, Lookups, Pending
 from web.pages.made import Made
 from web.state.disclosure import masked
+from web.words.reader import reader
 from web.words.sentence import say
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ Show = Callable[[Held[Any]], tuple[int, dict[str, Any]]]
 """The status, and what the template is told of an answer that is neither Away nor Missing."""
 
 
+Beside = Callable[[Held[Any]], Awaitable[Any]]
+"""What else the page shows with an answer: the same object for as long as that is the same. For the reader of now."""
+
+
 class LookupPages:
     """Answers requests for pages of one kind of look-up."""
 
@@ -39,14 +44,22 @@ class LookupPages:
         self._page = page
         self._pages = pages
         self._lookups = lookups
-        self._kept: OrderedDict[Hashable, Made[Held[Any]]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Made[Any]] = OrderedDict()
 
     async def answer(
-        self, request: web.Request, question: str, wanted: Asked, kind: Any, template: str, show: Show, **more: Any
+        self,
+        request: web.Request,
+        question: str,
+        wanted: Asked,
+        kind: Any,
+        template: str,
+        show: Show,
+        beside: Beside | None = None,
+        **more: Any,
     ) -> web.StreamResponse:
         """Whatever there is to say: the page, that it is being looked up, or why it cannot be.
 
-        `more` is what the template is told in any case.
+        `more` is what the template is told in any case, `beside` what it is told as `beside` of an answer.
         """
         try:
             held = await self._lookups.ask(question, wanted, kind)
@@ -56,8 +69,9 @@ class LookupPages:
             return self._failed(masked(held.answer.why)).response(request)
         if isinstance(held.answer, Missing):
             return self._render(request, template, held, _missing, **more).response(request)
-        made = self._made((request.path_qs, template), partial(self._render, request, template, show=show, **more))
-        return await made.show(held).handle(request)
+        shown = (held, None if beside is None else await beside(held))
+        render = partial(self._render, request, template, show=show, **more)
+        return await self._made((request.path_qs, template, reader().key), render).show(*shown).handle(request)
 
     def _trouble(self, request: web.Request, error: Exception) -> Answer:
         match error:
@@ -70,10 +84,10 @@ class LookupPages:
                 return self._failed(masked(str(error)))
         return self._failed(say("Redis does not answer."))
 
-    def _made(self, key: Hashable, render: Callable[..., Answer]) -> Made[Held[Any]]:
+    def _made(self, key: Hashable, render: Callable[..., Answer]) -> Made[Any]:
         made = self._kept.get(key)
         if made is None:
-            made = self._kept[key] = Made(lambda parts: render(held=parts[0]), lambda: None)
+            made = self._kept[key] = Made(lambda parts: render(held=parts[0], beside=parts[1]), lambda: None)
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

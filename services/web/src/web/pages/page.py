@@ -10,6 +10,7 @@ from aiohttp import web
 
 from shared.domains import SLOTS
 from web.charts.data.days import DayPrices
+from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
 from web.lookups.wallets import Wallets
@@ -69,6 +70,7 @@ class Means:
     ranks: Ranks
     lookups: Lookups
     wallets: Wallets
+    series: SeriesReader
     days: DayPrices
 
 

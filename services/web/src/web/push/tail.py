@@ -34,7 +34,7 @@ BACKOFF: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Entry(NamedTuple):
-    """A stream entry; `seq` counts without a hole (None: written by something else)."""
+    """A stream entry; `seq` counts from 1 without a hole (None: written by something else, or by one of several)."""
 
     id: EntryId
     seq: int | None
@@ -186,7 +186,7 @@ def parse(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
     one_line = kind.splitlines() == [kind]
     return Entry(
         EntryId.of(entry_id),
-        int(seq) if seq.isdigit() and len(seq) < SEQ_DIGITS else None,
+        (int(seq) or None) if seq.isdigit() and len(seq) < SEQ_DIGITS else None,
         content(kind if one_line else b"message", fields.get(b"data", b"null")),
     )
 

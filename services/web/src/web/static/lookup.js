@@ -6,6 +6,7 @@ const shown = document.querySelector("[data-lookup]");
 const about = shown?.dataset.lookup;
 const REST = 500; // ms between two requests at least
 const RETRY = 3000;
+const LATE = 60000; // a page that was hidden for so long may have missed something
 let source = null;
 let due = 0;
 let asked = 0;
@@ -35,12 +36,19 @@ function follow() {
   } else if (!source) {
     source = new EventSource(`/live/lookup?about=${encodeURIComponent(about)}`);
     source.addEventListener("changed", () => later(0));
-    source.addEventListener("open", () => asked && later(0));
+    source.addEventListener("open", () => (asked || performance.now() > LATE) && later(0));
   }
+}
+
+// What waits changes all the time, and nobody tells every change: `data-every` says after how many seconds to ask.
+function tend() {
+  const every = Number(shown.dataset.every) * 1000;
+  if (every && !document.hidden && performance.now() - asked >= every) later(0);
 }
 
 if (about) {
   if (shown.dataset.pending !== undefined) later(RETRY);
+  setInterval(tend, 1000);
   document.addEventListener("visibilitychange", follow);
   addEventListener("pagehide", () => source?.close());
   follow();

@@ -18,7 +18,7 @@ from web.words.sentence import say
 def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     search = SearchPages(PAGE, means.pages, means.lookups, means.miners)
     yield PAGE.path, by_reader(search.page)
-    transactions = TransactionPages(PAGE, means.pages, means.lookups)
+    transactions = TransactionPages(PAGE, means)
     yield "/tx/{txid}", by_reader(transactions.page)
     blocks = BlockPages(PAGE, means.pages, means.lookups)
     yield "/block/{block}", by_reader(blocks.page)
