@@ -1,7 +1,7 @@
 """Brings the catalogues of web up to what its sources say: `make words`. English stands in the sources.
 
 Gathered are the messages of Python, templates and scripts, and what web says without spelling it: the words of
-shared.domains and the names of cards and of the figures in heartbeats.
+shared.domains, why a wallet is refused, and the names of cards and of the figures in heartbeats.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from shared.domains import DOMAINS, SERVICES
+from shared.lookups.wallet import SENTENCES
 from support.imports import ROOT
 from web.pages.found import CARDS
 from web.words.formats import named
@@ -68,6 +69,8 @@ def _gathered() -> Iterator[tuple[str, Any, str, str | None]]:
         yield "shared/domains.py", domain.waiting, "a sentence without its full stop", None
     for service in SERVICES:
         yield "shared/domains.py", service.work, "completes: the service that …", None
+    for sentence in SENTENCES.values():
+        yield "shared/lookups/wallet.py", sentence, "", None
     for name in (*CARDS, *FIGURES):
         yield "names", named(name), "", None
 

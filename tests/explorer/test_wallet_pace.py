@@ -72,5 +72,9 @@ async def test_a_connection_that_was_cut_is_gone_on_with() -> None:
         await looking.look(walk, server, at_once=10)
     assert (len(walk.answers), walk.complete) == (20, False)
     told = list[int]()
-    await looking.look(walk, server, at_once=10, told=lambda: told.append(len(walk.answers)))
+
+    async def note() -> None:
+        told.append(len(walk.answers))
+
+    await looking.look(walk, server, at_once=10, told=note)
     assert (walk.complete, told, server.asked) == (True, [30, 40], 50)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from explorer.wallet import base58
 from explorer.wallet.checksum import INPUT, checksum
 from explorer.wallet.curve import sha256d
-from explorer.wallet.read import ADDRESSES_MOST, DESCRIPTORS_MOST, LONGEST, read
+from explorer.wallet.read import ADDRESSES_MOST, DESCRIPTORS_MOST, read
 from explorer.wallet.refusal import NotAWallet
 from shared import private_keys
-from shared.lookups.wallet import SENTENCES, Form, Refused, Why
+from shared.lookups.wallet import LONGEST, SENTENCES, Form, Refused, Why
 from support.leaks import Secret
 from support.wallet_samples import BIP_44, BIP_49, BIP_84, KEY, SIXTEEN, SLIP_49, A, B
 

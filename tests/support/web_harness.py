@@ -51,6 +51,8 @@ async def serving(
     heartbeat: float = 15,
     reach: Reach = LOOPBACK,
     currency: str = USUAL,
+    wallet_secret: str = "",
+    wallet_example: Callable[[], str] = str,
 ) -> AsyncIterator[Running]:
     """Web on a free port, as web.app runs it, without its own heartbeat."""
     client = redis.connect(url)
@@ -64,6 +66,8 @@ async def serving(
         heartbeat=heartbeat,
         reach=reach,
         currency=currency,
+        wallet_secret=wallet_secret,
+        wallet_example=wallet_example,
     )
     runners = [
         web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1.5)

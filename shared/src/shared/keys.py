@@ -252,6 +252,10 @@ class Keys:
         """String of the explorer, for 30 s: JSON (shared.lookups.address.Working), how far a look-up of a script is."""
         return self._key("explorer", f"progress:{scripthash}")
 
+    def wallet_partial(self, name: str) -> str:
+        """String of the explorer, for 30 s: what is known of a wallet while its look-up goes on, sealed."""
+        return self._key("explorer", f"wallet-partial:{name}")
+
     def scanned(self, scripthash: str) -> str:
         """String of the explorer, for ten minutes: what a scan of the node's coins and blocks found of a script."""
         return self._key("explorer", f"scanned:{scripthash}")

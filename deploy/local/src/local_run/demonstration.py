@@ -47,6 +47,11 @@ class Demonstration:
         self.electrumx = ElectrumX(folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port))
 
     @property
+    def wallet(self) -> Path:
+        """File with the public descriptors of the wallet that pays."""
+        return self._folder / "wallet.txt"
+
+    @property
     def has_history(self) -> bool:
         """False before the first run, and after one that was interrupted while it built the chain."""
         return (self._folder / _COMPLETE).exists()
@@ -100,4 +105,4 @@ class Demonstration:
 
     def generator(self) -> Generator:
         """What keeps the chain alive; run it while the node runs."""
-        return Generator(self.node, chance=self._chance, say=self._say)
+        return Generator(self.node, chance=self._chance, say=self._say, shown=self.wallet)

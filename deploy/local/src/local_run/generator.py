@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from local_run.errors import SetupError
@@ -44,14 +45,18 @@ class Generator:
         say: Callable[[str], None],
         pace: Pace | None = None,
         wallet_transactions: int = 4000,
+        shown: Path | None = None,
     ) -> None:
-        """`say` is given each event in words; the paying wallet is replaced after so many transactions."""
+        """`say` is given each event in words; the paying wallet is replaced after so many transactions.
+
+        Its public descriptors are in the file `shown`.
+        """
         self._node = node
         self._chance = chance
         self._say = say
         self._pace = pace or Pace()
         self._wallet_transactions = wallet_transactions
-        self._wallets = Wallets(node, chance)
+        self._wallets = Wallets(node, chance, shown)
         self._payments = Payments(self._wallets, chance)
         self._blocks = 0
         self._trouble = ""

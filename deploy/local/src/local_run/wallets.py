@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
+from pathlib import Path
 from typing import Any, Final
 
 from local_run.node import RegtestNode
@@ -28,8 +29,10 @@ _SWEPT_AT_ONCE: Final = 500  # inputs: a transaction of more would near the limi
 class Wallets:
     """Which wallets there are, and what is in them. Every method raises as shared.rpc does."""
 
-    def __init__(self, node: RegtestNode, chance: random.Random) -> None:
+    def __init__(self, node: RegtestNode, chance: random.Random, shown: Path | None = None) -> None:
+        """`shown` is the file with the public descriptors of the wallet that pays, for whoever wants to look at it."""
         self.node = node
+        self._shown = shown
         self._chance = chance
         self._number = 0
         self._mining_script = b""
@@ -49,6 +52,7 @@ class Wallets:
         known = {entry["name"] for entry in directory["wallets"]}
         for name in (_MINING, self.spending):
             await self._load(name, exists=name in known)
+        await self._show()
 
     async def mining_script(self) -> bytes:
         """The output script that blocks pay to."""
@@ -103,6 +107,7 @@ class Wallets:
         self._number += 1
         self._addresses.clear()
         await self._load(self.spending, exists=False)
+        await self._show()
         while await self._move(old, parts):
             pass
         await self.node.rpc("unloadwallet", old)
@@ -124,6 +129,11 @@ class Wallets:
                 return False
             raise
         return True
+
+    async def _show(self) -> None:
+        if self._shown is not None:
+            listed = await self.pay("listdescriptors")
+            self._shown.write_text("".join(f"{one['desc']}\n" for one in listed["descriptors"] if one["active"]))
 
     async def _load(self, name: str, *, exists: bool) -> None:
         if not exists:

@@ -38,11 +38,12 @@ async def run(service: Service) -> None:
     electrum = Electrum.of(service)
     seen = Seen(service.redis, keys)
     async with Nodes.of(settings.configured_nodes) as nodes:
+        desk = Desk(service, nodes, electrum, seen)
         worker = Worker(
             answering,
             CHANGES.slot,
             REQUESTS,
-            Desk(service, nodes, electrum, seen).answer,
+            desk.answer,
             at_once=AT_ONCE,
             changes=keys.stream(CHANGES),
             tell=told,
@@ -50,7 +51,8 @@ async def run(service: Service) -> None:
         )
         consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
         live = Live(watching, electrum, seen)
-        await accompanied(_all(worker, consumer, live), electrum.run(asyncio.Event()), _report(answering, electrum))
+        beside = electrum.run(asyncio.Event()), desk.wallets.run(), _report(answering, electrum)
+        await accompanied(_all(worker, consumer, live), *beside)
 
 
 async def _all(worker: Worker, consumer: Consumer, live: Live) -> None:

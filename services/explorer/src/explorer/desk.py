@@ -11,9 +11,11 @@ from explorer.core.blocks import Blocks
 from explorer.core.node import Node, Nodes
 from explorer.electrum.client import Electrum
 from explorer.transaction.lookup import Transactions
+from explorer.wallet.answering import KEPT_MS as WALLET_MS
+from explorer.wallet.answering import Wallets
 from shared.errors import BadEntry, ElectrumError, RpcError
 from shared.events.base import Event
-from shared.events.lookups import AddressWanted, BlockWanted, LookupDone, TxWanted
+from shared.events.lookups import AddressWanted, BlockWanted, LookupDone, TxWanted, WalletWanted
 from shared.lookups import address, transaction
 from shared.lookups.parts import Away, Missing
 from shared.networks import NETWORKS
@@ -39,6 +41,16 @@ class Desk:
         self._blocks = Blocks(network, now_ms)
         self._addresses = Addresses(electrum, network, now_ms, seen.note)
         self._scans = Scans(service.redis, service.keys, network, now_ms)
+        self.wallets = Wallets(
+            service.settings.wallet_secret,
+            electrum,
+            self._scans,
+            service.redis,
+            service.keys,
+            service.settings.network,
+            now_ms,
+            service.log,
+        )
 
     async def answer(self, job: Event, alive: Alive) -> Any:
         """The answer to one job (shared.lookups); raises what stands in its way, and is then asked again."""
@@ -50,6 +62,8 @@ class Desk:
                     return await self._nodes.ask(lambda node: self._blocks.look_up(node, job))
                 case AddressWanted():
                     return await self._nodes.ask(lambda node: self._address(node, job, alive))
+                case WalletWanted():
+                    return await self._nodes.ask(lambda node: self.wallets.look_up(node, job, alive))
         except ElectrumError as error:
             return Away(who="electrum", why=str(error))
         except RpcError as error:
@@ -66,6 +80,8 @@ def keep_ms(answer: Any) -> int:
     """How long an answer is kept in Redis, in milliseconds."""
     if isinstance(answer, Away):
         return AWAY_MS
+    if isinstance(answer, str):  # a sealed one
+        return WALLET_MS
     waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and not _settled(answer))
     return WAITING_MS if waits or isinstance(answer, Missing | transaction.Gone) else SETTLED_MS
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -39,6 +40,8 @@ async def run(service: Service) -> None:
         version=service.version,
         reach=Reach.of(settings),
         currency=settings.currency,
+        wallet_secret=settings.wallet_secret,
+        wallet_example=_demonstrated,
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(site.close)
@@ -51,6 +54,15 @@ async def run(service: Service) -> None:
         keep()
         await _report(service, site)
         site.dismiss()
+
+
+def _demonstrated() -> str:
+    """The public descriptors of the demonstration's wallet, which is another now and then; empty: there is none."""
+    named = os.environ.get("DASHBOARD_DEMO_WALLET_FILE")
+    try:
+        return Path(named).read_text().strip() if named else ""
+    except OSError:
+        return ""
 
 
 def keep() -> None:

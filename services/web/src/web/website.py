@@ -22,6 +22,7 @@ from web.api.miners import MinersApi
 from web.api.ranks import RanksApi
 from web.api.search import SearchApi
 from web.api.status import readiness
+from web.api.wallet import WalletApi
 from web.charts.data.days import DayPrices
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
@@ -35,6 +36,7 @@ from web.http.assets import Assets
 from web.http.discretion import discreet
 from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
+from web.http.posting import POSTS, Unreadable
 from web.http.reach import LOOPBACK, Reach
 from web.http.readers import (
     CURRENCY,
@@ -46,6 +48,7 @@ from web.http.readers import (
     reader_of,
 )
 from web.lookups.asking import Lookups
+from web.lookups.wallets import Wallets
 from web.lookups.watching import Watching
 from web.miners.store import Miners
 from web.operators import Desk
@@ -87,8 +90,13 @@ class Site:
         heartbeat: float = HEARTBEAT,
         reach: Reach = LOOPBACK,
         currency: str = USUAL,
+        wallet_secret: str = "",
+        wallet_example: Callable[[], str] = str,
     ) -> None:
-        """`currency` is the one of readers who have not chosen."""
+        """`currency` is the one of readers who have not chosen; without a secret there are no wallets.
+
+        `wallet_example` tells of a wallet that everybody may look at.
+        """
         self._log = log
         self._hosts = Hosts(reach.names, reach.trusted_proxies, log)
         self._heartbeat = heartbeat
@@ -108,6 +116,8 @@ class Site:
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
         self.lookups = Lookups(redis, keys, self._tip, log)
+        self._wallets = Wallets(redis, keys, self.lookups, wallet_secret, lambda: self.state.now, wallet_example)
+        self._wallet_api = WalletApi(self._wallets)
         self._days = DayPrices(reader, lambda: self.state.now)
         self._watching = Watching(redis, keys, self.lookups, lambda: self.state.now, log)
         self.state.subscribe((domains.CHAIN.name,), self._chain_changed)
@@ -121,6 +131,7 @@ class Site:
         self.documents = self._documents()
         self._live = Live(self._pages, self.visitor, LIVE, LONG)
         self.routes = dict(self._routes())
+        self.posts = dict(self._posts())
         self._below = tuple(path.partition("{")[0] for path in self.routes if "{" in path)
         self._telemetry = Telemetry(self.documents, self._series, self._audiences, self.state)
         self._lives = [self._live]
@@ -128,7 +139,7 @@ class Site:
         def desk() -> Desk:
             full = Pages(self.state, self._assets.urls, version, tuple(streams), log, self._ranks.last)
             events = Events(self.hub, streams, redis, headers=PRIVATE)
-            means = Means(full, self.charts, self._miners, self._ranks, self.lookups, self._reader, self._days)
+            means = self._means(full)
             return Desk(self.state, means, self._endpoints, events, self._telemetry)
 
         self._desk = desk
@@ -180,6 +191,8 @@ class Site:
         app.on_response_prepare.append(_without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
             app.router.add_get(path, self._guarded(handle), allow_head=not path.startswith("/live"))
+        for path, handle in self.posts.items():
+            app.router.add_post(path, self._guarded(self._posted(path, handle)))
         app.router.add_route("*", "/{path:.*}", self._guarded(self._elsewhere))
         return app
 
@@ -189,8 +202,9 @@ class Site:
             yield path, made.handle
         for answering in self._series:
             yield from answering.routes()
+        yield from self._wallet_api.routes()
         yield from EsploraApi(self.lookups, self.state.snapshot.network).routes()
-        means = Means(self._pages, self.charts, self._miners, self._ranks, self.lookups, self._reader, self._days)
+        means = self._means(self._pages)
         for page in PAGES.values():
             yield from page.routes(means) if page.routes else ()
         yield LANGUAGE, choose_language
@@ -201,6 +215,37 @@ class Site:
         yield "/api/v1/events", self._events.handle
         yield "/healthz", _answering(lambda: _ALIVE)
         yield "/readyz", _answering(self._readiness)
+
+    def _posts(self) -> Iterator[tuple[str, Handler]]:
+        """Every address that something is brought to."""
+        yield from self._wallet_api.posts()
+        means = self._means(self._pages)
+        for page in PAGES.values():
+            yield from page.posts(means) if page.posts else ()
+
+    def _means(self, pages: Pages) -> Means:
+        return Means(
+            pages, self.charts, self._miners, self._ranks, self.lookups, self._wallets, self._reader, self._days
+        )
+
+    def _posted(self, path: str, handle: Handler) -> Handler:
+        """Refuse what pages of other origins send, and count what became of each request."""
+
+        async def posted(request: web.Request) -> web.StreamResponse:
+            response = await self._taken(request, handle)
+            POSTS.labels(path, str(response.status)).inc()
+            return response
+
+        return posted
+
+    async def _taken(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        if self._hosts.from_elsewhere(request):
+            text = say("This was sent by a page of another website, so it is not taken.")
+            return self._refusal(request, 403, "other_origin", say("Not from there"), text).response(request)
+        try:
+            return await handle(request)
+        except Unreadable as error:
+            return self._refusal(request, error.status, error.code, say("Not like that"), str(error)).response(request)
 
     def _readiness(self) -> Answer:
         broken = [masked(words) for words in self._pages.broken()]
@@ -227,13 +272,15 @@ class Site:
         return guarded
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
-        allowed = {"GET", "HEAD"}
-        known = request.path in self.routes or request.path.startswith(self._below)
-        if known and request.method not in allowed:
-            text = say("This address only answers GET.")
+        read = request.path in self.routes or request.path.startswith(self._below)
+        taken = request.path in self.posts
+        allowed = ["GET", "HEAD"] * read + ["POST"] * taken
+        if allowed and request.method not in allowed:
+            methods = ", ".join(one for one in allowed if one != "HEAD")
+            text = say("This address only answers %(methods)s.", methods=methods)
             answer = self._refusal(request, 405, "method_not_allowed", say("Not that way"), text)
             response = answer.response(request)
-            response.headers[hdrs.ALLOW] = "GET, HEAD"
+            response.headers[hdrs.ALLOW] = ", ".join(allowed)
             return response
         return self._missing(request)
 

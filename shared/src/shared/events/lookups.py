@@ -67,6 +67,7 @@ class WalletWanted(Asked, frozen=True, kw_only=True, gc=False):
 
     TYPE: ClassVar[str] = "wallet.wanted"
 
+    name: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]  # what Redis knows the wallet's page by (Seal.name)
     sealed: Sealed  # shared.lookups.wallet.Entered as JSON
     page: Page = 0  # newest first
     coins: Page = 0  # page of unspent outputs
@@ -101,5 +102,13 @@ class AddressChanged(Event, frozen=True, kw_only=True, gc=False):
     count: Count | None = None  # of transactions; None: not counted
 
 
+class WalletChanged(Event, frozen=True, kw_only=True, gc=False):
+    """Something of a wallet that somebody looks at became another; its look-up, asked for again, tells what."""
+
+    TYPE: ClassVar[str] = "wallet.changed"
+
+    key: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]  # as in WalletWanted.name
+
+
 REQUESTS = Family(TxWanted, BlockWanted, AddressWanted, WalletWanted)
-CHANGES = Family(LookupDone, TxChanged, AddressChanged)
+CHANGES = Family(LookupDone, TxChanged, AddressChanged, WalletChanged)

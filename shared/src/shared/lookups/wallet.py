@@ -13,10 +13,13 @@ import msgspec
 from shared.lookups.address import Entry, Point, Unspent
 from shared.lookups.parts import Kind, Part, Source, Tip
 
+LONGEST: Final = 20_000
+"""Characters that a person may enter."""
+
 PAGE: Final = 25
 """Transactions of the history on one page."""
 
-COINS_PAGE: Final = 100
+COINS_PAGE: Final = 25
 """Unspent outputs on one page."""
 
 USED_MOST: Final = 2_000

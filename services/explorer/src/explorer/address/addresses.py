@@ -14,14 +14,14 @@ from explorer.address.raw import flow
 from explorer.core.answers import Header
 from explorer.core.newest import Newest
 from explorer.core.node import Node
+from explorer.core.times import headers_of
 from explorer.electrum.answers import Used
 from explorer.electrum.client import Electrum
 from explorer.electrum.script import Script
 from shared.errors import ElectrumTooLong
-from shared.events.base import Hash
 from shared.events.lookups import AddressWanted
 from shared.lookups.address import HISTORY_MOST, PAGE, Entry, Found, Point, Unspent
-from shared.lookups.parts import Source, Tip
+from shared.lookups.parts import Source
 from shared.networks import Network
 from shared.scripts.address import write
 from shared.scripts.kinds import kind_of
@@ -86,7 +86,7 @@ class Addresses:
             as_of_ms=self._now_ms(),
         )
         if history is None:
-            headers = await self._headers(node, [one.height for one in found.coins], tip)
+            headers = await headers_of(node, [one.height for one in found.coins], tip)
             found = _with(found, coins=_placed(found.coins, headers))
             return _with(found, truncated=True, without="electrum-limit")
         return await self._with_history(node, found, history, script, wanted.after, alive)
@@ -109,14 +109,14 @@ class Addresses:
         shown = page_of([item.txid for item in items], found.page, after)
         if len(items) > HISTORY_MOST:
             entries = [Entry(txid=item.txid, height=item.height, fee=item.fee) for item in items[shown]]
-            headers = await self._headers(node, [*of_coins, *(entry.height for entry in entries)], tip)
+            headers = await headers_of(node, [*of_coins, *(entry.height for entry in entries)], tip)
             found = _with(found, coins=_placed(found.coins, headers))
             return _with(found, history=_timed(entries, headers)[::-1], truncated=True, sources=sources, **counts)
         ledger = await self._ledger(script, items, alive)
         every = ledger.entries(items)
         points = thinned(every, POINTS)
         heights = [*of_coins, *(entry.height for entry in (*every[shown], *points))]
-        headers = await self._headers(node, heights, tip)
+        headers = await headers_of(node, heights, tip)
         moved = ledger.moved(item.txid for item in items if item.height is not None)
         return _with(
             found,
@@ -147,17 +147,6 @@ class Addresses:
                     account.ledger.read(txid, flow(raw))
                 alive()
         return account.ledger
-
-    @staticmethod
-    async def _headers(node: Node, heights: Sequence[int | None], tip: Tip) -> dict[int | None, Header]:
-        """Of the blocks of the best chain at these heights; those that it has not are left out."""
-        wanted = sorted({height for height in heights if height is not None and height <= tip.height})
-        hashes = await node.rpc.batch([("getblockhash", (height,)) for height in wanted], kind=Hash)
-        known = [(height, one) for height, one in zip(wanted, hashes, strict=True) if isinstance(one, str)]
-        headers = await node.rpc.batch([("getblockheader", (one,)) for _, one in known], kind=Header)
-        return {
-            height: header for (height, _), header in zip(known, headers, strict=True) if isinstance(header, Header)
-        }
 
 
 def _timed(entries: Sequence[Entry], headers: dict[int | None, Header]) -> list[Entry]:

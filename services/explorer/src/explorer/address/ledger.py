@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from explorer.address.raw import Flow
-from shared.lookups.address import PAGE, Entry, Moved
+from shared.lookups.address import PAGE, Entry, Moved, Unspent
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,16 @@ class Ledger:
             balance += change
             found.append(Entry(txid=item.txid, height=item.height, change=change, balance=balance, fee=item.fee))
         return found
+
+    def coins(self, items: Sequence[Item]) -> list[Unspent]:
+        """What these transactions made and none of them spends, in the order in which it was made."""
+        heights = {item.txid: item.height for item in items}
+        spent = {outpoint for txid in heights for outpoint in self._spent[txid]}
+        return [
+            Unspent(txid=txid, vout=vout, value=value, height=heights[txid], coinbase=not self._spent[txid])
+            for (txid, vout), value in self._made.items()
+            if txid in heights and (txid, vout) not in spent
+        ]
 
     def moved(self, txids: Iterable[str]) -> Moved:
         """What these transactions together pay to the script, and spend of it."""

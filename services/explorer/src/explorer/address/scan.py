@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -55,12 +55,19 @@ KEPT_MOST: Final = 4_000_000
 """Bytes of it that Redis keeps."""
 
 
-class _Coin(msgspec.Struct):
+class _Coin(msgspec.Struct, rename={"script": "scriptPubKey"}):
     txid: str
     vout: int
     amount: Decimal
     height: int
+    script: str = ""
     coinbase: bool = False
+
+    def unspent(self) -> Unspent:
+        """As answers have it."""
+        return Unspent(
+            txid=self.txid, vout=self.vout, value=satoshi(self.amount), height=self.height, coinbase=self.coinbase
+        )
 
 
 class _Coins(msgspec.Struct):
@@ -129,6 +136,22 @@ class Scans:
             await progress.over()
         return self._page(wanted, script, scanned)
 
+    async def coins(
+        self, node: Node, scripts: Sequence[bytes], name: str, alive: Alive
+    ) -> tuple[Tip, dict[bytes, list[Unspent]]]:
+        """The coins of many scripts, of one scan, and its block; progress is told by this name."""
+        progress = Progress(self._redis, self._keys, name, self._now_ms(), alive)
+        async with self._turned(progress):
+            told = await self._scan(
+                node, "scantxoutset", [f"raw({script.hex()})" for script in scripts], _Coins, progress
+            )
+        await progress.over()
+        found: dict[bytes, list[Unspent]] = {script: [] for script in scripts}
+        for one in told.unspents:
+            found[bytes.fromhex(one.script)].append(one.unspent())
+        header = await node.header(told.bestblock)
+        return Tip(height=told.height, hash=told.bestblock, time=header.time), found
+
     async def _kept(self, name: str) -> Scanned | None:
         raw = await self._redis.get(self._keys.scanned(name))
         return None if raw is None else msgspec.msgpack.decode(raw, type=Scanned)
@@ -153,15 +176,12 @@ class Scans:
 
     async def _scanned(self, node: Node, wanted: AddressWanted, script: bytes, progress: Progress) -> Scanned:
         tip = await node.tip(wanted.tip)
-        descriptor = f"raw({wanted.script})"
-        told = await self._scan(node, "scantxoutset", descriptor, _Coins, progress)
-        coins = [
-            Unspent(txid=one.txid, vout=one.vout, value=satoshi(one.amount), height=one.height, coinbase=one.coinbase)
-            for one in sorted(told.unspents, key=lambda one: (-one.amount, one.txid, one.vout))
-        ]
+        descriptors = [f"raw({wanted.script})"]
+        told = await self._scan(node, "scantxoutset", descriptors, _Coins, progress)
+        coins = [one.unspent() for one in sorted(told.unspents, key=lambda one: (-one.amount, one.txid, one.vout))]
         scanned = Scanned(tip, self._now_ms(), coins, None, without="electrum")
         try:
-            relevant = await self._scan(node, "scanblocks", descriptor, _Relevant, progress)
+            relevant = await self._scan(node, "scanblocks", descriptors, _Relevant, progress)
         except RpcRefused:  # the node keeps no block filters, or is older than they are
             return _with(scanned, without="blockfilterindex")
         blocks = relevant.relevant_blocks
@@ -205,9 +225,9 @@ class Scans:
             sources={**found.sources, "history": "scan", "times": "node"},
         )
 
-    async def _scan(self, node: Node, method: str, descriptor: str, kind: type[T], progress: Progress) -> T:
+    async def _scan(self, node: Node, method: str, descriptors: Sequence[str], kind: type[T], progress: Progress) -> T:
         while True:
-            scanning = asyncio.create_task(node.rpc.call(method, "start", [descriptor], kind=kind), name=method)
+            scanning = asyncio.create_task(node.rpc.call(method, "start", list(descriptors), kind=kind), name=method)
             try:
                 while True:
                     done, _ = await asyncio.wait([scanning], timeout=LOOK_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from explorer.wallet.chains import Told, Walk
@@ -17,8 +17,14 @@ class Source(Protocol):
         ...
 
 
-async def look(walk: Walk, source: Source, *, at_once: int = 100, told: Callable[[], None] = lambda: None) -> None:
-    """Ask until the walk is complete; `told` is called after each batch, when there is more to show.
+async def nothing() -> None:
+    """Of those who want to be told nothing."""
+
+
+async def look(
+    walk: Walk, source: Source, *, at_once: int = 100, told: Callable[[], Awaitable[None]] = nothing
+) -> None:
+    """Ask until the walk is complete; `told` is awaited after each batch, when there is more to show.
 
     Whatever the source raises goes through; called again, it goes on where it was.
     """
@@ -28,7 +34,16 @@ async def look(walk: Walk, source: Source, *, at_once: int = 100, told: Callable
         if scripts:
             for script, answer in zip(scripts, await source.look(scripts), strict=True):
                 walk.tell(script, answer)
-            told()
+            await told()
+
+
+async def again(walk: Walk, source: Source, *, at_once: int = 100) -> None:
+    """Ask anew for all that was told: of a source that knows what changed that costs little."""
+    scripts = list(walk.answers)
+    for start in range(0, len(scripts), at_once):
+        part = scripts[start : start + at_once]
+        for script, answer in zip(part, await source.look(part), strict=True):
+            walk.tell(script, answer)
 
 
 async def batch(walk: Walk, most: int) -> list[bytes]:

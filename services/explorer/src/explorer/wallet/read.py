@@ -18,12 +18,9 @@ from explorer.wallet.branches import Branch, Wallet
 from explorer.wallet.descriptors import Descriptor
 from explorer.wallet.refusal import NotAWallet, refuse
 from shared import private_keys
-from shared.lookups.wallet import Form, Role
+from shared.lookups.wallet import LONGEST, Form, Role
 
 T = TypeVar("T")
-
-LONGEST: Final = 20_000
-"""Characters that are read."""
 
 ADDRESSES_MOST, DESCRIPTORS_MOST = 100, 10
 

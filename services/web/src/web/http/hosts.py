@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -34,6 +35,19 @@ class Hosts:
         )
         headers = {"Content-Type": TEXT, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
         return web.Response(status=421, text=refusal(name), headers=headers)
+
+    def from_elsewhere(self, request: web.Request) -> bool:
+        """Whether a page of another origin sent this, or may have, as the browser says. No browser says nothing."""
+        site = request.headers.get("Sec-Fetch-Site")
+        if site is not None:  # a browser says so to addresses that it trusts
+            return site not in ("same-origin", "none")
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return False
+        try:
+            return urlsplit(origin).netloc not in set(self._asked(request))
+        except ValueError:
+            return True
 
     def client(self, request: web.Request) -> str:
         """Who asks: the peer or, behind proxies that we trust, whoever the last of them names."""

@@ -36,7 +36,7 @@ MOST: Final = 5_000
 JUST_NOW: Final = 30.0
 """Seconds from when a page was made until it is watched: what changed meanwhile is told to whoever begins to look."""
 
-_ABOUT: Final = re.compile(r"[0-9a-f]{64}|[0-9A-Za-z_-]{20,64}")
+_ABOUT: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")
 _CHANGED: Final = Batch(message("changed", b"{}"))
 _GONE: Final = Batch(message("reset", b"{}"))
 
@@ -80,7 +80,7 @@ class Watching:
         """Tell of changes for as long as the client stays."""
         about = request.query.get("about", "")
         if not _ABOUT.fullmatch(about):
-            text = "about is none of what can be watched: expected a txid, a script hash or a wallet's handle"
+            text = "about is none of what can be watched: expected a txid, a script hash or the name of a wallet"
             return answers.error(400, "bad_about", text).response(request)
         if self._closed:
             return answers.error(503, "stopping", "The server is stopping; try again", retry_after=2).response(request)

@@ -13,6 +13,7 @@ from web.charts.data.days import DayPrices
 from web.charts.data.reading import SeriesReader
 from web.charts.serving.store import Charts
 from web.lookups.asking import Lookups
+from web.lookups.wallets import Wallets
 from web.miners.store import Miners
 from web.ranks.store import Ranks
 from web.state.snapshot import PARTS, Part, Snapshot
@@ -68,6 +69,7 @@ class Means:
     miners: Miners
     ranks: Ranks
     lookups: Lookups
+    wallets: Wallets
     series: SeriesReader
     days: DayPrices
 
@@ -93,6 +95,7 @@ class Page:
     shows: tuple[Card, ...] = ()
     under: str = ""  # the page whose entry in the navigation stands for this one too; empty: it has its own
     routes: Routes | None = None
+    posts: Routes | None = None  # addresses that something is brought to (web.http.posting)
     views: Mapping[str, tuple[Card, ...]] = field(default_factory=dict)
 
     @property

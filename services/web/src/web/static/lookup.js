@@ -19,7 +19,7 @@ async function refresh() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.querySelector("[data-lookup]");
     if (fresh) morph(shown, fresh);
-    if (answer.status === 202) later(RETRY);
+    if (answer.status === 202 || answer.status >= 500) later(RETRY);
   } catch {
     later(RETRY);
   }
@@ -47,6 +47,7 @@ function tend() {
 }
 
 if (about) {
+  if (shown.dataset.pending !== undefined) later(RETRY);
   setInterval(tend, 1000);
   document.addEventListener("visibilitychange", follow);
   addEventListener("pagehide", () => source?.close());

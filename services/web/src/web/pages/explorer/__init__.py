@@ -10,6 +10,7 @@ from web.pages.explorer.address import AddressPages
 from web.pages.explorer.block import BlockPages
 from web.pages.explorer.search import SearchPages
 from web.pages.explorer.transaction import TransactionPages
+from web.pages.explorer.wallet import PATH, WalletPages
 from web.pages.page import Handler, Means, Page
 from web.words.sentence import say
 
@@ -24,7 +25,14 @@ def _routes(means: Means) -> Iterator[tuple[str, Handler]]:
     addresses = AddressPages(PAGE, means.pages, means.lookups, means.days)
     yield "/address/{address}.csv", by_reader(addresses.csv)
     yield "/address/{address}", by_reader(addresses.page)
+    wallets = WalletPages(PAGE, means.pages, means.wallets)
+    yield PATH, by_reader(wallets.form)
+    yield f"{PATH}/{{handle}}", by_reader(wallets.page)
 
 
-PAGE: Final = Page("explorer", "/search", say("Search"), place=35, under="blocks", routes=_routes)
+def _posts(means: Means) -> Iterator[tuple[str, Handler]]:
+    yield PATH, by_reader(WalletPages(PAGE, means.pages, means.wallets).enter)
+
+
+PAGE: Final = Page("explorer", "/search", say("Search"), place=35, under="blocks", routes=_routes, posts=_posts)
 """Its pages are of one folder since they share most of their templates."""
