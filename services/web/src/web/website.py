@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -31,12 +31,12 @@ from web.compat.past import PastApi
 from web.compat.prices import PastPrices
 from web.endpoints import Endpoint, Endpoints
 from web.finding import declared
-from web.http.answers import JSON, PRIVATE, Answer, document, error, private
+from web.gate import Gate
+from web.http.answers import PRIVATE, Answer, document, private
 from web.http.assets import Assets
 from web.http.discretion import discreet
 from web.http.document import MAX_AGE, Aging, Document
 from web.http.hosts import Hosts
-from web.http.posting import POSTS, Unreadable
 from web.http.reach import LOOPBACK, Reach
 from web.http.readers import (
     CURRENCY,
@@ -45,7 +45,6 @@ from web.http.readers import (
     Spoken,
     choose_currency,
     choose_language,
-    reader_of,
 )
 from web.lookups.asking import Lookups
 from web.lookups.wallets import Wallets
@@ -66,8 +65,6 @@ from web.state.reading import TELLING, State
 from web.state.snapshot import Part, Snapshot
 from web.telemetry import Telemetry
 from web.words.currency import USUAL
-from web.words.reader import reading
-from web.words.sentence import say
 
 HEARTBEAT: Final = 15.0
 """Seconds between two comments that keep an idle push connection open."""
@@ -97,8 +94,6 @@ class Site:
 
         `wallet_example` tells of a wallet that everybody may look at.
         """
-        self._log = log
-        self._hosts = Hosts(reach.names, reach.trusted_proxies, log)
         self._heartbeat = heartbeat
         self._currency = currency
         self._tasks: list[asyncio.Task[None]] = []
@@ -112,6 +107,7 @@ class Site:
         self._assets = Assets(log)
         self._ranks = Ranks(self.visitor, redis, keys, log)
         self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log, self._ranks.last)
+        self._gate = Gate(Hosts(reach.names, reach.trusted_proxies, log), self._pages, log)
         self._reader = reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
@@ -190,10 +186,12 @@ class Site:
         app[USUAL_CURRENCY] = self._currency
         app.on_response_prepare.append(_without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
-            app.router.add_get(path, self._guarded(handle), allow_head=not path.startswith("/live"))
+            app.router.add_get(path, self._gate.guarded(handle), allow_head=not path.startswith("/live"))
         for path, handle in self.posts.items():
-            app.router.add_post(path, self._guarded(self._posted(path, handle)))
-        app.router.add_route("*", "/{path:.*}", self._guarded(self._elsewhere))
+            app.router.add_post(path, self._gate.guarded(self._gate.posted(path, handle)))
+        app.router.add_route(
+            "*", "/{path:.*}", self._gate.guarded(self._gate.elsewhere(self.routes, self._below, self.posts))
+        )
         return app
 
     def _routes(self) -> Iterator[tuple[str, Handler]]:
@@ -228,79 +226,9 @@ class Site:
             pages, self.charts, self._miners, self._ranks, self.lookups, self._wallets, self._reader, self._days
         )
 
-    def _posted(self, path: str, handle: Handler) -> Handler:
-        """Refuse what pages of other origins send, and count what became of each request."""
-
-        async def posted(request: web.Request) -> web.StreamResponse:
-            response = await self._taken(request, handle)
-            POSTS.labels(path, str(response.status)).inc()
-            return response
-
-        return posted
-
-    async def _taken(self, request: web.Request, handle: Handler) -> web.StreamResponse:
-        if self._hosts.from_elsewhere(request):
-            text = say("This was sent by a page of another website, so it is not taken.")
-            return self._refusal(request, 403, "other_origin", say("Not from there"), text).response(request)
-        try:
-            return await handle(request)
-        except Unreadable as error:
-            return self._refusal(request, error.status, error.code, say("Not like that"), str(error)).response(request)
-
     def _readiness(self) -> Answer:
         broken = [masked(words) for words in self._pages.broken()]
         return private(readiness(self.visitor.snapshot, self.visitor.now, broken))
-
-    def _guarded(
-        self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Refuse names that are not ours; turn what goes wrong into an answer. A middleware would cost more."""
-
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            if not self._hosts.admits(request):
-                return self._hosts.refusal(request)
-            try:
-                return await handle(request)
-            except web.HTTPNotFound:
-                return self._missing(request)
-            except (ConnectionError, asyncio.CancelledError):
-                raise
-            except Exception:
-                self._log.exception("request_failed", route=_route(request), client=self._hosts.client(request))
-                return self._broken(request)
-
-        return guarded
-
-    async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
-        read = request.path in self.routes or request.path.startswith(self._below)
-        taken = request.path in self.posts
-        allowed = ["GET", "HEAD"] * read + ["POST"] * taken
-        if allowed and request.method not in allowed:
-            methods = ", ".join(one for one in allowed if one != "HEAD")
-            text = say("This address only answers %(methods)s.", methods=methods)
-            answer = self._refusal(request, 405, "method_not_allowed", say("Not that way"), text)
-            response = answer.response(request)
-            response.headers[hdrs.ALLOW] = ", ".join(allowed)
-            return response
-        return self._missing(request)
-
-    def _missing(self, request: web.Request) -> web.StreamResponse:
-        text = say("There is nothing at %(path)s.", path=request.path[:120])
-        return self._refusal(request, 404, "not_found", say("Not found"), text).response(request)
-
-    def _broken(self, request: web.Request) -> web.StreamResponse:
-        text = say("This is a fault of ours, and it is in the log. The other pages may still work.")
-        return self._refusal(request, 500, "internal_error", say("Something went wrong"), text).response(request)
-
-    def _refusal(self, request: web.Request, status: int, code: str, title: str, text: str) -> Answer:
-        if request.path.startswith("/api/") or JSON in request.headers.get("Accept", ""):
-            return error(status, code, text)
-        try:
-            with reading(reader_of(request)):
-                return self._pages.error(status, title, text)
-        except Exception:  # the error page itself is broken: words will do
-            self._log.exception("error_page_failed", status=status)
-            return Answer(f"{title}. {text}\n".encode(), "text/plain; charset=utf-8", status)
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -363,12 +291,6 @@ class Site:
         for answering in self._series:
             await answering.close()
         await self.hub.close()
-
-
-def _route(request: web.Request) -> str:
-    """Which of our addresses was asked for, without what a visitor put into it: that is in no log."""
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else ""
 
 
 async def _without_software(request: web.Request, response: web.StreamResponse) -> None:
