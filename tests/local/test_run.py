@@ -233,7 +233,7 @@ async def test_with_a_node_and_a_redis_it_brings_neither(tmp_path: Path) -> None
 
         await until(services, 20, "the services alone")
         assert not any("DEMONSTRATION" in line for line in run.lines)
-    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["lock", "ports.json"]
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["lock", "ports.json", "wallet"]
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from html.parser import HTMLParser
 
 import aiohttp
 
+LOOKED_UP = ("/tx/", "/block/", "/address/")
+"""What links of look-ups begin with: without an explorer they say that they wait (202)."""
+
 
 class Balanced(HTMLParser):
     """Fails on an element that is not closed, and keeps what the tests look at."""

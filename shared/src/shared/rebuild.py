@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from shared import anew, redis, settings
-from shared.domains import DOMAINS, Domain
+from shared.domains import DOMAINS, MARKET, MARKETCAP, TIMELINE, Domain
 from shared.errors import ConfigError, RedisUnavailable
 from shared.events.backfill import HistoryReset
 from shared.events.base import entry_fields
@@ -29,8 +29,9 @@ from shared.keys import Keys
 
 REDIS_SECONDS: Final = 5.0
 
-KNOWN: Final = {domain.name: domain for domain in DOMAINS}
-OUTSIDE: Final = frozenset(name for name, domain in KNOWN.items() if domain.reads is None or domain.beside)
+KNOWN: Final = {domain.name: domain for domain in DOMAINS if domain is not TIMELINE}
+"""What happened to transactions nobody can tell again."""
+OUTSIDE: Final = frozenset({MARKET.name, MARKETCAP.name})
 """Domains that rest on sources outside, not on the node alone."""
 
 USUAL: Final = [name for name, domain in KNOWN.items() if name not in OUTSIDE and domain.inbox is None]

@@ -6,7 +6,7 @@ A middleware would do the same and cost more for each request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import structlog
 from aiohttp import hdrs, web
@@ -108,3 +108,18 @@ def _route(request: web.Request) -> str:
     """Which of our addresses was asked for, without what a visitor put into it: that is in no log."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else ""
+
+
+async def without_software(request: web.Request, response: web.StreamResponse) -> None:
+    """Which versions of what we run on is nobody's business."""
+    del request
+    response.headers.pop(hdrs.SERVER, None)
+
+
+def answered_by(build: Callable[[], Answer]) -> Handler:
+    """A handler that answers with what this makes."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return build().response(request)
+
+    return handle

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from shared import domains
 from shared.domains import streams_of
@@ -31,7 +31,7 @@ from web.compat.past import PastApi
 from web.compat.prices import PastPrices
 from web.endpoints import Endpoint, Endpoints
 from web.finding import declared
-from web.gate import Gate
+from web.gate import Gate, answered_by, without_software
 from web.http.answers import PRIVATE, Answer, document, private
 from web.http.assets import Assets
 from web.http.discretion import discreet
@@ -184,7 +184,7 @@ class Site:
         discreet()
         app = web.Application()
         app[USUAL_CURRENCY] = self._currency
-        app.on_response_prepare.append(_without_software)
+        app.on_response_prepare.append(without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
             app.router.add_get(path, self._gate.guarded(handle), allow_head=not path.startswith("/live"))
         for path, handle in self.posts.items():
@@ -211,8 +211,8 @@ class Site:
         yield "/live/lookup", self._watching.handle
         yield "/static/{name}", self._assets.handle
         yield "/api/v1/events", self._events.handle
-        yield "/healthz", _answering(lambda: _ALIVE)
-        yield "/readyz", _answering(self._readiness)
+        yield "/healthz", answered_by(lambda: _ALIVE)
+        yield "/readyz", answered_by(self._readiness)
 
     def _posts(self) -> Iterator[tuple[str, Handler]]:
         """Every address that something is brought to."""
@@ -293,12 +293,6 @@ class Site:
         await self.hub.close()
 
 
-async def _without_software(request: web.Request, response: web.StreamResponse) -> None:
-    """Which versions of what we run on is nobody's business."""
-    del request
-    response.headers.pop(hdrs.SERVER, None)
-
-
 def endpoints() -> list[Endpoint]:
     """Every document that a module of `api` or `compat` declares."""
     return [
@@ -307,10 +301,3 @@ def endpoints() -> list[Endpoint]:
         for module in declared(room.__name__, room.__path__, "ENDPOINTS", Endpoints)
         for endpoint in module
     ]
-
-
-def _answering(build: Callable[[], Answer]) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return build().response(request)
-
-    return handle

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from shared.logging import Trouble
 from shared.names import Names, bare, refusal
-from shared.settings import IpNetwork
+from shared.variables import IpNetwork
 from web.http.answers import TEXT
 
 

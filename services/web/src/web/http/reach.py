@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Self
 
-from shared.settings import IpNetwork, Settings
+from shared.settings import Settings
+from shared.variables import IpNetwork
 
 
 @dataclass(frozen=True, slots=True)
