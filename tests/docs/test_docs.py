@@ -12,7 +12,8 @@ import pytest
 
 from docs import packages_page
 from docs.events_page import render
-from shared import settings, variables
+from shared import settings
+from shared.variables import Reader
 from support.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +50,7 @@ def variables(text: str) -> set[str]:
 
 def test_every_variable_is_documented_and_every_documented_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
-    reader = variables.Reader
+    reader = Reader
     monkeypatch.setattr(settings, "Reader", lambda values: reader(recorder))
     settings.load({}, ROOT / "no-such-folder")
     read = {re.sub(r"^MAIN_(?=RPC|ZMQ|ELECTRUM)", "<NODE>_", name) for name in recorder.asked} | {"ENV_DIR"}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html import unescape
 from html.parser import HTMLParser
 
 import aiohttp
 
 LOOKED_UP = ("/tx/", "/block/", "/address/")
-"""What links of look-ups begin with: without an explorer they say that they wait (202)."""
+"""What links of look-ups begin with: without an explorer they say after a while that they wait (202)."""
+
+
+def followed(links: Iterable[str]) -> list[str]:
+    """Every link of this site, but of those to look-ups one alone."""
+    ours = sorted({link for link in links if link.startswith("/")})
+    looked_up = [link for link in ours if link.startswith(LOOKED_UP)]
+    return [link for link in ours if link not in looked_up[1:]]
 
 
 class Balanced(HTMLParser):

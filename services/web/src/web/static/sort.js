@@ -76,10 +76,27 @@ function lead(root) {
   }
 }
 
+// Other spans of the same list keep the order.
+function keep(root) {
+  for (const link of root.querySelectorAll(`a[href^="${location.pathname}?range="]`)) {
+    if ("sort" in link.dataset) continue;
+    const [path, text] = link.getAttribute("href").split("?");
+    const query = new URLSearchParams(text);
+    for (const name of ["sort", "order"]) {
+      if (chosen().has(name)) query.set(name, chosen().get(name));
+      else query.delete(name);
+    }
+    link.setAttribute("href", `${path}?${query}`);
+  }
+}
+
 function all(root) {
   const tables = root.querySelectorAll("table[data-whole]");
   for (const table of tables) arrange(table);
-  if (tables.length) lead(root);
+  if (tables.length) {
+    lead(root);
+    keep(root);
+  }
 }
 
 document.addEventListener("click", (event) => {
