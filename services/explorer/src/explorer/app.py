@@ -15,6 +15,7 @@ from explorer.desk import Desk, keep_ms, told
 from explorer.electrum.client import Electrum
 from explorer.timeline.fold import TimelineFold
 from explorer.timeline.stored import Stored
+from explorer.wallet import curve
 from shared.consumer import Consumer
 from shared.domains import CHANGES, TIMELINE
 from shared.events.lookups import REQUESTS
@@ -32,6 +33,8 @@ REPORT_SECONDS: Final = 1.0
 
 async def run(service: Service) -> None:
     """Answer and fold until the service is told to stop."""
+    if not curve.NATIVE:
+        service.log.warning("wallets_are_slow", why="embit has no library of the curve for this machine")
     answering, folding, watching = parts(service, 3)
     settings, keys = service.settings, service.keys
     fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)

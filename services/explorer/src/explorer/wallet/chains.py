@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-import msgspec
-
 from explorer.wallet.branches import Branch, Wallet
 from shared.lookups.address import Unspent
 from shared.lookups.parts import Part
@@ -216,14 +214,3 @@ class Walk:
         """Whether a chain was looked at to its end, as far as is known."""
         end = chain.limit if self._derived < self._most else min(chain.limit, len(chain.scripts))
         return chain.answered(self._told) >= end
-
-
-def saved(walk: Walk) -> bytes:
-    """The answers, to go on elsewhere. They name scripts: seal them."""
-    return msgspec.msgpack.encode(dict(walk.answers))
-
-
-def restore(walk: Walk, content: bytes) -> None:
-    """Tell a new walk what another one knew."""
-    for script, told in msgspec.msgpack.decode(content, type=dict[bytes, Told]).items():
-        walk.tell(script, told)
