@@ -16,6 +16,7 @@ from aiohttp import web
 from bench.figures import Figure, percentile
 from shared.asset_views import RANKINGS, TREASURIES, NodesView
 from shared.assets import MOST
+from shared.domains import MARKETCAP
 from support.full_sources import FullSources, prices
 from support.stack import Stack, memory, until
 from support.web_harness import Running, serving
@@ -66,6 +67,7 @@ async def _page(site: Running) -> list[Figure]:
                 assert view is not None
                 views = {**state.snapshot.views, kind: msgspec.structs.replace(view)}  # as after an event
                 state.snapshot = replace(state.snapshot, views=views)
+                state._announce({MARKETCAP.name})  # so that the card is made anew as well
                 first.append((await _get(session, site.url + PAGE))[0])
                 again.append((await _get(session, site.url + PAGE))[0])
                 alone.append((await _get(session, bare))[0])

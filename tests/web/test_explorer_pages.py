@@ -11,6 +11,8 @@ import pytest_asyncio
 from explorer.app import run
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.events.lookups import TxWanted
+from shared.lookups import transaction
 from shared.views import BlocksView
 from support.explored import Chain
 from support.ledger import running
@@ -57,7 +59,15 @@ async def test_a_transaction_is_shown(chain: Chain, visitor: aiohttp.ClientSessi
         assert f'/address/{one["scriptPubKey"]["address"]}"' in waits
     asked = site.site.lookups.asked
     assert f'data-lookup="{txid}"' in await page(visitor, f"/tx/{txid.upper()}"), "there is one address"
-    assert site.site.lookups.asked == asked, "the answer is kept"
+    assert site.site.lookups.asked == asked, "nobody is asked twice"
+
+
+async def test_an_answer_is_kept_by_web_for_as_long_as_it_holds(chain: Chain, site: Running) -> None:
+    lookups, wanted = site.site.lookups, TxWanted(txid=await chain.pay())
+    first = await lookups.ask(f"tx:{wanted.txid}:0", wanted, transaction.Answer)
+    assert await lookups.ask(f"tx:{wanted.txid}:0", wanted, transaction.Answer) is first
+    lookups.forget(wanted.txid)
+    assert await lookups.ask(f"tx:{wanted.txid}:0", wanted, transaction.Answer) is not first
 
 
 @pytest.mark.parametrize("path", ["/tx/xyz", "/tx/" + "0" * 63, "/tx/" + "0" * 64 + "?page=-1"])
