@@ -17,6 +17,9 @@ from shared import alive
 from support.processes import Process, started
 from support.stack import until
 
+NODE = {"MAIN_RPC_URL": "http://127.0.0.1:1", "MAIN_RPC_USER": "a", "MAIN_RPC_PASSWORD": "b"}
+"""Where no node is."""
+
 NOBODY = "redis://127.0.0.1:1/0"
 """Where no Redis is."""
 
@@ -47,7 +50,7 @@ async def lives(it: Process, seconds: float = alive.STALE_SECONDS) -> bool:
 async def test_a_service_that_waits_for_redis_is_alive(tmp_path: Path) -> None:
     for module in ("chain_ingest", "mempool", "explorer", "chain_ingest.backfill"):
         path = tmp_path / module
-        async with started(module, tmp_path / "log", ALIVE_FILE=str(path), REDIS_URL=NOBODY) as it:
+        async with started(module, tmp_path / "log", ALIVE_FILE=str(path), REDIS_URL=NOBODY, **NODE) as it:
             await until(lambda it=it: lives(it), 20, f"{module} is alive")  # type: ignore[misc]  # mypy: of the lambda
             first = path.read_text()
 

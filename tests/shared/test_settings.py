@@ -492,6 +492,6 @@ def test_what_is_secret_may_stand_in_a_file(tmp_path: Path, no_env: Path) -> Non
     assert SECRET not in repr(config)
     for name in ("REDIS_URL", "MAIN_RPC_PASSWORD", "COINGECKO_API_KEY"):
         with pytest.raises(ConfigError, match=f"{name} and {name}_FILE are both set"):
-            load({**url, **user, name: "redis://of.one", f"{name}_FILE": str(file)}, no_env)
+            load({**NODE, name: "redis://of.one", f"{name}_FILE": str(file)}, no_env)
         with pytest.raises(ConfigError, match=f"{name}_FILE='/nonexistent' cannot be read"):
-            load({**url, **user, f"{name}_FILE": "/nonexistent"}, no_env)
+            load({**url, "MAIN_RPC_USER": "", f"{name}_FILE": "/nonexistent"}, no_env)
