@@ -494,4 +494,4 @@ def test_what_is_secret_may_stand_in_a_file(tmp_path: Path, no_env: Path) -> Non
         with pytest.raises(ConfigError, match=f"{name} and {name}_FILE are both set"):
             load({**NODE, name: "redis://of.one", f"{name}_FILE": str(file)}, no_env)
         with pytest.raises(ConfigError, match=f"{name}_FILE='/nonexistent' cannot be read"):
-            load({**url, "MAIN_RPC_USER": "", f"{name}_FILE": "/nonexistent"}, no_env)
+            load({f"{name}_FILE": "/nonexistent"}, no_env)
