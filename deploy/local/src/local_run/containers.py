@@ -2,7 +2,7 @@
 
 Secrets are made once and kept. Settings are those of `make run`, from the environment and `env/.env.*`; without a node
 it is the demonstration. The folder then holds users and addresses of Redis (shared.access), `wallet` and `node` (what
-seals wallets, the password of the first node), `settings.env` and `node.env` (for services), and `compose.env` (for
+seals wallets, the password of the node called main), `settings.env` and `node.env` (for services), and `compose.env` (for
 compose itself).
 """
 
@@ -47,7 +47,8 @@ def prepare(folder: Path, environment: Mapping[str, str], say: list[str]) -> Non
         password = kept_password(folder / "node")
         passed |= {"DASHBOARD_DEMO": "1", "DASHBOARD_DEMO_WALLET_FILE": "/shown/wallet.txt"}
     else:
-        network, password = config.network, config.configured_nodes[0].rpc_password
+        network = config.network
+        password = next((one.rpc_password for one in config.nodes if one.prefix == "MAIN"), "")
         node = _of_nodes(config, values, say)
     if config.wallet_secret:
         access.write(folder / "wallet", f"{config.wallet_secret}\n")
@@ -59,14 +60,12 @@ def prepare(folder: Path, environment: Mapping[str, str], say: list[str]) -> Non
     access.write(folder / "settings.env", _file(passed))
     access.write(folder / "node.env", _file(node))
     users = hashlib.sha256((folder / "users.acl").read_bytes()).hexdigest()[:16]
-    first = config.configured_nodes[0].prefix if config.configured_nodes else "MAIN"
     variables = {
         "SECRETS": str(folder.absolute()),
         "USERS": users,
         "COMPOSE_PROFILES": "demo" if demonstrate else "node",
         "PUBLISH": f"{_bracketed(config.web_host)}:{config.web_port or 8080}",
         **({"OPERATORS_PORT": str(config.admin_port)} if config.admin_port else {}),
-        **({"NODE_PASSWORD_FILE": " "} if first != "MAIN" else {}),
     }
     access.write(folder / "compose.env", _file(variables))
 

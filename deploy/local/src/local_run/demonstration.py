@@ -58,7 +58,9 @@ class Demonstration:
             extra=[*(one.argument for one in (asks, *others)), "-txindex=1"],  # which ElectrumX asks for
         )
         # Over WebSocket alone: over TCP it holds small answers for up to a second.
-        self.electrumx = ElectrumX(folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port, at=listen))
+        self.electrumx = ElectrumX(
+            folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port, at=listen)
+        )
 
     @property
     def has_history(self) -> bool:
