@@ -1,4 +1,4 @@
-"""What an image holds, as CycloneDX 1.5: read inside the image by its own Python, `python - NAME VERSION < deploy/bom.py`.
+"""What an image holds, as CycloneDX 1.5, read inside it by its own Python: `python - NAME VERSION < deploy/bom.py`.
 
 Packages of Python as they are installed, and those of Debian's dpkg. Only the standard library is used: the image has
 no more. Nothing depends on the moment or the machine, so that the same image gives the same bytes.

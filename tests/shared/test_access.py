@@ -1,4 +1,4 @@
-"""Redis' users: with the rights that are made for it each service does all of its work, and what is not granted is refused."""
+"""Redis' users: each service does all of its work with the rights that are made for it; all else is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a service is alive is told rightly: one that waits is, one whose event loop hangs is not, and that one ends."""
+"""Whether a service is alive: one that waits is, one whose event loop hangs is not, and its process ends."""
 
 from __future__ import annotations
 

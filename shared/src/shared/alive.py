@@ -48,17 +48,17 @@ class Pulse:
             while True:
                 # A thread of C, which needs no lock of Python's: it also sees a loop that is stuck in a library.
                 faulthandler.dump_traceback_later(END_SECONDS, exit=True)
-                self._write(f"{time.monotonic():.3f}\n{self.asked_at}\n")
+                self._write(self._path, f"{time.monotonic():.3f}\n{self.asked_at}\n")
                 await asyncio.sleep(BEAT_SECONDS)
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _write(self, text: str) -> None:
-        assert self._path is not None
-        fresh = self._path.with_name(f"{self._path.name}.new")
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        fresh = path.with_name(f"{path.name}.new")
         with contextlib.suppress(OSError):  # whoever looks finds an old one and says so
             fresh.write_text(text, encoding="ascii")
-            fresh.replace(self._path)
+            fresh.replace(path)
 
 
 def trouble(path: str, stale: float = STALE_SECONDS) -> str:

@@ -58,10 +58,9 @@ def _said(name: str) -> str:
     return value
 
 
-async def _run() -> None:
+def _made() -> Demonstration:
     password = Path(_said("NODE_PASSWORD_FILE")).read_text(encoding="ascii").strip()
-    _say(BANNER)
-    demonstration = Demonstration(
+    return Demonstration(
         Path(_said("DEMO_DIR")),
         rpc_port=RPC_PORT,
         zmq_port=ZMQ_PORT,
@@ -71,6 +70,11 @@ async def _run() -> None:
         others=[Credentials(USER, password)],
         shown=Path(_said("DEMO_SHOWN_FILE")),
     )
+
+
+async def _run() -> None:
+    demonstration = _made()
+    _say(BANNER)
     servers: list[Server] = [demonstration.node]
     try:
         await demonstration.start()

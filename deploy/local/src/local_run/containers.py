@@ -1,9 +1,9 @@
 """`python -m local_run.containers FOLDER`: what deploy/compose.yaml needs beside itself; `make up` calls it.
 
 Secrets are made once and kept. Settings are those of `make run`, from the environment and `env/.env.*`; without a node
-it is the demonstration. The folder then holds users and addresses of Redis (shared.access), `wallet` and `node` (what
-seals wallets, the password of the node called main), `settings.env` and `node.env` (for services), and `compose.env` (for
-compose itself).
+it is the demonstration. The folder then holds users and addresses of Redis (shared.access), `wallet` (what seals
+wallets) and `node` (the password of the node called main), `settings.env` and `node.env` for services, and
+`compose.env` for compose itself.
 """
 
 from __future__ import annotations
