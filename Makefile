@@ -30,7 +30,7 @@ images: ## one image a service, with its size and bill of materials (BASE_IMAGE,
 	@deploy/images $(ARGS)
 
 up: venv ## the dashboard in containers, until its page answers (SCALE="explorer=3 web=2" for more of some)
-	@deploy/up up
+	@deploy/up
 
 down: ## end it; its data stays (ARGS=--volumes drops it)
 	@deploy/up down $(ARGS)

@@ -18,6 +18,7 @@ from support.states import Table
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow suites in full, and look at more examples")
+    parser.addoption("--engine", action="store_true", help="run what needs a container engine, which is set up for it")
     parser.addoption("--record", type=Path, help="a folder for what web answers over sample states")
     parser.addoption("--operations", type=Path, help="the page whose table of states this run replaces")
 
@@ -40,11 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked `full` runs with --full alone; the run's last line counts it as deselected."""
-    if not config.getoption("--full"):
-        left = [item for item in items if item.get_closest_marker("full")]
-        items[:] = [item for item in items if item not in set(left)]
-        config.hook.pytest_deselected(items=left)
+    """What is marked `full` or `engine` runs with that option alone; the run's last lines tell of the others."""
+    for option in ("full", "engine"):
+        if not config.getoption(f"--{option}"):
+            left = [item for item in items if item.get_closest_marker(option)]
+            items[:] = [item for item in items if item not in set(left)]
+            config.hook.pytest_deselected(items=left)
+            if left and option == "engine":
+                config.stash[_WITHOUT_ENGINE] = len(left)
+
+
+_WITHOUT_ENGINE = pytest.StashKey[int]()
 
 
 _STATES = pytest.StashKey[Table]()
@@ -57,6 +64,9 @@ def states(pytestconfig: pytest.Config) -> Table:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    without = config.stash.get(_WITHOUT_ENGINE, 0)
+    if without:
+        terminalreporter.write_line(f"{without} tests on containers were not run: make test-containers runs them")
     table = config.stash.get(_STATES, None)
     if table is None or not table.rows:
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from local_run.valkey import EmbeddedValkey
 from shared import access, domains, rebuild, redis
@@ -137,7 +137,7 @@ async def test_what_is_not_granted_is_refused(server: EmbeddedValkey, tmp_path: 
                 ("EVAL", f"return redis.call('SET', '{key}', 'x')", "0"),
             ):  # fmt: skip
                 with pytest.raises(
-                    (NoPermissionError, redis.exceptions.ResponseError), match=r"(?i)perm|acl|can't access"
+                    (NoPermissionError, ResponseError), match=r"(?i)perm|acl|can't access"
                 ):
                     await client.execute_command(*command)
     async with connected(url_of(secrets, "streams", server.port)) as client:

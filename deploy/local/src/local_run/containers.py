@@ -39,7 +39,7 @@ def prepare(folder: Path, environment: Mapping[str, str], say: list[str]) -> Non
     files = settings.read_files(Path(environment.get("ENV_DIR") or "env"))
     values = {**files, **{name: value for name, value in environment.items() if value.strip()}}
     demonstrate = not config.configured_nodes
-    passed = {name: values[name] for name in _PASSED if name in values}
+    passed: dict[str, str] = {name: values[name] for name in _PASSED if name in values}
     kept_password(folder / "wallet")
     if demonstrate:
         network = "regtest"
