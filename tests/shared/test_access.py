@@ -136,9 +136,7 @@ async def test_what_is_not_granted_is_refused(server: EmbeddedValkey, tmp_path: 
                 ("EVAL", "return redis.call('SET', KEYS[1], 'x')", "1", key),
                 ("EVAL", f"return redis.call('SET', '{key}', 'x')", "0"),
             ):  # fmt: skip
-                with pytest.raises(
-                    (NoPermissionError, ResponseError), match=r"(?i)perm|acl|can't access"
-                ):
+                with pytest.raises((NoPermissionError, ResponseError), match=r"(?i)perm|acl|can't access"):
                     await client.execute_command(*command)
     async with connected(url_of(secrets, "streams", server.port)) as client:
         for key in (KEYS.stream(domains.OPS), KEYS.stream(domains.CHANGES), KEYS.views(domains.CHAIN)):

@@ -55,7 +55,9 @@ class Engine:
             timeout=limit, check=False,
         )  # fmt: skip
         if check and done.returncode:
-            raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+            raise AssertionError(
+                f"{command} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+            )
         return done.stdout
 
     def docker(self, *arguments: str, check: bool = True) -> str:
@@ -81,6 +83,7 @@ def engine() -> Iterator[Engine]:
         if done.returncode:
             pytest.skip(f"no container engine: {(done.stderr.strip().splitlines() or ['it says nothing'])[-1]}")
         print(f"\nengine, base and parts: {time.monotonic() - began:.1f} s")
+        # What is not said here has its default, whatever the tester's own shell says.
         yield Engine(dict(line.split("=", 1) for line in done.stdout.splitlines()))
     finally:
         if not given:
