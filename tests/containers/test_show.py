@@ -1,6 +1,7 @@
 """Containers on a real engine: built, started from nothing, scaled, killed, rolled over while transactions flow.
 
-The tests are one life, in order; at its end every stream holds every event once.
+The tests are one life, in order; at its end every stream holds every event once. They need nothing of each other but
+that the dashboard runs.
 """
 
 from __future__ import annotations
@@ -71,29 +72,31 @@ class Listener:
             connection.close()
 
     def _take(self, message: dict[str, str]) -> None:
-        """Each id says where every stream is: the one that is another is the event's."""
+        """Each id says where every stream is (of one alone without its name): the one that is another is the event's."""
         if "id" not in message:
             return
-        before = dict(one.split(":") for one in self._last.split(",")) if self._last else {}
-        now = dict(one.split(":") for one in message["id"].split(","))
+        before, now = self._positions(self._last), self._positions(message["id"])
         if "event" in message:
             for name, entry in now.items():
                 if before.get(name) != entry:
                     self.seen[name].append(entry)
         self._last = message["id"]
 
+    def _positions(self, cursor: str) -> dict[str, str]:
+        parts = [one.rpartition(":") for one in cursor.split(",") if one]
+        return {name or next(iter(self.seen)): entry for name, _, entry in parts}
+
     def __enter__(self) -> Listener:
         self._thread.start()
         return self
 
     def __exit__(self, *about: object) -> None:
-        self._stop.set()
-        self._thread.join(40)
+        self._stop.set()  # it ends with the next line that comes, at the latest with the dashboard
 
     def check(self) -> None:
         """What arrived is what the streams hold from its first to its last entry: no hole, no repetition."""
         for name, stream in (("txs", domains.TXS), ("blocks", domains.BLOCKS)):
-            seen = self.seen.get(name)
+            seen = list(self.seen.get(name, ()))
             if seen:
                 held = self._dashboard.redis.xrange(self._dashboard.keys.stream(stream), seen[0], seen[-1])
                 assert seen == [entry.decode() for entry, _ in held], f"{name}: a hole or a repetition"
