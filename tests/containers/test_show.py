@@ -72,7 +72,7 @@ class Listener:
             connection.close()
 
     def _take(self, message: dict[str, str]) -> None:
-        """Each id says where every stream is (of one alone without its name): the one that is another is the event's."""
+        """Each id says where every stream is (of one alone bare); the one that is another is the event's."""
         if "id" not in message:
             return
         before, now = self._positions(self._last), self._positions(message["id"])
@@ -98,8 +98,8 @@ class Listener:
         for name, stream in (("txs", domains.TXS), ("blocks", domains.BLOCKS)):
             seen = list(self.seen.get(name, ()))
             if seen:
-                held = self._dashboard.redis.xrange(self._dashboard.keys.stream(stream), seen[0], seen[-1])
-                assert seen == [entry.decode() for entry, _ in held], f"{name}: a hole or a repetition"
+                held = self._dashboard.between(self._dashboard.keys.stream(stream), seen[0], seen[-1])
+                assert seen == held, f"{name}: a hole or a repetition"
         assert self.seen["txs"]
 
 
@@ -260,10 +260,10 @@ def test_events_go_through_the_proxy_as_they_come(dashboard: Dashboard) -> None:
         stream = dashboard.keys.stream(domains.TXS)
 
         def up_to_date() -> bool:
-            [(newest, _)] = dashboard.redis.xrevrange(stream, count=1)
+            newest = dashboard.newest(stream)
             began = time.monotonic()
             while time.monotonic() - began < 0.5:
-                if newest.decode() in one.seen["txs"][-50:]:
+                if newest in one.seen["txs"][-50:]:
                     return True
                 time.sleep(0.01)
             return False
@@ -308,11 +308,8 @@ def test_a_killed_fold_is_taken_over_and_replaced(dashboard: Dashboard) -> None:
         [ingest] = dashboard.containers("chain-ingest")
         dashboard.crash(ingest)
         began = time.monotonic()
-        before = dashboard.redis.xrevrange(dashboard.keys.stream(domains.TXS), count=1)[0][0]
-        until(
-            lambda: dashboard.redis.xrevrange(dashboard.keys.stream(domains.TXS), count=1)[0][0] != before,
-            30, "chain-ingest goes on",
-        )  # fmt: skip
+        before = dashboard.newest(dashboard.keys.stream(domains.TXS))
+        until(lambda: dashboard.newest(dashboard.keys.stream(domains.TXS)) != before, 30, "chain-ingest goes on")
         print(f"chain-ingest: killed, started again, next event after {time.monotonic() - began:.1f} s")
         dashboard.crash(dashboard.containers("web")[0])
         until(lambda: len(dashboard.heartbeats("web")) == 2, 30, "web is started again")
@@ -367,7 +364,7 @@ def test_services_are_rolled_over_to_a_new_image(dashboard: Dashboard) -> None:
 
 
 def roll(dashboard: Dashboard, service: str, tag: str) -> None:
-    dashboard.engine.run("deploy/roll", service, IMAGE_TAG=tag, **dashboard.env)
+    dashboard.engine.run("deploy/roll", service, env={**dashboard.env, "IMAGE_TAG": tag})
 
 
 # --- at the end ---------------------------------------------------------------------------------------------

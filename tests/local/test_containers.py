@@ -97,7 +97,12 @@ def test_the_compose_file_takes_what_is_made(tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     command = [root / ".venv/bin/docker-compose", "--env-file", secrets / "compose.env", "-f", "deploy/compose.yaml"]
     done = subprocess.run(
-        [*command, "config"], cwd=root, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+        [*map(str, command), "config"],
+        cwd=root,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "\n  demo:\n" in done.stdout

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,10 +48,12 @@ class Engine:
         kept = {name: value for name, value in os.environ.items() if name not in ("ENV_DIR", "REDIS_URL")}
         self.env = {**kept, **variables}
 
-    def run(self, *command: str | Path, limit: float = 900, check: bool = True, **env: str) -> str:
+    def run(
+        self, *command: str | Path, limit: float = 900, check: bool = True, env: Mapping[str, str] | None = None
+    ) -> str:
         """What the command printed on stdout; its words of failure are the assertion's."""
         done = subprocess.run(
-            [str(part) for part in command], env={**self.env, **env}, cwd=ROOT, capture_output=True, text=True,
+            [str(part) for part in command], env={**self.env, **(env or {})}, cwd=ROOT, capture_output=True, text=True,
             timeout=limit, check=False,
         )  # fmt: skip
         if check and done.returncode:
@@ -110,29 +112,29 @@ class Dashboard:
             "BACKFILL_LOAD": "100",
         }
         self.keys = Keys("regtest")
-        self._redis: redis.Redis | None = None
+        self._redis: Any = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.web_port}"
 
     @property
-    def redis(self) -> redis.Redis:
-        """The operator's client."""
+    def redis(self) -> Any:
+        """The operator's client, whose stubs allow for every mode that it may be in."""
         if self._redis is None:
             address = (self.secrets / "redis-operator").read_text().strip()
             self._redis = redis.Redis.from_url(address.replace("redis:6379", f"127.0.0.1:{self.redis_port}"))
         return self._redis
 
     def up(self, scale: str, **env: str) -> str:
-        return self.engine.run("deploy/up", limit=900, **self.env, SCALE=scale, **env)
+        return self.engine.run("deploy/up", env={**self.env, "SCALE": scale, **env})
 
     def compose(self, *arguments: str, **env: str) -> str:
         """Any command of compose on this project."""
-        return self.engine.run("deploy/up", *arguments, **self.env, **env)
+        return self.engine.run("deploy/up", *arguments, env={**self.env, **env})
 
     def down(self) -> None:
-        self.engine.run("deploy/up", "down", "--volumes", "--timeout", "15", check=False, **self.env)
+        self.engine.run("deploy/up", "down", "--volumes", "--timeout", "15", check=False, env=self.env)
 
     def containers(self, service: str) -> list[str]:
         """Ids of those of a service that run, twelve digits each, as they are their hosts' names."""
@@ -154,6 +156,15 @@ class Dashboard:
     def crash(self, container: str) -> None:
         """kill -9 from outside: to the engine it ended by itself, so that it starts it again."""
         os.kill(int(self.engine.about(container)["State"]["Pid"]), 9)
+
+    def newest(self, stream: str) -> str:
+        """Id of a stream's last entry."""
+        [(entry_id, _)] = self.redis.xrevrange(stream, count=1)
+        return str(entry_id.decode())
+
+    def between(self, stream: str, first: str, last: str) -> list[str]:
+        """Ids of a stream's entries from one to another."""
+        return [entry_id.decode() for entry_id, _ in self.redis.xrange(stream, first, last)]
 
     def entries(self, stream: str) -> list[tuple[str, int, str, dict[str, Any]]]:
         """Every entry of a stream: id, sequence, type, data."""
