@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local_run.containers import prepare
 from local_run.errors import SetupError
-from shared import env_files, settings
+from shared import domains, env_files, settings
+from support.each import each
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SECRET = "correct-horse-battery"  # noqa: S105 - must stand in its own file alone
 NODE = {
@@ -91,22 +96,45 @@ def test_what_a_container_could_not_use_is_said(tmp_path: Path, environment: dic
         made(tmp_path, environment)
 
 
-def test_the_compose_file_takes_what_is_made(tmp_path: Path) -> None:
-    made(tmp_path, {})
-    root = Path(__file__).resolve().parents[2]
-    secrets = tmp_path / "secrets"
-    command = [root / ".venv/bin/docker-compose", "--env-file", secrets / "compose.env", "-f", "deploy/compose.yaml"]
+def composed(folder: Path) -> tuple[dict[str, Any], str]:
+    """What compose makes of its file with what is made in the folder."""
+    secrets = folder / "secrets"
+    command = [ROOT / ".venv/bin/docker-compose", "--env-file", secrets / "compose.env", "-f", "deploy/compose.yaml"]
     done = subprocess.run(
-        [*map(str, command), "config"],
-        cwd=root,
-        env={"PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        [*map(str, command), "config", "--format", "json"],
+        cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "\n  demo:\n" in done.stdout
-    assert done.stdout.count("MAIN_RPC_URL: http://demo:18443") == 3
-    assert done.stdout.count("read_only: true") >= 12
-    for secret in ("node", "wallet", "redis-web"):
-        assert (secrets / secret).read_text().strip() not in done.stdout
+    return json.loads(done.stdout), done.stdout
+
+
+def test_every_service_is_composed_closed_and_with_its_own_secrets(tmp_path: Path) -> None:
+    made(tmp_path, {})
+    config, text = composed(tmp_path)
+    services = config["services"]
+    assert services.keys() == {one.name for one in domains.SERVICES} | {"redis", "proxy", "demo"}
+    for name, service in services.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert int(service["mem_limit"]) > 0, name
+        assert float(service["cpus"]) > 0, name
+        assert each(port["host_ip"] == "127.0.0.1" for port in service.get("ports", ())) if "ports" in service else True
+        assert "container_name" not in service, name
+    for one in domains.SERVICES:
+        given = {secret["source"]: secret["target"] for secret in services[one.name]["secrets"]}
+        assert given.pop(f"redis-{one.name}") == "redis"
+        asks = one.name in ("chain-ingest", "backfill", "explorer")
+        assert given.keys() == {*(["node"] if asks else []), *(["wallet"] if one.name in ("web", "explorer") else [])}
+        assert ("MAIN_RPC_URL" in services[one.name]["environment"]) == asks
+        image = "chain-ingest" if one.within else one.name
+        assert services[one.name]["image"] == f"bitcoin-dashboard/{image}:latest"
+    for secret in ("node", "wallet", *(f"redis-{one.name}" for one in domains.SERVICES)):
+        assert (tmp_path / "secrets" / secret).read_text().strip() not in text
+
+
+def test_on_a_node_of_ones_own_there_is_no_other(tmp_path: Path) -> None:
+    made(tmp_path, NODE)
+    config, text = composed(tmp_path)
+    assert "demo" not in config["services"]
+    assert SECRET not in text

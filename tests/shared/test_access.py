@@ -24,6 +24,7 @@ from support.spending import chain, fan_out, mine, mined_coins, send
 from support.stack import SERVICES, Stack, until
 
 KEYS = Keys("regtest")
+WALLET = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 HARNESS = "user default on nopass ~* &* +@all"
 """The tests themselves; in place of the line that lets nobody in."""
 
@@ -68,7 +69,8 @@ async def test_every_service_works_with_its_own_user(server: EmbeddedValkey, tmp
 
     async def start(name: str) -> None:
         user = name.removesuffix("-2")
-        await stack.start(name, REDIS_URL=url_of(tmp_path / "secrets", user, server.port), BACKFILL_LOAD="100")
+        url = url_of(tmp_path / "secrets", user, server.port)
+        await stack.start(name, REDIS_URL=url, BACKFILL_LOAD="100", WALLET_SECRET="0123456789abcdef" * 2)
 
     await stack.node.start()
     stack.redis = redis.connect(server.url)
@@ -80,20 +82,32 @@ async def test_every_service_works_with_its_own_user(server: EmbeddedValkey, tmp
         await stack.synced()
         await check.history_complete(stack)
         coins = await mined_coins(stack.node, 1)
-        await send(stack.node, chain((await fan_out(stack.node, coins, 2))[0], 3, [5, 9]))
+        spread = await fan_out(stack.node, coins, 2)
+        await send(stack.node, chain(spread[0], 3, [5, 9]))
         await mine(stack.node)
+        await send(stack.node, chain(spread[1], 3, [5, 9]))
         best = await stack.node.rpc("getbestblockhash")
         txid = (await stack.node.rpc("getblock", best))["tx"][0]
+        [waiting, *_] = await stack.node.rpc("getrawmempool")
         await stack.synced()
         await stack.serves(60)
         async with aiohttp.ClientSession(stack.url) as session:
-            for path in ("/", f"/tx/{txid}", f"/block/{best}", "/status", "/charts", "/mempool", "/market-cap"):
+            for path in ("/", f"/tx/{txid}", f"/tx/{waiting}", f"/block/{best}", "/status", "/charts", "/mempool", "/market-cap"):
 
                 async def answers(path: str = path) -> bool:
                     async with session.get(path) as response:
                         return response.status == 200
 
                 await until(answers, 30, f"{path} is answered")
+            async with session.post("/api/v1/wallet", json={"wallet": WALLET, "form": "", "gap": 20}) as response:
+                assert response.status == 202, await response.text()
+                about = await response.json()
+
+            async def known() -> bool:
+                async with session.get(f"/api/v1/wallet/{about['handle']}") as response:
+                    return response.status == 200
+
+            await until(known, 60, "what the wallet holds is known")
         await stack.kill("mempool")
         await stack.kill("chain-metrics")
         await mine(stack.node)

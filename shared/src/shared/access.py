@@ -37,10 +37,10 @@ _COMMANDS: Final = (
 _READING: Final = "-@all +xread +xrange +xrevrange +xlen +xinfo|stream +@connection -@dangerous"
 
 _NEEDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "backfill": (("chain:backfill", "chain:claim:*", "chain:lease:*", "chain:fence:*"), ("chain:*", "mempool:txs")),
+    "backfill": (("chain:backfill", "chain:claim:*"), ("chain:*", "mempool:txs")),
     "market": (("outside:*",), ()),
-    "marketcap": (("outside:*",), ("market:*", "chain:*")),
-    "explorer": ((), ("chain:views", "mempool:views", "chain:confirmed", "mempool:confirmed")),
+    "marketcap": (("outside:*",), ()),
+    "explorer": ((), ("chain:views", "mempool:views")),
     "web": (
         (
             "explorer:requests", "explorer:jobs", "explorer:retries", "explorer:answer:*", "explorer:watched",
