@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ async def test_a_primary_is_killed_under_load(stack: Stack, tmp_path: Path, full
             began = time.monotonic()
             took = await stack.servers.fail_over(key)
             since_ms = time.time() * 1000
-            await until(lambda since_ms=since_ms: confirmed(stack, since_ms), BRIDGED, "figures are confirmed again")
+            await until(partial(confirmed, stack, since_ms), BRIDGED, "figures are confirmed again")
             print(f"failover of {key}: {took:.1f} s, figures of afterwards after {time.monotonic() - began:.1f} s")
     finally:
         await end(loading)
