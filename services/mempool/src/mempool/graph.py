@@ -7,7 +7,7 @@ for its parent. Clusters are ordered only when somebody asks for them: `settle`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -48,6 +48,11 @@ class Chunk:
         self.rate = fee / vsize
         self.txs = txs
         self.leader = txs[0]
+
+
+def members(chunk: Tx | Chunk) -> Sequence[Tx]:
+    """The transactions of a chunk."""
+    return (chunk,) if isinstance(chunk, Tx) else chunk.txs
 
 
 class Graph:
