@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chain_ingest.block import Block
 from chain_ingest.fees import NONE
-from chain_ingest.pools import Pools
+from shared.pool_tags import Pools
 from chain_ingest.statistics import LARGEST, Statistics, bands, coinbase_tag
 from shared.bands import VALUE_BOUNDS
 from shared.errors import ConfigError

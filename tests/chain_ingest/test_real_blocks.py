@@ -18,7 +18,7 @@ import pytest
 
 from chain_ingest.block import Block
 from chain_ingest.fees import NONE, fees_paid
-from chain_ingest.pools import Pools
+from shared.pool_tags import Pools
 from chain_ingest.statistics import LARGEST, Statistics, coinbase_tag
 from chain_ingest.transaction import fingerprint
 from shared.bands import VALUE_BOUNDS

@@ -17,7 +17,7 @@ from chain_ingest.answers import HeaderInfo
 from chain_ingest.app import run
 from chain_ingest.fetch import Fetcher, Unavailable
 from chain_ingest.node import Node
-from chain_ingest.pools import Pools
+from shared.pool_tags import Pools
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis

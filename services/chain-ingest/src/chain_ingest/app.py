@@ -14,7 +14,7 @@ from chain_ingest.follow import Follower
 from chain_ingest.healing import Healing, patience
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeBehind, NodeUnfit, NodeUnready
-from chain_ingest.pools import Pools
+from shared.pool_tags import Pools
 from chain_ingest.progress import Progress
 from shared import clock, domains
 from shared.bus import Producer

@@ -19,7 +19,7 @@ from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.pace import Pace
 from chain_ingest.backfill.progress import Progress
 from chain_ingest.node import Node, NodeUnfit
-from chain_ingest.pools import Pools
+from shared.pool_tags import Pools
 from chain_ingest.source import Source
 from shared.errors import ConfigError, RpcError
 from shared.leased import Leased

@@ -10,7 +10,7 @@ from typing import Final
 from chain_ingest.backfill.pace import Pace
 from chain_ingest.condition import not_whole
 from chain_ingest.node import Node, NodeUnfit
-from chain_ingest.pools import Pools
+from shared.pool_tags import Pools
 from chain_ingest.source import Source
 from shared.errors import RpcError, RpcWarmingUp
 from shared.logging import Trouble, chain
