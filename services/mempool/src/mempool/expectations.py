@@ -60,11 +60,12 @@ class Expectations:
 
     async def load(self, client: redis.Client) -> None:
         """Read what was committed last."""
-        stored: dict[bytes, bytes] = await client.hgetall(self._key)
         self._forget_changes()
+        stored: dict[bytes, bytes] = await client.hgetall(self._key)
         pending, since = stored.pop(PENDING, None), stored.pop(SINCE, b"")
         self._since_ms = int(since) if since.isdigit() else None
         self._set_pending(None if pending is None else msgspec.json.decode(pending, type=_Pending))
+        self._changed = False
         known = [(expected.decoded(raw), block, raw) for block, raw in stored.items()]
         self._records = {
             block: raw for _, block, raw in sorted((found.at_ms, block, raw) for found, block, raw in known if found)

@@ -122,7 +122,7 @@ class Picture:
     def expected(self) -> list[bytes]:
         """Txids of the next projected block, highest effective feerate first.
 
-        Where it ends among chunks that are alike, those with the lowest txids are in it: so every rebuild says the same.
+        Where it ends among chunks that are alike, those with the lowest txids are in it: every rebuild says the same.
         """
         self._settle()
         chunks, txs = self._graph.chunks(), self._graph.txs

@@ -33,7 +33,9 @@ class Marks:
         """The same rows, each with what it is."""
         if not self._unlike:
             return list(rows)
-        return [row if (unlike := self.of(row)) is None else msgspec.structs.replace(row, unlike=unlike) for row in rows]
+        return [
+            row if (unlike := self.of(row)) is None else msgspec.structs.replace(row, unlike=unlike) for row in rows
+        ]
 
 
 def expected(record: Record, rows: Sequence[Row], marks: Marks) -> Expected | None:
