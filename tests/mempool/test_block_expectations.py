@@ -389,3 +389,23 @@ async def test_an_entry_of_another_layout_is_not_read(client: redis.Client) -> N
     folded = Folded(client)
     await folded.restart()
     assert folded.fold.expected_fields == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_expected_is_the_first_projected_block(seed: int) -> None:
+    chance = random.Random(seed)
+    told = Told()
+    for number in range(chance.choice([30, 3_000])):
+        parents = chance.sample(list(told.waiting), 1) if told.waiting and chance.random() < 0.3 else []
+        told.add(number, rate=chance.uniform(0, 30), vsize=chance.randint(200, 4_000), parents=parents)
+    told.sync()
+    fold = MempoolFold(KEYS)
+    for _, event in told.entries:
+        fold.apply(event)
+    synced = told.entries[-1][1]
+    assert isinstance(synced, MempoolSynced)
+    _, fees, _ = fold._picture.views(synced, told.now_ms)
+    first = fees.projected_blocks[0]
+    found = fold._picture.expected()
+    sums = [sum(getattr(told.waiting[one.hex()], name) for one in found) for name in ("vsize", "fee")]
+    assert (len(found), *sums) == (first.tx_count, first.vsize, first.total_fees)
