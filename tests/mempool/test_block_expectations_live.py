@@ -13,7 +13,7 @@ from explorer.core.blocks import Blocks
 from explorer.core.node import Node
 from shared import expected
 from shared.events.lookups import BlockWanted
-from shared.lookups.block import Expected, Found
+from shared.lookups.block import Expected, Found, NotExpected
 from shared.networks import NETWORKS
 from shared.pool_tags import Pools
 from shared.rpc import RpcClient
@@ -60,18 +60,33 @@ async def held(stack: Stack, block_hash: str) -> Expected:
     return found
 
 
-async def test_a_block_is_held_against_what_was_expected(stack: Stack) -> None:
-    node = stack.node
-    coins = await fan_out(node, await mined_coins(node, 3), 20)
-    paid = [
-        build([coin], [coin.value - 96 * rate]) for coin, rate in zip(coins[:6], (70, 60, 50, 2, 1, 80), strict=True)
-    ]
-    expected_ones, (low, lowest, unseen) = paid[:3], paid[3:]
+async def transactions(stack: Stack) -> tuple[list[Built], list[Built], Built]:
+    """Small ones, large ones of which more wait than fit into a block, and one that pays most."""
+    coins = await fan_out(stack.node, await mined_coins(stack.node, 3), 20)
+    rates = (70, 60, 50, 2, 1, 80)
+    paid = [build([coin], [coin.value - 96 * rate]) for coin, rate in zip(coins, rates, strict=False)]
     large = []
-    for place, coin in enumerate(coins[6:17]):  # more than fits into a block
+    for place, coin in enumerate(coins[6:17]):
         each = (coin.value - 100_000 * (30 - place)) // OUTPUTS
         large.append(build([coin], [each] * OUTPUTS))
-    new = build([coins[17]], [coins[17].value - 96 * 90])
+    return paid, large, build([coins[17]], [coins[17].value - 96 * 90])
+
+
+async def not_expected(stack: Stack, wanted: BlockWanted) -> NotExpected:
+    """Why nothing was recorded."""
+    blocks = Blocks(NETWORKS["regtest"], lambda: 1, Pools(), partial(expected.read, stack.redis, stack.keys))
+    async with RpcClient(stack.node.settings()) as rpc:
+        found = await blocks.look_up(Node(rpc), wanted)
+    assert isinstance(found, Found)
+    assert found.expected is None
+    assert found.not_expected is not None
+    return found.not_expected
+
+
+async def test_a_block_is_held_against_what_was_expected(stack: Stack) -> None:
+    node = stack.node
+    paid, large, new = await transactions(stack)
+    expected_ones, (low, lowest, unseen) = paid[:3], paid[3:]
     await node.rpc("setmocktime", int(time.time()) - 600)  # they have waited for ten minutes
     for one in (*expected_ones, low, lowest, *large):
         await send(node, [one])
@@ -114,18 +129,10 @@ async def test_a_block_is_held_against_what_was_expected(stack: Stack) -> None:
     assert after.at_ms >= empty.at_ms >= told.at_ms
 
     # nobody followed the mempool: no figure, and before the record began none either
-    await stack.kill("chain-ingest")
+    await stack.stop("chain-ingest")
     fourth = await block_of(stack, [lowest])
     await stack.start("chain-ingest")
     await stack.synced()
-    away = await looked_up(stack, fourth)
-    assert away.expected is None
-    assert away.not_expected is not None
-    assert away.not_expected.why == "not-whole"
-    blocks = Blocks(NETWORKS["regtest"], lambda: 1, Pools(), partial(expected.read, stack.redis, stack.keys))
-    async with RpcClient(node.settings()) as rpc:
-        old = await blocks.look_up(Node(rpc), BlockWanted(height=1))
-    assert isinstance(old, Found)
-    assert old.not_expected is not None
-    assert old.not_expected.why == "before"
-    assert old.not_expected.since_ms is not None
+    assert (await not_expected(stack, BlockWanted(hash=fourth))).why == "not-whole"
+    old = await not_expected(stack, BlockWanted(height=1))
+    assert (old.why, old.since_ms is None) == ("before", False)
