@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from math import floor
 from typing import Any, Final, cast, get_args
 
 from aiohttp import web
@@ -72,4 +71,6 @@ def _shown(held: Held[Any]) -> tuple[int, dict[str, Any]]:
 
 def _matched(expected: Expected | None) -> float | None:
     """The share that matched, in percent, cut to the digits that are shown: 100 means that nothing is missing."""
-    return None if expected is None or expected.share is None else floor(expected.share * 10_000) / 100
+    if expected is None or expected.share is None:
+        return None
+    return expected.matched * 10_000 // (expected.matched + expected.missing_count) / 100
