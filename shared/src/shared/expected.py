@@ -59,6 +59,11 @@ class Record(NamedTuple):
     recorded: Recorded | None  # None: nothing was
     since_ms: int | None  # since when there is a record at all; None: there is none
 
+    @property
+    def comparison(self) -> Comparison | None:
+        """Its figures; None where they are not known."""
+        return None if self.recorded is None else self.recorded.comparison
+
 
 def split(joined: bytes, size: int) -> Iterator[bytes]:
     """Parts of this size."""

@@ -94,7 +94,7 @@ class Blocks:
         record: Record,
     ) -> Found:
         best, rows = header.confirmations > 0, contents.rows
-        marks = Marks(record.recorded and record.recorded.comparison)
+        marks = Marks(record.comparison)
         held = expected(record, rows, marks)
         return Found(
             hash=header.hash,

@@ -40,10 +40,9 @@ class Marks:
 
 def expected(record: Record, rows: Sequence[Row], marks: Marks) -> Expected | None:
     """What was expected in a block of these rows; None where that is not known."""
-    recorded = record.recorded
-    if recorded is None or recorded.comparison is None:
+    recorded, found = record.recorded, record.comparison
+    if recorded is None or found is None:
         return None
-    found = recorded.comparison
     due = found.matched + found.missing_count
     return Expected(
         at_ms=recorded.at_ms,
