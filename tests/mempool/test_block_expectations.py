@@ -220,7 +220,9 @@ async def test_an_empty_block_is_recorded_and_so_is_one_that_nothing_was_expecte
     assert (empty.comparison.matched, empty.comparison.missing_count) == (0, 1)
 
 
-@pytest.mark.parametrize("how", ["not compared", "after a reset", "long ago", "missed", "cut off", "does not add up"])
+@pytest.mark.parametrize(
+    "how", ["not compared", "after a reset", "long ago", "missed", "cut off", "goes on with more", "does not add up"]
+)
 async def test_what_is_not_whole_has_no_figures(client: redis.Client, how: str) -> None:
     told = Told()
     some = [told.add(number) for number in range(5)]
@@ -237,6 +239,10 @@ async def test_what_is_not_whole_has_no_figures(client: redis.Client, how: str) 
         told.remove(some[0], reason="block", block=block(0))
         told.remove(some[1], reason="unknown")
         told.add(99)
+    elif how == "goes on with more":
+        told.begin(block(0), some[:2])
+        told.remove(some[0], reason="block", block=block(0))
+        told.mine(block(0), some[1:4])
     elif how == "does not add up":
         told.tell(MempoolBlock(block=block(0), tx_count=9, waiting=3, unseen=[]))
         for one in some[:3]:
