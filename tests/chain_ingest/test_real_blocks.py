@@ -18,10 +18,10 @@ import pytest
 
 from chain_ingest.block import Block
 from chain_ingest.fees import NONE, fees_paid
-from chain_ingest.pools import Pools
 from chain_ingest.statistics import LARGEST, Statistics, coinbase_tag
 from chain_ingest.transaction import fingerprint
 from shared.bands import VALUE_BOUNDS
+from shared.pool_tags import Pools
 from support.oracle import value_band
 from support.recorded_node import spent_txouts
 

@@ -10,9 +10,11 @@ import pytest_asyncio
 from explorer.core.blocks import Blocks
 from explorer.core.node import Node
 from shared.events.lookups import BlockWanted
+from shared.expected import Record
 from shared.lookups.block import PAGE, Found, Row
 from shared.lookups.parts import Missing
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from support.explored import WALLET, Chain
 
@@ -47,7 +49,10 @@ async def full(chain: Chain) -> str:
 
 @pytest.fixture
 def blocks() -> Blocks:
-    return Blocks(NETWORKS["regtest"], lambda: 1)
+    async def recorded(_: str) -> Record:
+        return Record(None, None)
+
+    return Blocks(NETWORKS["regtest"], lambda: 1, Pools(), recorded)
 
 
 async def looked_up(blocks: Blocks, node: Node, wanted: BlockWanted) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from explorer.address.addresses import Addresses
@@ -13,12 +14,14 @@ from explorer.electrum.client import Electrum
 from explorer.transaction.lookup import Transactions
 from explorer.wallet.answering import KEPT_MS as WALLET_MS
 from explorer.wallet.answering import Wallets
+from shared import expected
 from shared.errors import BadEntry, ElectrumError, RpcError
 from shared.events.base import Event
 from shared.events.lookups import AddressWanted, BlockWanted, LookupDone, TxWanted, WalletWanted
-from shared.lookups import address, transaction
+from shared.lookups import address, block, transaction
 from shared.lookups.parts import Away, Missing
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.service import Service
 from shared.work import Alive
 
@@ -38,7 +41,8 @@ class Desk:
         self._nodes = nodes
         self._electrum = electrum
         self._transactions = Transactions(service.redis, service.keys, electrum, now_ms)
-        self._blocks = Blocks(network, now_ms)
+        pools = Pools(service.settings.pools_file)
+        self._blocks = Blocks(network, now_ms, pools, partial(expected.read, service.redis, service.keys))
         self._addresses = Addresses(electrum, network, now_ms, seen.note)
         self._scans = Scans(service.redis, service.keys, network, now_ms)
         self.wallets = Wallets(
@@ -82,14 +86,19 @@ def keep_ms(answer: Any) -> int:
         return AWAY_MS
     if isinstance(answer, str):  # a sealed one
         return WALLET_MS
-    waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and not _settled(answer))
+    waits = isinstance(answer, address.Found) or (
+        isinstance(answer, transaction.Found | block.Found) and not _settled(answer)
+    )
     return WAITING_MS if waits or isinstance(answer, Missing | transaction.Gone) else SETTLED_MS
 
 
-def _settled(found: transaction.Found) -> bool:
+def _settled(found: transaction.Found | block.Found) -> bool:
     """Whether it is in a block, and that was recorded if it was recorded at all: the timeline hears of a block after
-    the node, and who looks meanwhile is not to be told of a transaction without its end for long.
+    the node, and who looks meanwhile is not to be told of a transaction without its end for long. The same of what
+    was expected in the newest block.
     """
+    if isinstance(found, block.Found):
+        return found.not_expected is None or found.not_expected.why != "nothing" or found.height != found.tip.height
     steps = found.timeline
     return found.place is not None and (not steps or steps[-1].block == found.place.hash)
 
