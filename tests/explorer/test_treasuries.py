@@ -367,7 +367,7 @@ async def test_one_that_cannot_be_told_keeps_no_other_from_being_told(
 
     async def balance(self: Electrum, script: Any) -> Any:
         if script.hash == refused:
-            raise ElectrumRefused(1, "history too large")
+            raise ElectrumRefused("balance", 1, "history too large")
         return await asked(self, script)
 
     monkeypatch.setattr(Electrum, "balance", balance)
