@@ -171,7 +171,7 @@ def _treasury(row: Treasury, s: Snapshot) -> dict[str, Any]:
             for one in row.others
         ],
         "addresses": [
-            {"address": one.address, "source": one.source, "link": one.link, "as_of": one.as_of}
+            {"address": one.address, "source": one.source, "link": one.link or None, "as_of": one.as_of}
             | _lies(check, one.address)
             for one in row.addresses
         ],
