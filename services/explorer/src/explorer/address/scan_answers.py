@@ -12,6 +12,8 @@ from shared.rpc import satoshi
 
 
 class Coin(msgspec.Struct, rename={"script": "scriptPubKey"}):
+    """An unspent output."""
+
     txid: str
     vout: int
     amount: Decimal
@@ -36,6 +38,8 @@ class Coins(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
+    """Of a scan that goes on; progress in percent."""
+
     progress: float
 
 
@@ -46,11 +50,15 @@ class Relevant(msgspec.Struct):
 
 
 class Transaction(msgspec.Struct):
+    """Of a block."""
+
     txid: str
     hex: str
 
 
 class Block(msgspec.Struct):
+    """Of `getblock`."""
+
     height: int
     time: int
     tx: list[Transaction]
