@@ -1,9 +1,13 @@
-"""What the explorer's fold shows (shared.views): what is recorded of transactions, and what has been coming in."""
+"""What the explorer shows (shared.views): what is recorded of transactions, what has been coming in, and what lies at
+the addresses that holders of bitcoin published.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
+from shared.events.base import Height, UnixMs
+from shared.events.treasuries import Source
 from shared.views import View
 
 
@@ -29,3 +33,59 @@ class InflowView(View, frozen=True, kw_only=True):
 
 TIMELINE_VIEWS: Final[dict[str, type[View]]] = {"timeline": TimelineView, "inflow": InflowView}
 """Fields of the hash of views."""
+
+Unseen = Literal["", "soon", "network", "unreadable", "away", "refused", "busy"]
+"""Why nothing, or nothing newer, is known of an address: it is asked soon; it is one of another network, or none;
+nobody who could be asked answers; who was asked does not want to tell; or so many addresses are not followed.
+"""
+
+
+class SeenAddress(View, frozen=True, kw_only=True):
+    """What lies at one address; None wherever it is not known. With `why` it is what was last known."""
+
+    address: str
+    confirmed: int | None  # satoshi in blocks
+    unconfirmed: int | None  # satoshi that the mempool adds; a scan of the node's coins does not know it
+    height: Height | None  # of the newest block of whoever was asked
+    as_of_ms: UnixMs | None
+    since_ms: UnixMs | None  # when it was looked at for the first time
+    why: Unseen = ""
+    detail: str = ""  # the same as whoever was asked says it
+
+
+class SeenMove(View, frozen=True, kw_only=True):
+    """Coins that came or left, as `treasury.moved` tells it."""
+
+    address: str
+    confirmed_delta: int  # satoshi
+    unconfirmed_delta: int | None  # satoshi; None: not known
+    height: Height
+    time_ms: UnixMs
+    txid: str  # empty: not known
+
+
+class SeenHolder(View, frozen=True, kw_only=True):
+    """What lies at all addresses of one holder. What the holder claims is marketcap's to tell."""
+
+    key: str  # shared.asset_views.Treasury.key
+    name: str
+    addresses: list[SeenAddress]
+    seen: int  # of them, with a balance that is known
+    confirmed: int | None  # satoshi, of those that were seen; None: none was
+    unconfirmed: int | None  # likewise; None: of one of them it is not known
+    height: Height | None  # of the look that is longest ago
+    as_of_ms: UnixMs | None  # likewise
+    since_ms: UnixMs | None  # of the first look at any
+    moves: list[SeenMove]  # newest first, at most MOVES_SHOWN
+
+
+class SeenTreasuriesView(View, frozen=True, kw_only=True):
+    """Holders that published addresses, and what was seen there."""
+
+    holders: list[SeenHolder]
+    source: Source
+
+
+MOVES_SHOWN: Final = 5
+SEEN_VIEWS: Final[dict[str, type[View]]] = {"seen_treasuries": SeenTreasuriesView}
+"""Of the domain `treasuries`."""

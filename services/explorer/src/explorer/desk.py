@@ -44,11 +44,11 @@ class Desk:
         pools = Pools(service.settings.pools_file)
         self._blocks = Blocks(network, now_ms, pools, partial(expected.read, service.redis, service.keys))
         self._addresses = Addresses(electrum, network, now_ms, seen.note)
-        self._scans = Scans(service.redis, service.keys, network, now_ms)
+        self.scans = Scans(service.redis, service.keys, network, now_ms)
         self.wallets = Wallets(
             service.settings.wallet_secret,
             electrum,
-            self._scans,
+            self.scans,
             service.redis,
             service.keys,
             service.settings.network,
@@ -77,7 +77,7 @@ class Desk:
     async def _address(self, node: Node, job: AddressWanted, alive: Alive) -> Any:
         if self._electrum.configured:
             return await self._addresses.look_up(node, job, alive)
-        return await self._scans.look_up(node, job, alive)
+        return await self.scans.look_up(node, job, alive)
 
 
 def keep_ms(answer: Any) -> int:
