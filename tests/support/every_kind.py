@@ -63,6 +63,12 @@ class Made:
     spends: tuple[Coin, ...]
     pays: tuple[tuple[int, str], ...]  # (satoshi, script in hex)
     fee: int
+    raw: str  # hex
+
+    @property
+    def alone(self) -> bool:
+        """Whether all that it spends was in blocks."""
+        return not any(coin.depth for coin in self.spends)
 
 
 def _compact(number: int) -> bytes:
@@ -92,6 +98,8 @@ class EveryKind:
         """Kind -> scripts in hex, those of the wallet."""
         self.made: dict[str, Made] = {}
         """What was sent and not replaced, by txid."""
+        self.old: dict[str, Made] = {}
+        """What was replaced."""
         self.replaced: dict[str, str] = {}
         """txid -> txid of what went in its place, or in that of one that it spent from."""
         self._node = node
@@ -221,7 +229,8 @@ class EveryKind:
         txid = await self._send(old.spends, pays)
         self._coins = [coin for coin in self._coins if coin.txid not in went]
         for one in went:
-            for coin in self.made.pop(one).spends:
+            self.old[one] = self.made.pop(one)
+            for coin in self.old[one].spends:
                 if coin.txid not in went and coin not in old.spends:
                     self._coins.append(coin)
             self.replaced[one] = txid
@@ -280,7 +289,7 @@ class EveryKind:
             await self._node.rpc("generateblock", self._mining, [signed["hex"]])
             txid = (await self._node.rpc("decoderawtransaction", signed["hex"]))["txid"]
         fee = sum(coin.value for coin in coins) - sum(value for value, _ in pays)
-        self.made[txid] = Made(txid, tuple(coins), tuple(pays), fee)
+        self.made[txid] = Made(txid, tuple(coins), tuple(pays), fee, signed["hex"])
         if depth:
             self._waiting.append(txid)
         ours = {script for scripts in self.scripts.values() for script in scripts}

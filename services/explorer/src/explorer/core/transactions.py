@@ -37,7 +37,8 @@ async def look_up(node: Node, wanted: TxWanted, now_ms: Callable[[], int], hints
     coinbase = tx.vin[0].coinbase is not None
     everything = coins(node, tx.vin)  # all of them: what it paid follows from them
     outpoints = [one.n for one in shown_out if one.coin().kind not in UNSPENDABLE]
-    spends, fates = await together(everything, spent(node, tx.txid, outpoints, confirmed=place is not None))
+    stands = place is not None and place.best  # outputs of an orphaned block are not there, which is not spent
+    spends, fates = await together(everything, spent(node, tx.txid, outpoints, confirmed=stands))
     fate_of = dict(zip(outpoints, fates, strict=True))
     input_value = None if coinbase else total(spends)
     sources: dict[str, Source] = {"transaction": "node"}
