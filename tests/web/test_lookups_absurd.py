@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import quote
@@ -200,3 +201,12 @@ async def test_a_page_behind_the_last_is_empty(site: Site, path: str) -> None:
     status, _, body = await site.get(path.format(mining=site.mining))
     assert status == 200
     assert "none on this page" in body
+
+
+async def test_the_first_coinbase_has_a_page(site: Site) -> None:
+    genesis = (await site.get("/api/block-height/0"))[2]
+    html = (await site.get(f"/block/{genesis}"))[2]
+    [txid] = set(re.findall(r'href="/tx/([0-9a-f]{64})"', html))
+    status, _, page = await site.get(f"/tx/{txid}")
+    assert status == 200
+    assert "Chancellor on brink of second bailout for banks" in page
