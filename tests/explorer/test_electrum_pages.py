@@ -19,7 +19,6 @@ from explorer.electrum.client import Electrum
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.domains import CHANGES
-from shared.scripts.hashes import scripthash
 from shared.service import Service
 from support.electrum_script import QUICK, REGTEST, Scripted
 from support.explored import KEYS, WALLET, Chain
@@ -169,7 +168,9 @@ async def test_a_server_that_cuts_the_connection(world: World) -> None:
 )
 async def test_a_server_that_answers_nonsense(world: World, result: str, named: str) -> None:
     world.server.line = lambda request: (
-        f'{{"jsonrpc":"2.0","id":{request["id"]},"result":{result}}}\n'.encode() if request["method"] == BALANCE else None
+        f'{{"jsonrpc":"2.0","id":{request["id"]},"result":{result}}}\n'.encode()
+        if request["method"] == BALANCE
+        else None
     )
     await world.says(503, named, "asks again by itself")
 

@@ -20,6 +20,7 @@ import aiohttp
 import pytest
 
 import chain_ingest.app
+import chain_metrics.app
 import explorer.app
 from explorer.electrum.client import Electrum
 from explorer.electrum.script import Script
@@ -88,6 +89,7 @@ async def dashboard(folder: Path, node: RegtestNode, electrum_url: str) -> Async
     async with (
         EmbeddedValkey(folder) as valkey,
         running(valkey.url, chain_ingest.app.run, "chain-ingest", **node.env()),
+        running(valkey.url, chain_metrics.app.run, "chain-metrics", **node.env()),
         running(valkey.url, explorer.app.run, "explorer", **env),
         serving(valkey.url, network="regtest", wallet_secret=SECRET) as site,
         aiohttp.ClientSession(site.url, timeout=aiohttp.ClientTimeout(total=30)) as session,
@@ -174,7 +176,10 @@ async def transaction_is_right(world: World, at: Dashboard, books: Books, txid: 
     if not at.esplora[0]:
         return
     said = await at.json(f"/api/tx/{txid}")
-    assert (said["fee"], said["size"], said["weight"], said["version"]) == (fee, *(raw[n] for n in ("size", "weight", "version")))
+    assert (said["fee"], said["size"], said["weight"], said["version"]) == (
+        fee,
+        *(raw[n] for n in ("size", "weight", "version")),
+    )
     assert said["status"] == (
         {"confirmed": False}
         if where is None
@@ -238,7 +243,10 @@ def page_of_transaction_is_right(
         spends = found.inputs[number]
         assert spends.coin is not None
         assert btc(spends.coin.value) in one.text
-        assert one.links == [f"/address/{spends.coin.address or spends.coin.script}", f"/tx/{spends.txid}#output-{spends.vout}"]
+        assert one.links == [
+            f"/address/{spends.coin.address or spends.coin.script}",
+            f"/tx/{spends.txid}#output-{spends.vout}",
+        ]
     for number, one in outputs.items():
         out, spender = found.outputs[number], spent_ones[number]
         assert btc(out.value) in one.text
@@ -411,7 +419,10 @@ async def wallet_is_right(world: World, at: Dashboard, books: Books, path: str) 
     balances = (await world.node.rpc("getbalances", wallet=WALLET))["mine"]
     total = sum(satoshi(balances[name]) for name in ("trusted", "untrusted_pending", "immature"))
     confirmed = sum(value for script in scripts for _, _, value, _ in confirmed_coins(books, script))
-    listed = {(one["txid"], one["vout"], satoshi(one["amount"])) for one in await world.node.rpc("listunspent", 0, wallet=WALLET)}
+    listed = {
+        (one["txid"], one["vout"], satoshi(one["amount"]))
+        for one in await world.node.rpc("listunspent", 0, wallet=WALLET)
+    }
     moved: dict[str, int] = {}
     for script in scripts:
         for move in books.moves(script):
@@ -468,7 +479,9 @@ async def wallet_is_right(world: World, at: Dashboard, books: Books, path: str) 
 class World:
     """A node with an ElectrumX, whoever pays, and two dashboards: with that server and without."""
 
-    def __init__(self, node: RegtestNode, payer: EveryKind, electrum: Electrum, both: list[Dashboard], full: bool) -> None:
+    def __init__(
+        self, node: RegtestNode, payer: EveryKind, electrum: Electrum, both: list[Dashboard], full: bool
+    ) -> None:
         self.full = full
         self.node = node
         self.payer = payer
@@ -478,7 +491,11 @@ class World:
         self._wallets: dict[bool, str] = {}
 
     async def all_is_right(
-        self, also: Iterable[str] = (), gone: Iterable[tuple[str, str | None]] = (), *, orphaned: bool = False,
+        self,
+        also: Iterable[str] = (),
+        gone: Iterable[tuple[str, str | None]] = (),
+        *,
+        orphaned: bool = False,
         briefly: bool = False,
     ) -> Books:
         """Every page of what was made, and of whatever it paid; `gone` is (txid, what went in its place).
@@ -595,7 +612,9 @@ async def test_every_figure_is_the_nodes_whatever_happens(tmp_path: Path, count:
         await node.rpc("generatetoaddress", 1, mining)
         payer.mined()
         await payer.make(count * 4 // 10)
-        while not (first := [one for one, it in payer.old.items() if one not in fresh and it.alone and one not in before]):
+        while not (
+            first := [one for one, it in payer.old.items() if one not in fresh and it.alone and one not in before]
+        ):
             await payer.replace()
         [block, _] = await node.rpc("generatetoaddress", 2, mining)
         payer.mined()

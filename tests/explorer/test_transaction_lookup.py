@@ -32,7 +32,7 @@ from support.explored import KEYS, Chain, answer
 from support.ledger import running
 from support.stack import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Asked:
@@ -63,11 +63,10 @@ class Asked:
         return await until(look, 20, f"{txid} was {whats}")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def asked(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
     """On a node without an index."""
     async with contextlib.AsyncExitStack() as stack:
-        chain = await stack.enter_async_context(Chain(tmp_path_factory.mktemp("node")))
         server = await stack.enter_async_context(EmbeddedValkey(tmp_path_factory.mktemp("valkey")))
         for name, run in (("chain-ingest", chain_ingest.app.run), ("explorer", explorer.app.run)):
             await stack.enter_async_context(running(server.url, run, name, **chain.node.env()))

@@ -19,16 +19,10 @@ from shared.rpc import RpcClient
 from support import scripts
 from support.explored import WALLET, Chain
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chain]:
-    async with Chain(tmp_path_factory.mktemp("node")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def node(chain: Chain) -> AsyncIterator[Node]:
     async with RpcClient(chain.node.settings()) as rpc:
         yield Node(rpc)

@@ -78,7 +78,12 @@ def _compact(number: int) -> bytes:
 def _unsigned(coins: Sequence[Coin], pays: Sequence[tuple[int, str]], version: int, lock: int, sequence: int) -> str:
     parts = [version.to_bytes(4, "little"), _compact(len(coins))]
     for coin in coins:
-        parts += [bytes.fromhex(coin.txid)[::-1], coin.vout.to_bytes(4, "little"), b"\0", sequence.to_bytes(4, "little")]
+        parts += [
+            bytes.fromhex(coin.txid)[::-1],
+            coin.vout.to_bytes(4, "little"),
+            b"\0",
+            sequence.to_bytes(4, "little"),
+        ]
     parts.append(_compact(len(pays)))
     for value, script in pays:
         raw = bytes.fromhex(script)
@@ -276,7 +281,9 @@ class EveryKind:
     async def _send(self, coins: Sequence[Coin], pays: Sequence[tuple[int, str]], wallet: str = WALLET) -> str:
         chance = self._chance
         lock = chance.choice((0, 0, 0, 7, 1_600_000_000))
-        raw = _unsigned(coins, pays, chance.choice((1, 2, 2)), lock, chance.choice((0xFFFFFFFD, 0xFFFFFFFD, 0, 1 << 22)))
+        raw = _unsigned(
+            coins, pays, chance.choice((1, 2, 2)), lock, chance.choice((0xFFFFFFFD, 0xFFFFFFFD, 0, 1 << 22))
+        )
         signed = await self._node.rpc("signrawtransactionwithwallet", raw, wallet=wallet)
         assert signed["complete"], (signed, self.seed)
         depth = max(coin.depth for coin in coins)
@@ -293,7 +300,5 @@ class EveryKind:
         if depth:
             self._waiting.append(txid)
         ours = {script for scripts in self.scripts.values() for script in scripts}
-        self._coins += [
-            Coin(txid, vout, value, depth) for vout, (value, script) in enumerate(pays) if script in ours
-        ]
+        self._coins += [Coin(txid, vout, value, depth) for vout, (value, script) in enumerate(pays) if script in ours]
         return txid

@@ -51,16 +51,12 @@ def card(html: str, name: str) -> str:
 
 def rows(html: str) -> dict[str, dict[str, str]]:
     """Key of each row of a table, in order -> label -> words."""
-    return {
-        key: {words(label): words(said) for label, said in _CELL.findall(row)} for key, row in _ROW.findall(html)
-    }
+    return {key: {words(label): words(said) for label, said in _CELL.findall(row)} for key, row in _ROW.findall(html)}
 
 
 def ends(html: str, side: str) -> dict[int, End]:
     """Number of each input, or of each output, of a transaction's page -> what stands there."""
-    return {
-        int(number): End(words(row), _LINK.findall(row)) for one, number, row in _END.findall(html) if one == side
-    }
+    return {int(number): End(words(row), _LINK.findall(row)) for one, number, row in _END.findall(html) if one == side}
 
 
 def close(shown: str, value: float) -> bool:

@@ -196,7 +196,9 @@ async def test_what_is_written_otherwise_is_found_where_it_is(site: Site) -> Non
     assert (await site.get(f"/api/block/{genesis.upper()}"))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/block/1?page=99999", "/block/1?page=9999&sort=-fee", "/address/{mining}?page=9999&coins=9999"])
+@pytest.mark.parametrize(
+    "path", ["/block/1?page=99999", "/block/1?page=9999&sort=-fee", "/address/{mining}?page=9999&coins=9999"]
+)
 async def test_a_page_behind_the_last_is_empty(site: Site, path: str) -> None:
     status, _, body = await site.get(path.format(mining=site.mining))
     assert status == 200

@@ -23,6 +23,7 @@ OUTPUTS_TRIED: Final = 20
 SIZES_MOST: Final = 1_000
 """Witnesses of an input whose sizes are told, where not all of them are."""
 
+
 class _Block(msgspec.Struct):
     tx: list[Transaction]
 
