@@ -1,7 +1,7 @@
 """What the modules of this folder share, once for a run: a node with a wallet, and a node that an ElectrumX is over.
 
-Tests that use them run in the run's own event loop (`loop_scope="session"`), take nothing for granted of what others paid
-and mined, and leave the node as it is: with what they mined, and whatever waits.
+Tests that use them run in the run's own event loop (`loop_scope="session"`), take nothing for granted of what others
+paid and mined, and leave the node as it is: with what they mined, and whatever waits.
 """
 
 from __future__ import annotations

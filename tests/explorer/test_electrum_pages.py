@@ -1,4 +1,4 @@
-"""What a reader sees while the Electrum server is away, slow, cut off or talks nonsense: why, and then what it was again.
+"""What a reader sees while the Electrum server is away, slow, cut off or talks nonsense: why, and then all again.
 
 He does what lookup.js and the page's own refresh do: ask again as long as the answer says so.
 """

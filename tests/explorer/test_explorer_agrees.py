@@ -1,8 +1,8 @@
 """Every figure that web shows of transactions, addresses and wallets is the node's, whatever happens to the chain.
 
-A real node, a real ElectrumX, and transactions of all script types made at random: waiting, replaced, mined, thrown back
-by a reorganisation, in conflict with another branch, mined again. What the node says is added up by support.books, which
-shares nothing with the explorer. The same again without an Electrum server, where what cannot be known is said to be
+A real node, a real ElectrumX, and transactions of all script types made at random: waiting, replaced, mined, thrown
+back by a reorganisation, in conflict with another branch, mined again. What the node says is added up by
+support.books, which shares nothing with the explorer. The same again without an Electrum server, where what cannot be known is said to be
 unknown. A failure names the seed.
 """
 
@@ -29,7 +29,7 @@ from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.domains import TIMELINE
-from shared.events.lookups import AddressWanted, TxWanted
+from shared.events.lookups import AddressWanted, Asked, TxWanted
 from shared.lookups import address, transaction
 from shared.lookups.wallet import Found as FoundWallet
 from support import books as bookkeeping
@@ -44,8 +44,9 @@ from support.ledger import running
 from support.stack import until
 from support.wallets import SECRET
 from support.web_harness import Running, serving
+from web.lookups.asking import Pending
 
-PATIENCE = 12.0
+PATIENCE = 30.0
 """Seconds until a page must be right: what waits is kept for five, and ElectrumX looks three times a second."""
 
 AT_ONCE = 12
@@ -73,12 +74,24 @@ class Dashboard(NamedTuple):
             return await response.json()
 
     async def tx(self, txid: str) -> Any:
-        return (await self.site.site.lookups.ask(f"tx:{txid}:0", TxWanted(txid=txid), transaction.Answer)).answer
+        return await self._ask(f"tx:{txid}:0", TxWanted(txid=txid), transaction.Answer)
 
     async def address(self, script: str, page: int, coins: int) -> Any:
         name = Script.of(bytes.fromhex(script)).hash
         wanted = AddressWanted(script=script, page=page, coins=coins)
-        return (await self.site.site.lookups.ask(f"address:{name}:{page}:{coins}", wanted, address.Answer)).answer
+        return await self._ask(f"address:{name}:{page}:{coins}", wanted, address.Answer)
+
+    async def _ask(self, question: str, wanted: Asked, kind: Any) -> Any:
+        try:
+            return (await self.site.site.lookups.ask(question, wanted, kind)).answer
+        except Pending:
+            raise AssertionError(f"{question} is not answered yet") from None
+
+    async def wallet(self, handle: str, page: int = 0, coins: int = 0) -> FoundWallet:
+        looked = await self.site.site._wallets.look(handle, gap=20, page=page, coins=coins)
+        assert isinstance(looked.answer, FoundWallet), looked
+        assert looked.answer.complete
+        return looked.answer
 
 
 @contextlib.asynccontextmanager
@@ -316,7 +329,7 @@ async def address_is_right(at: Dashboard, books: Books, script: str) -> None:
         named = ("Unconfirmed", "Received", "Sent", "Transactions")
         assert [shown[name] for name in named] == ["unknown"] * 4
         assert "unknown: nobody can tell it here" in bare(card(html, "history"))
-        standing = {one for one in confirmed_coins(books, script)}
+        standing = confirmed_coins(books, script)
         assert {(one.txid, one.vout, one.value, one.height) for one in found.coins} <= standing
         assert found.coin_count == len(standing)
         assert shown["Unspent outputs"] == f"{len(standing):,}"
@@ -428,11 +441,7 @@ async def wallet_is_right(world: World, at: Dashboard, books: Books, path: str) 
         for move in books.moves(script):
             moved[move.txid] = moved.get(move.txid, 0) + move.change
     handle = path.rpartition("/")[2]
-    wallets = at.site.site._wallets
-    looked = await wallets.look(handle, gap=20, page=0, coins=0)
-    found = looked.answer
-    assert isinstance(found, FoundWallet), found
-    assert found.complete
+    found = await at.wallet(handle)
     html = await at.page(path)
     shown = facts(html)
     assert found.confirmed == confirmed
@@ -448,11 +457,11 @@ async def wallet_is_right(world: World, at: Dashboard, books: Books, path: str) 
     assert shown["Unspent outputs"] == f"{len(listed):,}"
     coins = list(found.coins)
     for page in range(1, -(-len(listed) // 25)):
-        coins += (await wallets.look(handle, gap=20, page=0, coins=page)).answer.coins
+        coins += (await at.wallet(handle, coins=page)).coins
     assert {(one.txid, one.vout, one.value) for one in coins} == listed
     history, tables = list(found.history or ()), rows(card(html, "history"))
     for page in range(1, -(-len(moved) // 25)):
-        history += (await wallets.look(handle, gap=20, page=page, coins=0)).answer.history
+        history += (await at.wallet(handle, page=page)).history or []
         tables |= rows(card(await at.page(f"{path}?page={page}"), "history"))
     assert {one.txid: one.change for one in history} == moved
     assert found.tx_count == len(moved) == len(history)
@@ -468,9 +477,9 @@ async def wallet_is_right(world: World, at: Dashboard, books: Books, path: str) 
     assert (shown["Received"], shown["Sent"]) == (btc(gained), btc(lost))
     used = [script for script in scripts if books.moves(script)]
     assert found.used_count == len(used)
-    for one in found.used:
-        assert one.balance == sum(move.change for move in books.moves(one.script) if move.where is not None)
-        assert one.tx_count == len(books.moves(one.script))
+    for it in found.used:
+        assert it.balance == sum(move.change for move in books.moves(it.script) if move.where is not None)
+        assert it.tx_count == len(books.moves(it.script))
 
 
 # --- the course of things ------------------------------------------------------------------------------

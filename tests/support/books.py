@@ -1,4 +1,4 @@
-"""All that a regtest node has, as its own words add up: by other code than the explorer's, for tests to compare with."""
+"""All that a regtest node has, as its own words add up: by other code than the explorer's, to compare with."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Books:
             for one in self.transactions[txid]["vout"]:
                 if one["scriptPubKey"]["hex"] == script and (txid, one["n"]) not in self.spender:
                     where = self.where.get(txid)
-                    found.add((txid, one["n"], satoshi(one["value"]), where and where.height))
+                    found.add((txid, one["n"], satoshi(one["value"]), where.height if where is not None else None))
         return found
 
     def scripts(self) -> set[str]:

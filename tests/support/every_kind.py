@@ -1,8 +1,8 @@
 """Transactions of every script type, made at random of a seed and signed by a wallet of a node.
 
-The payments of the demonstration (local_run.payments) are of the four types that a wallet has addresses of; here are all
-that can be paid: keys and bare multisigs without an address, scripts within a hash or a Taproot tree, versions of witness
-programs that nobody can spend yet, and data.
+The payments of the demonstration (local_run.payments) are of the four types that a wallet has addresses of; here are
+all that can be paid: keys and bare multisigs without an address, scripts within a hash or a Taproot tree, versions of
+witness programs that nobody can spend yet, and data.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from embit import bip32, ec  # type: ignore[import-untyped]  # embit has no types
@@ -267,7 +268,8 @@ class EveryKind:
             self._coins += coins
             return None
         cuts = sorted(chance.randint(0, left - outputs * _FEWEST) for _ in range(outputs - 1))
-        values = [after - before + _FEWEST for before, after in zip([0, *cuts], [*cuts, left - outputs * _FEWEST])]
+        bounds = [0, *cuts, left - outputs * _FEWEST]
+        values = [after - before + _FEWEST for before, after in pairwise(bounds)]
         kinds = chance.choices([kind for kind in self.scripts if kind not in WIDE], k=outputs)
         pays = [(value, chance.choice(self.scripts[kind])) for value, kind in zip(values, kinds, strict=True)]
         pays += more

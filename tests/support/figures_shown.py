@@ -61,6 +61,6 @@ def ends(html: str, side: str) -> dict[int, End]:
 
 def close(shown: str, value: float) -> bool:
     """Whether a rounded number with its unit stands for the value."""
-    number = shown.split()[0].replace(",", "")
+    number = shown.split(maxsplit=1)[0].replace(",", "")
     decimals = len(number.partition(".")[2])
     return abs(float(number) - value) <= 0.5 * 10.0**-decimals + 1e-9

@@ -62,7 +62,7 @@ GARBAGE = {
     "a surrogate": "%ed%a0%80",
     "unicode": quote("💩" * 40),
     "digits of another script": quote("١٢٣"),
-    "full-width digits": quote("１２３"),
+    "full-width digits": quote("\uff11\uff12\uff13"),
     "right to left": quote("\N{RIGHT-TO-LEFT OVERRIDE}cba"),
     "negative": "-1",
     "plus": "+1",

@@ -88,8 +88,9 @@ def keep_ms(answer: Any) -> int:
 
 
 def _settled(found: transaction.Found) -> bool:
-    """Whether nothing but a block can change it: it is in one, and that was recorded if it was recorded at all, and what
-    spent each of its outputs is in a block as well. The timeline and the Electrum server hear of a block after the node.
+    """Whether nothing but a block can change it: it is in one, and that was recorded if it was recorded at all, and
+    what spent each of its outputs is in a block as well. The timeline and the Electrum server hear of a block after
+    the node.
     """
     steps = found.timeline
     recorded = found.place is not None and (not steps or steps[-1].block == found.place.hash)
