@@ -46,10 +46,10 @@ from support.wallets import SECRET
 from support.web_harness import Running, serving
 from web.lookups.asking import Pending
 
-PATIENCE = 30.0
-"""Seconds until a page must be right: what waits is kept for five, and ElectrumX looks three times a second."""
+PATIENCE = 60.0
+"""Seconds until a page must be right, on a machine that has other work; what waits is kept for five."""
 
-AT_ONCE = 12
+AT_ONCE = 4
 
 
 class Dashboard(NamedTuple):
@@ -597,7 +597,8 @@ async def made(folder: Path, seed: int, each_kind: int) -> AsyncIterator[World]:
         yield World(node, payer, electrum, both, each_kind > 4)
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(500, marks=[pytest.mark.full, pytest.mark.timeout(1_800)])])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("count", [60, pytest.param(500, marks=[pytest.mark.full, pytest.mark.timeout(3_600)])])
 async def test_every_figure_is_the_nodes_whatever_happens(tmp_path: Path, count: int) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
