@@ -2,8 +2,8 @@
 
 A real node, a real ElectrumX, and transactions of all script types made at random: waiting, replaced, mined, thrown
 back by a reorganisation, in conflict with another branch, mined again. What the node says is added up by
-support.books, which shares nothing with the explorer. The same again without an Electrum server, where what cannot be known is said to be
-unknown. A failure names the seed.
+support.books, which shares nothing with the explorer. The same again without an Electrum server, where what cannot be
+known is said to be unknown. A failure names the seed.
 """
 
 from __future__ import annotations
