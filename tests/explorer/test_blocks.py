@@ -18,24 +18,18 @@ from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from support.explored import WALLET, Chain
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROWS = 2 * PAGE + 3
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chain]:
-    async with Chain(tmp_path_factory.mktemp("node")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def node(chain: Chain) -> AsyncIterator[Node]:
     async with RpcClient(chain.node.settings()) as rpc:
         yield Node(rpc)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def full(chain: Chain) -> str:
     """A block of ROWS transactions with different fees and values."""
     addresses = await chain.node.batch([("getnewaddress", ())] * ROWS, wallet=WALLET, kind=str)

@@ -22,7 +22,7 @@ from shared import redis
 from shared.domains import TIMELINE
 from shared.events.lookups import TxWanted
 from shared.lookups import transaction
-from shared.lookups.parts import BYTES_MOST, Missing, Place, Tip
+from shared.lookups.parts import BYTES_MOST, Missing, Output, Place, Spender, Tip
 from shared.lookups.transaction import Found, Gone, Step
 from shared.rpc import RpcClient
 from shared.views import FeeBand, FeesView, PreciseFees, ProjectedBlock, RecommendedFees
@@ -32,7 +32,7 @@ from support.explored import KEYS, Chain, answer
 from support.ledger import running
 from support.stack import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Asked:
@@ -63,11 +63,10 @@ class Asked:
         return await until(look, 20, f"{txid} was {whats}")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def asked(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
     """On a node without an index."""
     async with contextlib.AsyncExitStack() as stack:
-        chain = await stack.enter_async_context(Chain(tmp_path_factory.mktemp("node")))
         server = await stack.enter_async_context(EmbeddedValkey(tmp_path_factory.mktemp("valkey")))
         for name, run in (("chain-ingest", chain_ingest.app.run), ("explorer", explorer.app.run)):
             await stack.enter_async_context(running(server.url, run, name, **chain.node.env()))
@@ -222,6 +221,26 @@ async def test_what_is_not_recorded_to_its_end_is_not_kept_for_long() -> None:
     kept = [keep_ms(msgspec.structs.replace(found, timeline=steps)) for steps in ([], [seen], [seen, mined])]
     assert kept == [SETTLED_MS, WAITING_MS, SETTLED_MS]
     assert keep_ms(msgspec.structs.replace(found, place=None)) == WAITING_MS
+
+
+@pytest.mark.parametrize(
+    ("fate", "kept"),
+    [
+        ({"spent": False}, WAITING_MS),
+        ({"spent": True}, WAITING_MS),  # the Electrum server may not have read the block yet
+        ({"spent": True, "spender": Spender(txid="b", vin=0)}, WAITING_MS),
+        ({"spent": True, "spender": Spender(txid="b", vin=0, height=1)}, SETTLED_MS),
+        ({"kind": "op_return"}, SETTLED_MS),
+    ],
+)
+async def test_what_spends_its_outputs_may_change_with_the_mempool(fate: dict[str, Any], kept: int) -> None:
+    output = msgspec.structs.replace(Output(value=1, script="51", kind="p2pkh"), **fate)
+    found = Found(
+        txid="", wtxid="", version=2, locktime=0, size=1, vsize=1, weight=4, fee=0, coinbase=False,
+        inputs=[], outputs=[output], input_count=1, output_count=1, input_value=1, output_value=1,
+        place=Place(height=1, hash="a", time=1), tip=Tip(height=1, hash="a", time=1), as_of_ms=1,
+    )  # fmt: skip
+    assert keep_ms(found) == kept
 
 
 async def test_it_falls_into_the_first_projected_block_that_takes_less() -> None:

@@ -9,6 +9,7 @@ from explorer.address.addresses import Addresses
 from explorer.address.scan import Scans
 from explorer.address.seen import Seen
 from explorer.core.blocks import Blocks
+from explorer.core.coins import UNSPENDABLE
 from explorer.core.node import Node, Nodes
 from explorer.electrum.client import Electrum
 from explorer.transaction.lookup import Transactions
@@ -93,14 +94,17 @@ def keep_ms(answer: Any) -> int:
 
 
 def _settled(found: transaction.Found | block.Found) -> bool:
-    """Whether it is in a block, and that was recorded if it was recorded at all: the timeline hears of a block after
-    the node, and who looks meanwhile is not to be told of a transaction without its end for long. The same of what
-    was expected in the newest block.
+    """Whether nothing but a block can change it. Of a transaction: it is in a block, that was recorded if it was recorded
+    at all, and what spent each of its outputs is in a block as well; timeline and Electrum server hear of a block after the
+    node. Of the newest block: what was expected in it was recorded.
     """
     if isinstance(found, block.Found):
         return found.not_expected is None or found.not_expected.why != "nothing" or found.height != found.tip.height
     steps = found.timeline
-    return found.place is not None and (not steps or steps[-1].block == found.place.hash)
+    recorded = found.place is not None and (not steps or steps[-1].block == found.place.hash)
+    return recorded and all(
+        one.kind in UNSPENDABLE or (one.spender is not None and one.spender.height is not None) for one in found.outputs
+    )
 
 
 def told(what: str, status: str) -> LookupDone:

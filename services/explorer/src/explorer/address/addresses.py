@@ -106,13 +106,15 @@ class Addresses:
         waiting = sum(item.height is None for item in items)
         counts = {"tx_count": len(items) - waiting, "waiting_count": waiting}
         sources: dict[str, Source] = {**found.sources, "history": "electrum", "times": "node"}
-        shown = page_of([item.txid for item in items], found.page, after)
         if len(items) > HISTORY_MOST:
+            shown = page_of([item.txid for item in items], found.page, after)
             entries = [Entry(txid=item.txid, height=item.height, fee=item.fee) for item in items[shown]]
             headers = await headers_of(node, [*of_coins, *(entry.height for entry in entries)], tip)
             found = _with(found, coins=_placed(found.coins, headers))
             return _with(found, history=_timed(entries, headers)[::-1], truncated=True, sources=sources, **counts)
         ledger = await self._ledger(script, items, alive)
+        items = ledger.ordered(items)
+        shown = page_of([item.txid for item in items], found.page, after)
         every = ledger.entries(items)
         points = thinned(every, POINTS)
         heights = [*of_coins, *(entry.height for entry in (*every[shown], *points))]

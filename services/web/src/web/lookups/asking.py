@@ -38,6 +38,9 @@ PATIENCE: Final = 4.0
 LOOK: Final = 0.5
 """Seconds between two looks for an answer whose notification may have been lost."""
 
+AT_ONCE: Final = 32
+"""Commands of look-ups on their way to Redis; a client has a hundred connections, and fails where it needs more."""
+
 TIP: Final = 16
 """Digits of the newest block's hash in the name of a question."""
 
@@ -83,6 +86,7 @@ class Lookups:
         self._jobs = Jobs(client, keys, CHANGES.slot)
         self._trouble = Trouble(log, "lookups")
         self._kept: OrderedDict[str, tuple[float, Held[Any]]] = OrderedDict()
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._heard: list[Callable[[str], None]] = []
         self._missed: list[Callable[[], None]] = []
@@ -145,7 +149,8 @@ class Lookups:
 
     async def _answer(self, name: str, job: Event, kind: Any, woken: asyncio.Event) -> Held[Any]:
         while True:
-            outcome = await self._jobs.ask(name, job)
+            async with self._turn:
+                outcome = await self._jobs.ask(name, job)
             if outcome == "full":
                 raise Full(name)
             if outcome != "answered":
@@ -160,7 +165,7 @@ class Lookups:
 
     async def _read(self, name: str, kind: Any) -> Held[Any] | None:
         key = self._keys.answer(CHANGES.slot, name)
-        async with self._redis.pipeline(transaction=False) as pipe:
+        async with self._turn, self._redis.pipeline(transaction=False) as pipe:
             pipe.get(key)
             pipe.pttl(key)
             raw, left_ms = await pipe.execute()
