@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import segno
 from markupsafe import Markup
 
 from shared.price_views import RecentPrices
@@ -56,15 +55,6 @@ def steps(points: Sequence[tuple[int, int]], end: int, what: str) -> Markup:
         '<svg class="spark steps" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" aria-label="{what}">'
         '<path class="area" d="M{line} V{h} H0 Z"/><path class="line" d="M{line}"/></svg>'
     ).format(w=WIDTH, h=HEIGHT, what=what, line=line)
-
-
-def qr(text: str, what: str) -> Markup:
-    """A QR code, dark on light in either scheme: readers expect it so. `what` says in words what it holds."""
-    made = segno.make(text, error="m", micro=False)
-    drawn = made.svg_inline(
-        svgclass="qr", lineclass=None, omitsize=True, border=4, dark="#000", light="#fff", title=what
-    )
-    return Markup(drawn)  # noqa: S704 - digits of segno's, which escapes the title
 
 
 def course(view: RecentPrices | None, currency: str) -> Markup:

@@ -27,7 +27,7 @@ from shared.views import View
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.miners.figures import pool_path
-from web.pages import pictures
+from web.pages import pictures, qr
 from web.pages.compiled import COMPILED
 from web.pages.embedding import embedded
 from web.pages.found import CARDS, LONG, PAGES
@@ -138,7 +138,7 @@ class Pages:
             price_stale=STALE,
             bar=pictures.bar,
             steps=pictures.steps,
-            qr=pictures.qr,
+            qr=qr.drawn,
             columns=pictures.columns,
             histogram=pictures.histogram,
             occupied=pictures.occupied,
