@@ -124,6 +124,7 @@ class Pages:
         """`ranks_of` tells what was known last of the ranks of a list."""
         self._state = state
         self._log = log
+        self.rows = Rows()
         self._environment = Environment(
             loader=FileSystemLoader([_HERE / "frame", _HERE]),
             extensions=["jinja2.ext.loopcontrols", "jinja2.ext.i18n"],
@@ -142,7 +143,7 @@ class Pages:
             assets=assets,
             _=in_template,
             gettext=in_template,
-            kept=Rows().shown,
+            kept=self.rows.shown,
             version=version,
             streams=streams,
             pages=tuple(page for page in PAGES.values() if not page.under),
