@@ -60,9 +60,7 @@ async def pages(site: Running) -> dict[str, str]:
     return found
 
 
-async def test_pages_are_as_if_every_row_were_rendered(
-    still: None, site: Running, writer: Writer
-) -> None:
+async def test_pages_are_as_if_every_row_were_rendered(still: None, site: Running, writer: Writer) -> None:
     rankings, state = Rankings(writer), site.site.state
     await rates(writer)
     for price in (100_000, 87_000, 87_000.5):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, NamedTuple
 
+from shared.packing import Layout, flat
 from shared.prices import FX, PAIRS
-from shared.records import Layout, flat
 
 
 class Bar(NamedTuple):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from struct import Struct
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from shared.bands import COARSER, FEERATE_BOUNDS, VALUE_BOUNDS
-
-R = TypeVar("R")
-T = TypeVar("T", bound=tuple[Any, ...])
+from shared.packing import Layout
 
 _VALUES: Final = len(VALUE_BOUNDS)
 _FEERATES: Final = len(FEERATE_BOUNDS)
@@ -108,31 +104,6 @@ class Congestion(NamedTuple):
     fee: int  # satoshi
     min_fee_rate: float  # sat/vB, at the last look
     bands: tuple[int, ...]  # virtual bytes by effective feerate (shared.bands.FEERATE_BOUNDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout(Generic[R]):
-    """How one kind of record is packed."""
-
-    width: int  # bytes
-    pack: Callable[[R], bytes]
-    unpack: Callable[[bytes | bytearray, int], R | None]
-    """The record at an offset; None where there is none."""
-    version: int = 1
-    """Goes up by one with every change of what the bytes mean (shared.layouts)."""
-    before: Layout[R] | None = None
-    """The layout of the version before, whose `unpack` gives today's records; never written any more."""
-
-
-def flat(kind: Callable[..., T], numbers: str) -> Layout[T]:
-    """Of records that are nothing but numbers (`numbers` as struct names them), behind a byte that says that one is."""
-    packed = Struct(f"<?{numbers}")
-
-    def unpack(buffer: bytes | bytearray, at: int) -> T | None:
-        there, *values = packed.unpack_from(buffer, at)
-        return kind(*values) if there else None
-
-    return Layout(packed.size, lambda record: packed.pack(True, *record), unpack)
 
 
 _header = Struct("<II8s")

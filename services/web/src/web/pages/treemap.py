@@ -56,9 +56,11 @@ def _drawn(area: Area, place: dict[str, float]) -> Markup:
         for kind, text in found
         if text
     )
-    key, rect = escape(area.key or area.label), f'x="{left}" y="{top}" width="{_share(width)}" height="{_share(height)}"'
-    drawn = f'<g class="{escape(area.kind)}" data-key="{key}"><title>{escape(area.told)}</title><rect {rect}/>{words}</g>'
-    return Markup(drawn)  # noqa: S704 - escaped words, and digits
+    return Markup(  # noqa: S704 - escaped words, and digits
+        f'<g class="{escape(area.kind)}" data-key="{escape(area.key or area.label)}">'
+        f"<title>{escape(area.told)}</title>"
+        f'<rect x="{left}" y="{top}" width="{_share(width)}" height="{_share(height)}"/>{words}</g>'
+    )
 
 
 def _fitting(area: Area, letters: float) -> str:
