@@ -76,7 +76,8 @@ async def test_pages_are_as_if_every_row_were_rendered(still: None, site: Runnin
         shown = await pages(site)
         rendered = site.site._pages.rows.rendered - before
         site.site._pages.rows._kept.clear()
-        state._show({kind: msgspec.structs.replace(state.snapshot[kind]) for kind in RANKINGS.values()})
+        views = {kind: view for kind in RANKINGS.values() if (view := state.snapshot[kind]) is not None}
+        state._show({kind: msgspec.structs.replace(view) for kind, view in views.items()})
         state._announce({MARKETCAP.name})
         assert await pages(site) == shown
         assert site.site._pages.rows.rendered > before + rendered, "all of them were"

@@ -30,7 +30,8 @@ async def headers_of(node: Node, heights: Iterable[int | None], tip: Tip) -> dic
     read = {height: header for (height, _), header in zip(known, headers, strict=True) if isinstance(header, Header)}
     if best == tip.hash:
         node.chain.put(read, tip.hash)
-    return {**found, **read}
+    found.update(read)
+    return found
 
 
 async def times_of(node: Node, heights: Iterable[int | None], tip: Tip) -> dict[int | None, int]:

@@ -82,7 +82,7 @@ def _read(matrix: Sequence[bytearray]) -> _Symbol:
     return _Symbol(len(matrix), _number(matrix), _number([bytes(line) for line in zip(*matrix, strict=True)]))
 
 
-def _number(lines: Sequence[bytes]) -> int:
+def _number(lines: Sequence[bytes | bytearray]) -> int:
     return int(bytes(BORDER).join(lines).translate(_DIGITS), 2)
 
 
