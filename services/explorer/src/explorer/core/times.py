@@ -30,8 +30,7 @@ async def headers_of(node: Node, heights: Iterable[int | None], tip: Tip) -> dic
     read = {height: header for (height, _), header in zip(known, headers, strict=True) if isinstance(header, Header)}
     if best == tip.hash:
         node.chain.put(read, tip.hash)
-    found.update(read)
-    return found
+    return found | dict(read.items())
 
 
 async def times_of(node: Node, heights: Iterable[int | None], tip: Tip) -> dict[int | None, int]:
