@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 from shared.domains import MEMPOOL
 from shared.networks import NETWORKS
-from shared.packing import flat
+from shared.records import flat
 from shared.series import MINUTE, Series
 from web.charts.chart import Chart
 from web.charts.data.plain import plain

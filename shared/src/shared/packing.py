@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from struct import Struct
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 R = TypeVar("R")
-T = TypeVar("T", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +31,3 @@ class Layout(Generic[R]):
             return self.unpack_all(raw if end == len(raw) else raw[:end])
         unpack = self.unpack
         return (unpack(raw, at) for at in range(0, end, self.width))
-
-
-def flat(kind: Callable[..., T], numbers: str) -> Layout[T]:
-    """Of records that are nothing but numbers (`numbers` as struct names them), behind a byte that says that one is."""
-    packed = Struct(f"<?{numbers}")
-
-    def unpack(buffer: bytes | bytearray, at: int) -> T | None:
-        there, *values = packed.unpack_from(buffer, at)
-        return kind(*values) if there else None
-
-    def unpack_all(raw: bytes) -> Iterable[T | None]:
-        return [kind(*values) if there else None for there, *values in packed.iter_unpack(raw)]
-
-    return Layout(packed.size, lambda record: packed.pack(True, *record), unpack, unpack_all=unpack_all)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from shared.bands import COARSER, FEERATE_BOUNDS, VALUE_BOUNDS
 from shared.packing import Layout
+
+T = TypeVar("T", bound=tuple[Any, ...])
 
 _VALUES: Final = len(VALUE_BOUNDS)
 _FEERATES: Final = len(FEERATE_BOUNDS)
@@ -104,6 +107,20 @@ class Congestion(NamedTuple):
     fee: int  # satoshi
     min_fee_rate: float  # sat/vB, at the last look
     bands: tuple[int, ...]  # virtual bytes by effective feerate (shared.bands.FEERATE_BOUNDS)
+
+
+def flat(kind: Callable[..., T], numbers: str) -> Layout[T]:
+    """Of records that are nothing but numbers (`numbers` as struct names them), behind a byte that says that one is."""
+    packed = Struct(f"<?{numbers}")
+
+    def unpack(buffer: bytes | bytearray, at: int) -> T | None:
+        there, *values = packed.unpack_from(buffer, at)
+        return kind(*values) if there else None
+
+    def unpack_all(raw: bytes) -> Iterable[T | None]:
+        return [kind(*values) if there else None for there, *values in packed.iter_unpack(raw)]
+
+    return Layout(packed.size, lambda record: packed.pack(True, *record), unpack, unpack_all=unpack_all)
 
 
 _header = Struct("<II8s")
