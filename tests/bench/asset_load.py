@@ -62,7 +62,7 @@ async def _page(site: Running) -> list[Figure]:
         rows = gzip.decompress(body).count(b"<tr data-key=")
         assert rows >= MOST, rows
         async with _bare(body) as bare:
-            first, bitcoin, again, alone = [], [], [], []
+            first, bitcoin, again, alone = list[float](), list[float](), list[float](), list[float]()
             for turn in range(TIMES):
                 for times, which in ((first, _all_moved), (bitcoin, _bitcoin_moved)):
                     view = state.snapshot[kind]
