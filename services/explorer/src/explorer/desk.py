@@ -94,9 +94,9 @@ def keep_ms(answer: Any) -> int:
 
 
 def _settled(found: transaction.Found | block.Found) -> bool:
-    """Whether nothing but a block can change it. Of a transaction: it is in a block, that was recorded if it was recorded
-    at all, and what spent each of its outputs is in a block as well; timeline and Electrum server hear of a block after the
-    node. Of the newest block: what was expected in it was recorded.
+    """Whether nothing but a block can change it. Of a transaction: it is in a block, that was recorded if it was
+    recorded at all, and what spent each of its outputs is in a block as well; timeline and Electrum server hear of a
+    block after the node. Of the newest block: what was expected in it was recorded.
     """
     if isinstance(found, block.Found):
         return found.not_expected is None or found.not_expected.why != "nothing" or found.height != found.tip.height
