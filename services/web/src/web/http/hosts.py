@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -13,6 +14,9 @@ from shared.logging import Trouble
 from shared.names import Names, bare, refusal
 from shared.variables import IpNetwork
 from web.http.answers import TEXT
+
+CLIENT: Final = web.AppKey("client", Callable[[web.Request], str])
+"""In the application: who asks (Hosts.client)."""
 
 
 class Hosts:
