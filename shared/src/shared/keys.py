@@ -242,7 +242,7 @@ class Keys(ExplorerKeys):
 
     @property
     def wallets_entered(self) -> str:
-        """Sorted set of web: keyed hash of a client, `:`, a wallet's name -> until when it is kept (Unix ms), an hour."""
+        """Sorted set of web: keyed hash of a client, `:`, a wallet's name -> until when it is kept (Unix ms)."""
         return self._key("explorer", "wallets-entered")
 
     @property

@@ -36,7 +36,7 @@ from web.http.answers import PRIVATE, Answer, document, private
 from web.http.assets import Assets
 from web.http.discretion import discreet
 from web.http.document import MAX_AGE, Aging, Document
-from web.http.hosts import CLIENT, Hosts
+from web.http.hosts import HOSTS, Hosts
 from web.http.reach import LOOPBACK, Reach
 from web.http.readers import (
     CURRENCY,
@@ -185,7 +185,7 @@ class Site:
         discreet()
         app = web.Application()
         app[USUAL_CURRENCY] = self._currency
-        app[CLIENT] = self._hosts.client
+        app[HOSTS] = self._hosts
         app.on_response_prepare.append(without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
             app.router.add_get(path, self._gate.guarded(handle), allow_head=not path.startswith("/live"))

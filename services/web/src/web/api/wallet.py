@@ -13,7 +13,7 @@ from shared import redis
 from shared.lookups.parts import Away
 from shared.lookups.wallet import SENTENCES, Form, Refused
 from web.http.answers import JSON, RETRY_AFTER, Answer, error, private
-from web.http.hosts import CLIENT
+from web.http.hosts import HOSTS
 from web.http.posting import brought
 from web.lookups.asking import Failed, Full
 from web.lookups.walks import ENTERED, Busy, again_after
@@ -73,7 +73,7 @@ class WalletApi:
             expected = 'expected {"wallet": TEXT, "form": "" | "pkh" | "sh(wpkh)" | "wpkh" | "tr", "gap": 1 to 1000}'
             return _closed(error(400, "bad_body", f"The body is not understood: {expected}.")).response(request)
         try:
-            opened = await self._wallets.enter(entered.wallet, entered.form, client=request.app[CLIENT](request))
+            opened = await self._wallets.enter(entered.wallet, entered.form, client=request.app[HOSTS].client(request))
         except (Busy, *redis.TROUBLE) as failure:
             return _trouble(failure).response(request)
         if isinstance(opened, Refused):
@@ -94,7 +94,7 @@ class WalletApi:
             text = "expected gap (1 to 1000), page and coins (counted from 0)"
             return _closed(error(400, "bad_query", f"The query is not understood: {text}.")).response(request)
         try:
-            handle, client = request.match_info["handle"], request.app[CLIENT](request)
+            handle, client = request.match_info["handle"], request.app[HOSTS].client(request)
             looked = await self._wallets.look(handle, gap=asked.gap, page=asked.page, coins=asked.coins, client=client)
         except (Over, Busy, Full, Failed, *redis.TROUBLE) as failure:
             return _trouble(failure).response(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,9 +14,6 @@ from shared.logging import Trouble
 from shared.names import Names, bare, refusal
 from shared.variables import IpNetwork
 from web.http.answers import TEXT
-
-CLIENT: Final = web.AppKey("client", Callable[[web.Request], str])
-"""In the application: who asks (Hosts.client)."""
 
 
 class Hosts:
@@ -90,3 +87,7 @@ class Hosts:
             return False
         mapped = getattr(address, "ipv4_mapped", None)  # how a socket of both families names an IPv4 peer
         return any((mapped or address) in network for network in self._proxies)
+
+
+HOSTS: Final = web.AppKey("hosts", Hosts)
+"""In the application: they tell handlers who asks."""

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from aiohttp import web
 
 from shared import redis
+from shared.lookups import transaction
 from shared.lookups.parts import Away
 from shared.lookups.wallet import COINS_PAGE, LONGEST, PAGE, SENTENCES, Form, Found, Refused
 from web.http.answers import Answer, retry
-from web.http.hosts import CLIENT
+from web.http.hosts import HOSTS
 from web.http.posting import Unreadable, fields
 from web.lookups.asking import Failed, Full
 from web.lookups.walks import ENTERED, Busy, again_after
 from web.lookups.wallets import GAPS, LIFE_MS, USUAL_GAP, Looked, Over, Wallets
-from web.pages import pictures
+from web.pages.explorer.course import course_words
 from web.state.disclosure import masked
-from web.words import formats, moments
-from web.words.sentence import Sentence, gettext, joined, say
+from web.words import moments
+from web.words.sentence import Sentence, joined, say
 
 if TYPE_CHECKING:
     from web.pages.page import Page
@@ -88,12 +89,10 @@ class WalletPages:
             return self._form(400, say("This cannot be read: the form of this page is expected.")).response(request)
         try:
             opened = await self._wallets.enter(
-                entered.get("wallet", ""), cast("Form", form), client=request.app[CLIENT](request)
+                entered.get("wallet", ""), cast("Form", form), client=request.app[HOSTS].client(request)
             )
-        except Busy as busy:
-            return self._form(429, busy_words(busy), again=again_after(busy)).response(request)
-        except redis.TROUBLE:
-            return self._form(503, say("Redis does not answer.")).response(request)
+        except (Busy, *redis.TROUBLE) as failure:
+            return self._not_kept(failure).response(request)
         if isinstance(opened, Refused):
             return self._form(422, refusal(opened), opened.why).response(request)
         query = "" if int(gap) == USUAL_GAP else f"?gap={gap}"
@@ -116,6 +115,11 @@ class WalletPages:
         )
         return Answer(made.body, made.content_type, status, {**made.headers, **ENTRY, **retry(again)})
 
+    def _not_kept(self, failure: Exception) -> Answer:
+        if isinstance(failure, Busy):
+            return self._form(429, busy_words(failure), again=again_after(failure))
+        return self._form(503, say("Redis does not answer."))
+
     # --- what was found ------------------------------------------------------------------------------
 
     async def page(self, request: web.Request) -> web.StreamResponse:
@@ -128,7 +132,7 @@ class WalletPages:
             return self._refuse(400, say("No such page"), say("Pages are counted from 0, and the gap from 1 to 1,000."))
         page, coins, used = (int(number) for number in asked.values())
         try:
-            handle, client = request.match_info["handle"], request.app[CLIENT](request)
+            handle, client = request.match_info["handle"], request.app[HOSTS].client(request)
             looked = await self._wallets.look(handle, gap=int(gap), page=page, coins=coins, client=client)
         except (Over, Busy, Full, Failed, *redis.TROUBLE) as error:
             return self._trouble(error)
@@ -242,33 +246,11 @@ def _lists(found: Found, used: int) -> dict[str, Any]:
         "last_used": _last(len(found.used), USED_PAGE),
         "last_page": _last(found.tx_count or 0, PAGE),
         "last_coins": _last(found.coin_count, COINS_PAGE),
-        "course": _course(found),
-        "course_words": _course_words(found),
+        "course": [(point.time, point.balance) for point in found.points or ()],
+        "told": course_words(found.points, found.tip.time),
+        "outputs_per_page": transaction.PAGE,
     }
 
 
 def _last(count: int, size: int) -> int:
     return max(0, -(-count // size) - 1)
-
-
-def _course(found: Found) -> Any:
-    """The balance over time: it stays what it was until the next block that changes it."""
-    points = found.points or []
-    steps: list[tuple[int, float]] = [(points[0].time, 0.0)] if points else []
-    for point in points:
-        steps += [(point.time, steps[-1][1]), (point.time, point.balance)]
-    if steps:
-        steps.append((max(found.tip.time, steps[-1][0]), steps[-1][1]))
-    return pictures.sparkline(steps, _course_words(found))
-
-
-def _course_words(found: Found) -> str:
-    points = found.points or []
-    if not points:
-        return ""
-    most = max(points, key=lambda point: point.balance)
-    return gettext("At most %(most)s, on %(day)s; now %(now)s.") % {
-        "most": formats.btc(most.balance),
-        "day": moments.date(most.time),
-        "now": formats.btc(points[-1].balance),
-    }
