@@ -17,10 +17,11 @@ from shared.domains import CHANGES
 from shared.events.lookups import LookupDone
 from shared.jobs import CHANGES_KEEP
 from shared.keys import Keys
-from support.web_harness import serving
+from shared.sealed import Seal
 from support.stack import until
+from support.web_harness import serving
 from web.http.reach import Reach
-from web.lookups import wallets, walks
+from web.lookups import walks, wallets
 from web.lookups.walks import ENTERED, WALKED, neighbourhood
 
 SECRET = "0123456789abcdef" * 2
@@ -131,7 +132,7 @@ async def test_a_client_enters_so_many_and_what_forwards_without_trust_is_no_oth
 
 async def test_places_end_by_themselves(client: redis.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walks, "WALKED", walks.Limit(each=1, together=2, life_ms=150))
-    it = walks.Walks(client, KEYS, walks.Seal(SECRET))
+    it = walks.Walks(client, KEYS, Seal(SECRET))
     await it.begin("192.0.2.1", "a")
     with pytest.raises(walks.Busy) as busy:
         await it.begin("192.0.2.1", "b")

@@ -16,7 +16,7 @@ from shared.keys import Keys
 from shared.lookups.address import Working
 from shared.lookups.parts import Away
 from shared.lookups.wallet import LONGEST, Answer, Entered, Form, Refused
-from shared.private_keys import found as private_key
+from shared.scripts.secrets import found as private_key
 from shared.sealed import Seal, is_handle, new_handle
 from shared.wallets import SealedWallet
 from web.lookups.asking import Lookups, Pending
