@@ -95,7 +95,7 @@ async def test_an_address_is_shown(http: aiohttp.ClientSession, site: Running, w
     assert "at most 5 BTC" in text
     assert f'href="/tx/{txid(7)}?page=1#output-130"' in page
     assert each(f'href="/tx/{txid(40 - at)}"' in page for at in range(PAGE))
-    assert "+0.00001 BTC" in text
+    assert "+0.00001000 BTC" in text
     assert "1 of 2" in text
     assert 'href="?page=1"' in page
 

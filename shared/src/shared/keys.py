@@ -250,6 +250,16 @@ class Keys(ExplorerKeys):
         """String with a limit that web sets: what was entered (shared.wallets), sealed. `name` is Seal.name."""
         return self._key("explorer", f"wallet:{name}")
 
+    @property
+    def wallets_entered(self) -> str:
+        """Sorted set of web: keyed hash of a client, `:`, a wallet's name -> until when it is kept (Unix ms)."""
+        return self._key("explorer", "wallets-entered")
+
+    @property
+    def wallets_walked(self) -> str:
+        """Sorted set of web: the same of wallets that are looked up now -> until when at the latest, ten minutes."""
+        return self._key("explorer", "wallets-walked")
+
     # --- of a slot whose work anybody may do ----------------------------------------------------------
 
     def requests(self, slot: str) -> str:

@@ -90,6 +90,7 @@ class Lookups:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._heard: list[Callable[[str], None]] = []
         self._missed: list[Callable[[], None]] = []
+        self._ended: list[Callable[[str], None]] = []
         self._changes: OrderedDict[str, tuple[float, str]] = OrderedDict()  # what -> until when, and which change
         self._unanswered: OrderedDict[str, tuple[float, str]] = OrderedDict()  # question -> until when, and its name
         self._since = (0.0, "")  # until when, and from where on nothing was missed
@@ -195,6 +196,10 @@ class Lookups:
         """Tell that changes may have been missed."""
         self._missed.append(missed)
 
+    def on_done(self, ended: Callable[[str], None]) -> None:
+        """Tell of each question that was answered, whoever asked it."""
+        self._ended.append(ended)
+
     def forget(self, about: str) -> None:
         """No answer about this holds any longer."""
         for name in [one for one in self._kept if about in one]:
@@ -224,6 +229,8 @@ class Lookups:
             done = msgspec.json.decode(content.partition(_DATA)[2], type=LookupDone)
             for woken in self._waiting.get(done.key, ()):
                 woken.set()
+            for ended in self._ended:
+                ended(done.key)
 
     def _changed(self, entry: Entry) -> None:
         with contextlib.suppress(msgspec.MsgspecError):
