@@ -88,7 +88,7 @@ class Dashboard(NamedTuple):
             raise AssertionError(f"{question} is not answered yet") from None
 
     async def wallet(self, handle: str, page: int = 0, coins: int = 0) -> FoundWallet:
-        looked = await self.site.site._wallets.look(handle, gap=20, page=page, coins=coins)
+        looked = await self.site.site._wallets.look(handle, gap=20, page=page, coins=coins, client="test")
         assert isinstance(looked.answer, FoundWallet), looked
         assert looked.answer.complete
         return looked.answer
