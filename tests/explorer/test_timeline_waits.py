@@ -187,6 +187,13 @@ def test_a_parent_that_is_told_after_its_child_is_lifted_all_the_same() -> None:
     assert counted(story.band(2.0)) == (0, 0, 1, 0, 0)
 
 
+def test_what_a_child_lifts_is_lifted_beyond_a_parent_that_is_told_last() -> None:
+    story = Story()
+    story.tell(START_MS, paying(txid(1), START_MS, 2.0), child_of([txid(2)], 3, 9.0, 4.5))
+    story.tell(START_MS, child_of([txid(1)], 2, 2.0, 2.0))
+    assert counted(story.band(2.0)) == (0, 0, 2, 0, 0)
+
+
 def test_mined_disconnected_and_mined_again_counts_once() -> None:
     world = World()
     tx, other = world.fresh(), world.fresh()

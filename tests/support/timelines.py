@@ -214,6 +214,9 @@ class Hashes:
         prefix = re.sub(rb"\\(.)", rb"\1", match[:-1], flags=re.DOTALL)
         return 0, {k: v for k, v in self.keys.get(key, {}).items() if k.startswith(prefix)}
 
+    async def hvals(self, key: str) -> list[bytes]:
+        return list(self.keys.get(key, {}).values())
+
     def pipeline(self, *, transaction: bool) -> Pipeline:
         return Pipeline(self)
 

@@ -166,7 +166,7 @@ class MempoolFollower:
         """Remove what this block confirmed, and what conflicts with it."""
         with self._whole():
             if self._run:
-                self._remove(self._run.conflicted(block.hash, block.spent))
+                self._remove(self._run.conflicted(block))
             self._remove(TxRemoved(txid=txid, reason="block", block=block.hash) for txid in block.txids[1:])
             self.published.block = block.hash
             self._accepted_last = False

@@ -45,7 +45,7 @@ class Step(Part, frozen=True, kw_only=True):
     accepted: int | None = None  # of `seen`: Unix seconds by the node's clock, where that was well before
     block: str | None = None  # of `mined`, `disconnected` and `conflict`
     height: int | None = None
-    by: str | None = None  # txid of what replaced it
+    by: str | None = None  # txid of what replaced it; of `conflict`: of what spent its coins in that block
     replaces: list[str] = msgspec.field(default_factory=list)  # of `seen`: what went for it
 
 

@@ -205,6 +205,7 @@ class TimelineFold:
         elif event.block is not None:
             chapter, _ = self._chapters.current(self._now_ms)
             ref = self._blocks.named(bytes.fromhex(event.block), chapter, txid if end == "mined" else None)
+            ref += bytes.fromhex(event.conflicts_with or "")
         if end == "gone" and waiting is not None:
             after_ms = max(waiting.seen_ms, self.meta.agreed_ms)
         self._end(txid, waiting, end, self._now_ms, after_ms, ref)

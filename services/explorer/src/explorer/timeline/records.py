@@ -48,7 +48,17 @@ class Stay:
     seen_ms: int | None  # None: it was not seen coming
     accepted: int | None = None  # Unix seconds by the node's clock, where that was well before it was seen
     after_ms: int | None = None  # of `gone`: it was still there then
-    ref: bytes = b""  # TAIL bytes of a block, or the txid of what replaced it
+    ref: bytes = b""  # the txid of what replaced it; or TAIL bytes of a block, and the txid that took its coins there
+
+    @property
+    def block(self) -> bytes:
+        """What it names a block by; empty where it names none."""
+        return self.ref[:TAIL] if self.end in ("mined", "conflict") else b""
+
+    @property
+    def by(self) -> bytes:
+        """The txid of what it went for; empty where that is not known."""
+        return self.ref if self.end == "replaced" else self.ref[TAIL:] if self.end == "conflict" else b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from explorer.timeline.odds import waited as waited_at
 from explorer.timeline.reading import replacements, timeline
 from explorer.transaction.blocks import block_of, in_block
 from explorer.transaction.queue import queue
+from explorer.transaction.recorded import mined_again, with_block
 from explorer.transaction.spenders import with_spenders
 from shared import redis
 from shared.errors import RpcRefused
@@ -55,7 +56,8 @@ class Transactions:
         async def from_electrum(txid: str) -> str | None:
             return await self._limited(block_of(self._electrum, node, txid), None)
 
-        hints = [from_records, *([from_electrum] if self._electrum.configured else [])]
+        again = await mined_again(self._redis, self._keys, steps)
+        hints = [from_records, *again, *([from_electrum] if self._electrum.configured else [])]
         answer = await transactions.look_up(node, wanted, self._now_ms, hints)
         if isinstance(answer, Found):
             return await self._complete(node, answer, steps)
@@ -66,6 +68,7 @@ class Transactions:
     async def _complete(self, node: Node, found: Found, steps: list[Step]) -> Found:
         ahead = chance = waited = None
         tree = await self._replacements(found.txid, steps)
+        steps = await with_block(self._redis, self._keys, steps, found)
         if found.waiting is not None and found.waiting.rate is not None:
             rate, vsize = found.waiting.rate, found.vsize
             ahead, chance, waited = await together(
