@@ -97,6 +97,8 @@ class TimelineFold:
         if (raw := stored.get(b"meta")) is not None:
             self.meta = msgspec.json.decode(raw, type=Meta)
         self._inflow.load(stored)
+        if self.meta.newest_ms and await client.hget(self._keys.checkpoint(TIMELINE), layouts.LAYOUT) is None:
+            raise ValueError("how far the streams were folded is lost")  # upon what is there all would count twice
         await self._waits.load(client)
         await self._graph.load(client, self._keys.timeline_waiting)
         if layout < STATE_LAYOUT:
