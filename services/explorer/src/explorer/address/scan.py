@@ -24,7 +24,7 @@ from shared.errors import RpcRefused
 from shared.events.base import Hash
 from shared.events.lookups import AddressWanted
 from shared.keys import Keys
-from shared.lookups.address import PAGE, Entry, Found, Point, Unspent
+from shared.lookups.address import PAGE, At, Entry, Found, Point, Unspent
 from shared.lookups.parts import Tip
 from shared.networks import Network
 from shared.rpc import satoshi
@@ -226,6 +226,7 @@ class Scans:
         )
 
     async def _scan(self, node: Node, method: str, descriptors: Sequence[str], kind: type[T], progress: Progress) -> T:
+        at: At = "coins" if method == "scantxoutset" else "filters"
         while True:
             scanning = asyncio.create_task(node.rpc.call(method, "start", list(descriptors), kind=kind), name=method)
             try:
@@ -235,11 +236,11 @@ class Scans:
                         result: T = scanning.result()
                         return result
                     status = await node.rpc.call(method, "status", kind=_Status | None)
-                    await progress.at(None if status is None else status.progress / 100)
+                    await progress.at(None if status is None else status.progress / 100, at)
             except RpcRefused as error:
                 if error.code != BUSY or "in progress" not in str(error):
                     raise
-                await progress.at(None)
+                await progress.at(None, "node")
                 await asyncio.sleep(LOOK_SECONDS)
             finally:
                 await end(scanning)
@@ -251,7 +252,7 @@ class Scans:
         ledger, items, times = Ledger(script), list[Item](), dict[int, int]()
         for block_hash in blocks:
             block: _Block = await node.rpc.call("getblock", block_hash, 2, kind=_Block)
-            await progress.at(None)
+            await progress.at(None, "blocks")
             times[block.height] = block.time
             for tx in block.tx:
                 ledger.read(tx.txid, flow(bytes.fromhex(tx.hex)))
