@@ -265,8 +265,9 @@ async def test_worth_is_told_by_the_price_of_its_moment(
 
 
 async def test_chances_are_told_as_estimates(
-    chain: Chain, client: redis.Client, visitor: aiohttp.ClientSession
+    chain: Chain, client: redis.Client, visitor: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(explorer.timeline.fold, "SHOW_MS", 10**9)  # what is written here stays
     inflow = InflowView(minutes=30, bands=[3_000] * len(FEERATE_BOUNDS), as_of_ms=1)
     await client.hset(KEYS.views(TIMELINE), "inflow", msgspec.json.encode(inflow))
     txid = await chain.pay(fee_rate=40)
