@@ -156,7 +156,10 @@ async def test_mined_again_before_it_was_told_that_it_waits_again(asked: Asked, 
     chain.mining = await chain.wallet("getnewaddress")  # else it might be the same block again
     await chain.node.rpc("invalidateblock", block)
     [second] = await chain.mine()
-    await chain.mine()  # its own outputs are no hint where the next block spends them
+    coins = (await chain.node.rpc("getrawtransaction", txid, 1, second))["vout"]
+    inputs = [{"txid": txid, "vout": one["n"]} for one in coins]  # nothing unspent leads to its block
+    await chain.wallet("sendall", [chain.mining], None, None, 3, {"inputs": inputs})
+    await chain.mine()
     if not watched:
         await asked.follow()
     again = await asked.once(txid, "seen", "mined", "disconnected", "mined")
