@@ -158,9 +158,7 @@ async def test_while_nobody_has_answered_page_and_json_tell_how_far_the_scan_is(
         async with http.get(path) as answer:
             return answer.status, answer.content_type, answer.headers["Retry-After"], await answer.json()
 
-    page, told = await asyncio.gather(
-        get(http, f"/address/{SEGWIT.text}", 202), json(f"/api/address/{SEGWIT.text}")
-    )
+    page, told = await asyncio.gather(get(http, f"/address/{SEGWIT.text}", 202), json(f"/api/address/{SEGWIT.text}"))
     assert "42.0 % done" in plain(page)
     error = {"message": "It is being looked up", "progress": 0.42, "since": START, "at": "coins"}
     assert told == (503, "application/json", "2", {"error": error})
