@@ -36,9 +36,9 @@ from shared.lookups.transaction import Step
 from shared.views import FeeBand
 from support.folding import Committer
 from support.ledger import running
-from support.servers import Cluster
 from support.stack import until
 from support.timelines import KEYS, START_MS, Hashes, busy, fold, folded, moment
+from support.topologies import Cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -25,8 +25,8 @@ from support.labour import CHANGES, DOMAIN, KEYS, STARTED, Labour, Wanted, jobs
 from support.labour import work as labouring
 from support.ledger import running
 from support.proxy import LossyProxy
-from support.servers import Cluster
 from support.stack import until
+from support.topologies import Cluster
 
 REQUESTS, RETRIES, DEAD = KEYS.requests(DOMAIN), KEYS.retries(DOMAIN), KEYS.dead(DOMAIN)
 GROUP = "explorer"
