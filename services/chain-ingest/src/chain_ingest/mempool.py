@@ -171,7 +171,7 @@ class MempoolFollower:
         with self._whole():
             self._announce(block)
             if self._run:
-                self._remove(self._run.conflicted(block.hash, block.spent))
+                self._remove(self._run.conflicted(block))
             self._remove(TxRemoved(txid=txid, reason="block", block=block.hash) for txid in block.txids[1:])
             self.published.block = block.hash
             self._accepted_last = False

@@ -60,6 +60,7 @@ class TxRemoved(Event, frozen=True, kw_only=True, gc=False):
     reason: RemovalReason
     block: Hash | None = None  # hash, for `block` and `conflict`
     replaced_by: Hash | None = None  # txid, for `replaced`
+    conflicts_with: Hash | None = None  # txid, for `conflict`: who spends its coins in that block; None: not known
 
 
 class MempoolSynced(Event, frozen=True, kw_only=True, gc=False):

@@ -23,7 +23,7 @@ from shared import redis
 from shared.errors import RpcError, RpcRefused
 from shared.events.lookups import AddressWanted
 from shared.keys import Keys
-from shared.lookups.address import PAGE, Entry, Found, Point, Unspent
+from shared.lookups.address import PAGE, At, Entry, Found, Point, Unspent
 from shared.lookups.parts import Tip
 from shared.networks import Network
 from shared.scripts.address import write
@@ -77,7 +77,7 @@ class Many(NamedTuple):
 
 
 class _Telling(Protocol):
-    async def at(self, done: float | None) -> None: ...
+    async def at(self, done: float | None, at: At) -> None: ...
 
 
 class _GaveWay(Exception):
@@ -132,9 +132,9 @@ class Scans:
                 return None
         return Many(told.height, told.bestblock, _sorted_out(scripts, told))
 
-    async def at(self, done: float | None) -> None:
+    async def at(self, done: float | None, at: At) -> None:
         """A scan that nobody waits for goes on: raises where it should not."""
-        del done
+        del done, at
         if self._waiting:
             raise _GaveWay
 
@@ -216,6 +216,7 @@ class Scans:
         )
 
     async def _scan(self, node: Node, method: str, descriptors: Sequence[str], kind: type[T], progress: _Telling) -> T:
+        at: At = "coins" if method == "scantxoutset" else "filters"
         while True:
             scanning = asyncio.create_task(node.rpc.call(method, "start", list(descriptors), kind=kind), name=method)
             try:
@@ -225,7 +226,7 @@ class Scans:
                         result: T = scanning.result()
                         return result
                     status = await node.rpc.call(method, "status", kind=Status | None)
-                    await progress.at(None if status is None else status.progress / 100)
+                    await progress.at(None if status is None else status.progress / 100, at)
             except (_GaveWay, asyncio.CancelledError):
                 if progress is self and not scanning.done():  # the node would go on for minutes, for nobody
                     with contextlib.suppress(RpcError, TimeoutError):
@@ -235,7 +236,7 @@ class Scans:
             except RpcRefused as error:
                 if error.code != BUSY or "in progress" not in str(error):
                     raise
-                await progress.at(None)
+                await progress.at(None, "node")
                 await asyncio.sleep(LOOK_SECONDS)
             finally:
                 await end(scanning)
@@ -247,7 +248,7 @@ class Scans:
         ledger, items, times = Ledger(script), list[Item](), dict[int, int]()
         for block_hash in blocks:
             block: Block = await node.rpc.call("getblock", block_hash, 2, kind=Block)
-            await progress.at(None)
+            await progress.at(None, "blocks")
             times[block.height] = block.time
             for tx in block.tx:
                 ledger.read(tx.txid, flow(bytes.fromhex(tx.hex)))

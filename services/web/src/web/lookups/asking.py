@@ -20,10 +20,12 @@ import structlog
 from shared import redis
 from shared.domains import CHANGES
 from shared.events.base import Event
-from shared.events.lookups import Asked, LookupDone
+from shared.events.lookups import AddressWanted, Asked, LookupDone
 from shared.jobs import Answer, Jobs
 from shared.keys import Keys
 from shared.logging import Trouble
+from shared.lookups.address import Working
+from shared.scripts.hashes import scripthash
 from web.push.cursor import EntryId
 from web.push.tail import Entry
 
@@ -54,6 +56,7 @@ UNANSWERED_SECONDS: Final = 60.0
 """How long a question that was not answered in time is asked as it was, whatever changes meanwhile."""
 
 _DATA: Final = b"\ndata: "
+_WORKING: Final = msgspec.json.Decoder(Working)
 
 
 class Held(msgspec.Struct, Generic[T], frozen=True):
@@ -65,6 +68,10 @@ class Held(msgspec.Struct, Generic[T], frozen=True):
 
 class Pending(Exception):
     """The answer is not there yet; it is being worked on, or waits for its turn."""
+
+    def __init__(self, name: str, working: Working | None = None) -> None:
+        super().__init__(name)
+        self.working = working  # how far a scan is that it waits for; None: it is none, or that is not known
 
 
 class Failed(Exception):
@@ -134,7 +141,15 @@ class Lookups:
                 self._unanswered[question] = time.monotonic() + UNANSWERED_SECONDS, name
                 if len(self._unanswered) > KEPT:
                     self._unanswered.popitem(last=False)
-            raise Pending(name) from None
+            raise Pending(name, await self._working(wanted)) from None
+
+    async def _working(self, wanted: Asked) -> Working | None:
+        if not isinstance(wanted, AddressWanted):
+            return None
+        with contextlib.suppress(*redis.TROUBLE, msgspec.MsgspecError):  # who waits is told less
+            raw = await self._redis.get(self._keys.progress(scripthash(bytes.fromhex(wanted.script))))
+            return None if raw is None else _WORKING.decode(raw)
+        return None
 
     async def _wait(self, name: str, wanted: Asked, kind: Any) -> Held[Any]:
         job = msgspec.structs.replace(wanted, tip=self._tip())

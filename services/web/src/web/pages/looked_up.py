@@ -63,7 +63,12 @@ class LookupPages:
         """
         try:
             held = await self._lookups.ask(question, wanted, kind)
-        except (Pending, Full, Failed, *redis.TROUBLE) as error:
+        except Pending as error:
+            if error.working is None:
+                return self._trouble(request, error).response(request)
+            told = Held(error.working, error.working.since_ms)
+            return self._render(request, template, told, show, **more).response(request)
+        except (Full, Failed, *redis.TROUBLE) as error:
             return self._trouble(request, error).response(request)
         if isinstance(held.answer, Away):
             return self._failed(request, masked(held.answer.why)).response(request)
