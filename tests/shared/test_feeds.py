@@ -24,8 +24,8 @@ from shared.lease import Lease
 from shared.tasks import end
 from support.ledger import FAMILY, KEYS, POISON, WIRING, Ledger, counted, fold, folded, running, total
 from support.proxy import LossyProxy
-from support.servers import Cluster
 from support.stack import until
+from support.topologies import Cluster
 
 ELSEWHERE = Keys("signet")
 ONE, TWO = ELSEWHERE.stream(domains.BLOCKS), ELSEWHERE.stream(domains.TXS)

@@ -22,8 +22,8 @@ from shared.service import Service
 from support.ledger import KEYS, running, sequence
 from support.polling import Counting, poll
 from support.proxy import LossyProxy
-from support.servers import Cluster
 from support.stack import until
+from support.topologies import Cluster
 
 NAME = "counter"
 LEASE = KEYS.lease("chain", NAME)

@@ -37,7 +37,17 @@ async def test_a_lost_reply_is_not_repeated_below_us(valkey: EmbeddedValkey, cli
             await lossy.aclose()
 
 
-@pytest.mark.parametrize("url", ["redis://h:1", "rediss://h:1", "redis+cluster://h:1", "redis+sentinel://h:1/name"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h:1",
+        "rediss://h:1",
+        "redis+cluster://h:1",
+        "rediss+cluster://h:1",
+        "redis+sentinel://h:1/name",
+        "rediss+sentinel://h:1/name?sentinel_username=u&sentinel_password=p",
+    ],
+)
 @pytest.mark.parametrize("connect", [redis.connect, redis.connect_blocking])
 async def test_no_client_retries_by_itself(url: str, connect: Callable[[str], redis.Client]) -> None:
     client = connect(url)
@@ -113,6 +123,9 @@ async def test_a_wrong_password_is_a_wrong_setting(tmp_path: Path) -> None:
         (f"redis+sentinel://u:{SECRET}@127.0.0.1:x/name", "'127.0.0.1:x' is no host:port"),
         (f"redis+cluster://u:{SECRET}@:7000", "':7000' is no host:port"),
         (f"redis+cluster://u:{SECRET}@a:7000,,b:7001", "'' is no host:port"),
+        (f"rediss+cluster://u:{SECRET}@a:7000?ssl_ca=/x", "'ssl_ca' is no option; expected ssl_ca_certs"),
+        (f"redis+sentinel://a:1/name?sentinel_password={SECRET}&password=x", "'password' is no option"),
+        (f"redis+cluster://u:{SECRET}@a:7000?ssl_ca_certs=/x", "this address is without TLS"),
     ],
 )
 def test_several_hosts_are_read_one_by_one(url: str, said: str) -> None:

@@ -261,6 +261,8 @@ def test_addresses_that_redis_serves_at_are_taken(no_env: Path) -> None:
         "redis+cluster://u:p@[::1]:1,[::1]:2",
         "redis+cluster://a:1,b:2,c:3",
         "redis+sentinel://a:1,b:2/dashboard/0",
+        "rediss+cluster://u:p@a:1,b:2?ssl_ca_certs=/etc/ca.pem",
+        "rediss+sentinel://a:1,b:2/dashboard?sentinel_username=s&sentinel_password=p",
     ):
         assert load({"REDIS_URL": url}, no_env).redis_url == url
 

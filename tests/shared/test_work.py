@@ -25,8 +25,8 @@ from support.labour import CHANGES, DOMAIN, KEYS, STARTED, Labour, Wanted, jobs
 from support.labour import work as labouring
 from support.ledger import running
 from support.proxy import LossyProxy
-from support.servers import Cluster
 from support.stack import until
+from support.topologies import Cluster
 
 REQUESTS, RETRIES, DEAD = KEYS.requests(DOMAIN), KEYS.retries(DOMAIN), KEYS.dead(DOMAIN)
 GROUP = "explorer"
@@ -101,6 +101,25 @@ async def test_what_is_asked_for_twice_is_done_once_and_told(
     told = [(int(f[b"seq"]), f[b"type"], json.loads(f[b"data"])) for _, f in await each_client.xrange(CHANGES)]
     assert told == [(n, b"lookup.done", {"key": key, "status": "done"}) for n, key in ((1, "a"), (2, "b"))]
     assert await each_client.xinfo_consumers(REQUESTS, GROUP) == []  # no ghost is left
+
+
+async def test_nobody_is_asked_how_often_a_new_job_was_given_out(
+    valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    ask = work.Worker._deliveries
+
+    async def counted(self: work.Worker, entry_id: bytes) -> int:
+        asked.append(entry_id)
+        return await ask(self, entry_id)
+
+    monkeypatch.setattr(work.Worker, "_deliveries", counted)
+    async with running(valkey.url, labouring(), GROUP):
+        for number in range(3):
+            await jobs(client).ask(f"new-{number}", Wanted(number=1))
+        for number in range(3):
+            await answered(client, f"new-{number}")
+    assert not asked
 
 
 async def is_(it: object, state: str) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -24,6 +24,9 @@ from shared import domains, redis
 from shared.errors import RpcRefused
 from shared.keys import Keys
 from shared.views import FeesView, Health, MempoolView, TipView, View
+
+if TYPE_CHECKING:
+    from support.topologies import Topology  # which waits as we do
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
@@ -50,15 +53,23 @@ async def until(what: Callable[[], Awaitable[T]], limit: float, message: str) ->
 class Stack:
     """Starts, kills and restarts the parts; everything is gone when the context is left."""
 
-    def __init__(self, folder: Path, *, node: RegtestNode | None = None, valkey: EmbeddedValkey | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, node: RegtestNode | None = None, valkey: EmbeddedValkey | Topology | None = None
+    ) -> None:
         self.folder = folder
         self.node = node or RegtestNode(folder / "node")
-        self.valkey = valkey or EmbeddedValkey(folder / "valkey")
+        self.servers = valkey or EmbeddedValkey(folder / "valkey")
         self.keys = Keys("regtest")
         self.web_port, self.admin_port = pick(2)
         self.extra_env: dict[str, str] = {}
         self.redis: redis.Client = None
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+
+    @property
+    def valkey(self) -> EmbeddedValkey:
+        """The one server; fails where there are several."""
+        assert isinstance(self.servers, EmbeddedValkey)
+        return self.servers
 
     @property
     def url(self) -> str:
@@ -71,8 +82,8 @@ class Stack:
         return f"http://127.0.0.1:{self.admin_port}"
 
     async def __aenter__(self) -> Self:
-        await asyncio.gather(self.node.start(), self.valkey.start())
-        self.redis = redis.connect(self.valkey.url)
+        await asyncio.gather(self.node.start(), self.servers.start())
+        self.redis = redis.connect(self.servers.url)
         return self
 
     async def __aexit__(
@@ -81,13 +92,13 @@ class Stack:
         await self.stop_services()
         if self.redis is not None:
             await self.redis.aclose()
-        await asyncio.gather(self.node.stop(), self.valkey.stop())
+        await asyncio.gather(self.node.stop(), self.servers.stop())
         if error is not None:
             for name in SERVICES:
                 print(f"--- {name}\n{self.log(name)[-4000:]}", file=sys.stderr)
 
     @staticmethod
-    async def connect(valkey: EmbeddedValkey) -> redis.Client:
+    async def connect(valkey: EmbeddedValkey | Topology) -> redis.Client:
         """A client of another server."""
         return redis.connect(valkey.url)
 
@@ -103,7 +114,7 @@ class Stack:
         return {
             **kept,
             **self.node.env(),
-            "REDIS_URL": self.valkey.url,
+            "REDIS_URL": self.servers.url,
             "WEB_PORT": str(self.web_port),
             "ADMIN_PORT": str(self.admin_port),
             "ENV_DIR": str(self.folder / "no-env"),

@@ -16,7 +16,7 @@ from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
 from shared.domains import streams_of
 from shared.views import Health, MempoolView, TipView
-from support.servers import Cluster
+from support.topologies import Cluster
 from support.web_harness import Events, serving, until
 from support.web_process import answers, process
 from support.web_samples import Writer, chain, mempool, tx_added

@@ -14,7 +14,7 @@ SOCKET_PATH_MAX: Final = 107
 """Bytes that the system takes as the path of a Unix socket."""
 
 _ESCAPES: Final = "in a user or password, # is written %23, / %2F, ? %3F, @ %40, % %25, [ %5B and ] %5D"
-_SEVERAL: Final = ("redis+cluster", "redis+sentinel")
+_SEVERAL: Final = ("redis+cluster", "redis+sentinel", "rediss+cluster", "rediss+sentinel")
 _EVERYWHERE: Final = ("*", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(?::(?P<port>.*))?")
 _BARE_SIX: Final = re.compile(r"[0-9A-Fa-f.]*(:[0-9A-Fa-f.]*){2,}")
@@ -95,7 +95,7 @@ def _database_fault(scheme: str, path: str) -> str:
     number = path.strip("/")
     if scheme in ("redis", "rediss") and not re.fullmatch(r"[0-9]{0,9}", number):
         return f"{path!r} is no database: expected a number behind the host, or nothing"
-    if scheme == "redis+cluster" and number not in ("", "0"):
+    if scheme.endswith("+cluster") and number not in ("", "0"):
         return f"{path!r}: a cluster has only database 0; expected nothing behind the hosts"
     return ""
 
@@ -134,4 +134,4 @@ def mask_url(url: str) -> str:
         url = f"{lead}{credentials.partition(':')[0]}:***@{host}"
     elif re.match(r":[^:]", host):  # a password whose end is missing
         url = f"{lead}:***"
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", url)
+    return re.sub(r"([?&](?:sentinel_)?password=)[^&]*", r"\1***", url)

@@ -2,7 +2,8 @@
 
 redis-py's own defaults retry ten times, which stores an XADD several times when replies are lost. Here nothing is
 retried below us: every write is guarded (shared.commit) and every reader knows its position, so the loops above
-may repeat safely. `redis+cluster://a:1,b:2` and `redis+sentinel://a:1,b:2/SERVICE[/DB]` name several hosts.
+may repeat safely. `redis+cluster://a:1,b:2` and `redis+sentinel://a:1,b:2/SERVICE[/DB]` name several hosts, and with
+`rediss` in front of the plus all of them are reached over TLS.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis.asyncio as aio
 from redis import exceptions
@@ -67,6 +68,14 @@ _SAID: Final = {
 
 _LONGEST: Final = 300
 
+_OF_TLS: Final = {
+    name: name for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
+}
+"""Options behind the `?` of an address with several hosts; with one host redis-py reads them itself."""
+
+_OF_SENTINEL: Final = {"sentinel_username": "username", "sentinel_password": "password"}
+"""The same, of the Sentinels, which have users of their own."""
+
 
 def words(error: BaseException, url: str = "") -> str:
     """What is wrong with Redis, in words for a person; `url` is the address in use and is masked."""
@@ -108,19 +117,41 @@ def _client(url: str, timeout: float) -> Client:
     if parts.scheme != "unix":
         options["socket_keepalive"] = True
     retry = Retry(NoBackoff(), 0)
-    if parts.scheme == "redis+cluster":
+    kind = parts.scheme.partition("+")[2]
+    if not kind:
+        return _Redis.from_url(url, retry=retry, **options)
+    user, password = _credentials(url)
+    options |= _extras(url, _OF_TLS)
+    if kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in _hosts(url, 6379)]
-        user, password = _credentials(url)
         return _Cluster(startup_nodes=nodes, username=user, password=password, retry=retry, **options)
-    if parts.scheme == "redis+sentinel":
-        service, _, database = parts.path.strip("/").partition("/")
-        if not service:
-            raise ConfigError(f"REDIS_URL={mask_url(url)!r}: expected the service's name: redis+sentinel://HOSTS/NAME")
-        user, password = _credentials(url)
-        sentinel = Sentinel(_hosts(url, 26379), sentinel_kwargs={"socket_timeout": SOCKET_TIMEOUT}, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        primary: dict[str, Any] = {"db": int(database or 0), "username": user, "password": password, "retry": retry}
-        return sentinel.master_for(service, redis_class=_Primary, **primary)
-    return _Redis.from_url(url, retry=retry, **options)
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service:
+        raise ConfigError(f"REDIS_URL={mask_url(url)!r}: expected the service's name: redis+sentinel://HOSTS/NAME")
+    watchers = {"socket_timeout": SOCKET_TIMEOUT, "retry": retry, **_extras(url, _OF_TLS), **_extras(url, _OF_SENTINEL)}
+    sentinel = Sentinel(_hosts(url, 26379), sentinel_kwargs=watchers, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    primary: dict[str, Any] = {"db": int(database or 0), "username": user, "password": password, "retry": retry}
+    return sentinel.master_for(service, redis_class=_Primary, **primary)
+
+
+def _extras(url: str, names: dict[str, str]) -> dict[str, Any]:
+    """What the address's query says of `names`, as redis-py calls it; ConfigError where nobody knows a name."""
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    known = {**_OF_TLS, **(_OF_SENTINEL if parts.scheme.endswith("sentinel") else {})}
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ConfigError(
+            f"REDIS_URL={mask_url(url)!r}: {unknown[0]!r} is no option; expected {', '.join(sorted(known))}"
+        )
+    found: dict[str, Any] = {names[name]: value for name, value in given.items() if name in names}
+    if names is not _OF_TLS:
+        return found
+    tls = parts.scheme.startswith("rediss")
+    if given.keys() & _OF_TLS.keys() and not tls:
+        raise ConfigError(f"REDIS_URL={mask_url(url)!r}: certificates are for rediss+..., this address is without TLS")
+    if "ssl_check_hostname" in found:
+        found["ssl_check_hostname"] = found["ssl_check_hostname"].lower() in ("1", "true", "yes")
+    return {**found, "ssl": True} if tls else {}
 
 
 class _Telling:

@@ -22,7 +22,7 @@ from shared.networks import NETWORKS
 from shared.prices import TOLD_IN
 from shared.variables import IpNetwork, Reader
 
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "redis+sentinel")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 ELECTRUM_SCHEMES = ("tcp", "ssl", "ws", "wss")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "console")

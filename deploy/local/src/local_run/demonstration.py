@@ -12,6 +12,7 @@ from local_run import history
 from local_run.electrumx import Credentials, ElectrumX, Listening, find_electrumx
 from local_run.errors import ServerFailed, SetupError
 from local_run.generator import Generator
+from local_run.holder import Holder
 from local_run.node import RegtestNode
 
 BANNER: Final = """\
@@ -57,10 +58,16 @@ class Demonstration:
             listen=listen,
             extra=[*(one.argument for one in (asks, *others)), "-txindex=1"],  # which ElectrumX asks for
         )
+        self._holder = Holder(self.node, self._chance, self.published)
         # Over WebSocket alone: over TCP it holds small answers for up to a second.
         self.electrumx = ElectrumX(
             folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port, at=listen)
         )
+
+    @property
+    def published(self) -> Path:
+        """File with the addresses that the demonstration's holder of bitcoin publishes."""
+        return self._folder / "published.txt"
 
     @property
     def has_history(self) -> bool:
@@ -76,9 +83,15 @@ class Demonstration:
             for part in ("bitcoind", "electrumx", "valkey"):  # half a chain, and what was derived from it
                 shutil.rmtree(self._folder / part, ignore_errors=True)
         await self.node.start()
-        if self.has_history:
-            return
         try:
+            await self._build()
+            await self._holder.open()
+        except BaseException:
+            await self.node.stop()
+            raise
+
+    async def _build(self) -> None:
+        if not self.has_history:
             self._say(f"building a chain of {history.BLOCKS} blocks over {history.DAYS} days")
             await history.build(
                 self.node,
@@ -86,9 +99,6 @@ class Demonstration:
                 progress=lambda done, total: self._say(f"{done} of {total} blocks"),
             )
             (self._folder / _COMPLETE).touch()
-        except BaseException:
-            await self.node.stop()
-            raise
 
     async def look_for_electrumx(self) -> str:
         """Make its environment if there is none yet; returns why there will be no Electrum server, in words."""
@@ -117,4 +127,4 @@ class Demonstration:
 
     def generator(self) -> Generator:
         """What keeps the chain alive; run it while the node runs."""
-        return Generator(self.node, chance=self._chance, say=self._say, shown=self.wallet)
+        return Generator(self.node, chance=self._chance, say=self._say, shown=self.wallet, holder=self._holder)
