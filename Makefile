@@ -24,7 +24,7 @@ test-faults: venv ## the fault suite in full: kill -9, lost messages, bursts
 	$(python) -m pytest tests/faults --full $(ARGS)
 
 test-containers: venv ## containers on a real engine: built, scaled, killed, rolled over while transactions flow (Debian, root)
-	$(python) -m pytest tests/containers --engine -s $(ARGS)
+	$(python) -m pytest tests/containers tests/shared --engine -s $(ARGS)
 
 images: ## one image a service, with its size and bill of materials (BASE_IMAGE, IMAGE_PREFIX, IMAGE_TAG, PLATFORM)
 	@deploy/images $(ARGS)

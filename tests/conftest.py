@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -13,6 +14,9 @@ from hypothesis import HealthCheck
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from support.contained import prepare
+from support.engine import Engine
+from support.engine import engine as set_up_engine
 from support.states import Table
 
 
@@ -41,17 +45,47 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked `full` or `engine` runs with that option alone; the run's last lines tell of the others."""
-    for option in ("full", "engine"):
-        if not config.getoption(f"--{option}"):
-            left = [item for item in items if item.get_closest_marker(option)]
-            items[:] = [item for item in items if item not in set(left)]
-            config.hook.pytest_deselected(items=left)
-            if left and option == "engine":
-                config.stash[_WITHOUT_ENGINE] = len(left)
+    """What is marked `full` or `engine` runs with that option alone; the run's last lines tell of the others.
+
+    With `--engine` nothing else runs but what has a server of each kind: it gets them in containers.
+    """
+    dropped: set[pytest.Item] = set()
+    if not config.getoption("--full"):
+        dropped.update(item for item in items if item.get_closest_marker("full"))
+    contained = {item for item in items if item.get_closest_marker("engine")}
+    if config.getoption("--engine"):
+        contained.update(item for item in items if _EACH_KIND & set(getattr(item, "fixturenames", ())))
+        dropped.update(set(items) - contained)
+    else:
+        dropped.update(contained)
+        _tell_left_out(config, len(contained))
+    config.hook.pytest_deselected(items=[item for item in items if item in dropped])
+    items[:] = [item for item in items if item not in dropped]
 
 
-_WITHOUT_ENGINE = pytest.StashKey[int]()
+_EACH_KIND = {"each_server", "mortal"}
+_LEFT_OUT = pytest.StashKey[int]()
+_OUTPUT = "without_engine"
+
+
+def _tell_left_out(config: pytest.Config, count: int) -> None:
+    config.stash[_LEFT_OUT] = count
+    if (output := getattr(config, "workeroutput", None)) is not None:  # one of several processes
+        output[_OUTPUT] = count
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes ends: what it left out, all of them did."""
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get(_OUTPUT, 0)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A real container engine; skipped, with the reason, where there can be none."""
+    with set_up_engine() as made:
+        prepare(made.env)
+        yield made
 
 
 _STATES = pytest.StashKey[Table]()
@@ -64,9 +98,11 @@ def states(pytestconfig: pytest.Config) -> Table:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    without = config.stash.get(_WITHOUT_ENGINE, 0)
-    if without:
-        terminalreporter.write_line(f"{without} tests on containers were not run: make test-containers runs them")
+    if left_out := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"not run: {left_out} tests of containers, and Redis in containers (make test-containers); "
+            "the tests of Redis ran on the bundled Valkey and on Debian's Redis, or say above why not"
+        )
     table = config.stash.get(_STATES, None)
     if table is None or not table.rows:
         return

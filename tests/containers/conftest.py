@@ -8,15 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from support.engine import Dashboard, Engine
-from support.engine import engine as set_up
 
 SCALE = "explorer=3 web=2 chain-metrics=2 chain-history=2 mempool=2 backfill=4"
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    with set_up() as made:
-        yield made
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,16 @@ async def test_every_service_works_with_its_own_user(server: EmbeddedValkey, tmp
         await stack.synced()
         await stack.serves(60)
         async with aiohttp.ClientSession(stack.url) as session:
-            for path in ("/", f"/tx/{txid}", f"/tx/{waiting}", f"/block/{best}", "/status", "/charts", "/mempool", "/market-cap"):
+            for path in (
+                "/",
+                f"/tx/{txid}",
+                f"/tx/{waiting}",
+                f"/block/{best}",
+                "/status",
+                "/charts",
+                "/mempool",
+                "/market-cap",
+            ):
 
                 async def answers(path: str = path) -> bool:
                     async with session.get(path) as response:
