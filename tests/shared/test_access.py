@@ -63,6 +63,28 @@ async def refused(client: redis.Client) -> list[str]:
     ]
 
 
+async def look_up(stack: Stack, paths: list[str]) -> None:
+    """Every page is answered, and so is what a wallet holds."""
+    await stack.serves(60)
+    async with aiohttp.ClientSession(stack.url) as session:
+        for path in ("/", "/status", "/charts", "/mempool", "/market-cap", *paths):
+
+            async def answers(path: str = path) -> bool:
+                async with session.get(path) as response:
+                    return response.status == 200
+
+            await until(answers, 30, f"{path} is answered")
+        async with session.post("/api/v1/wallet", json={"wallet": WALLET, "form": "", "gap": 20}) as response:
+            assert response.status == 202, await response.text()
+            about = await response.json()
+
+        async def known() -> bool:
+            async with session.get(f"/api/v1/wallet/{about['handle']}") as response:
+                return response.status == 200
+
+        await until(known, 60, "what the wallet holds is known")
+
+
 async def test_every_service_works_with_its_own_user(server: EmbeddedValkey, tmp_path: Path) -> None:
     """Two replicas of each, a block, a mempool, look-ups, a fold that is replaced, and everything made anew."""
     stack = Stack(tmp_path, valkey=server)
@@ -90,33 +112,7 @@ async def test_every_service_works_with_its_own_user(server: EmbeddedValkey, tmp
         txid = (await stack.node.rpc("getblock", best))["tx"][0]
         [waiting, *_] = await stack.node.rpc("getrawmempool")
         await stack.synced()
-        await stack.serves(60)
-        async with aiohttp.ClientSession(stack.url) as session:
-            for path in (
-                "/",
-                f"/tx/{txid}",
-                f"/tx/{waiting}",
-                f"/block/{best}",
-                "/status",
-                "/charts",
-                "/mempool",
-                "/market-cap",
-            ):
-
-                async def answers(path: str = path) -> bool:
-                    async with session.get(path) as response:
-                        return response.status == 200
-
-                await until(answers, 30, f"{path} is answered")
-            async with session.post("/api/v1/wallet", json={"wallet": WALLET, "form": "", "gap": 20}) as response:
-                assert response.status == 202, await response.text()
-                about = await response.json()
-
-            async def known() -> bool:
-                async with session.get(f"/api/v1/wallet/{about['handle']}") as response:
-                    return response.status == 200
-
-            await until(known, 60, "what the wallet holds is known")
+        await look_up(stack, [f"/tx/{txid}", f"/tx/{waiting}", f"/block/{best}"])
         await stack.kill("mempool")
         await stack.kill("chain-metrics")
         await mine(stack.node)

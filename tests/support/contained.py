@@ -75,7 +75,8 @@ class ContainedServer:
             name = str(program)
         arguments = ["--port", "6379", "--bind", "0.0.0.0", "--protected-mode", "no"]
         arguments += ["--appendonly", "yes", "--save", "", *self._extra]
-        made = made.with_command([name, *arguments]).with_bind_ports(6379, cast("Any", ("127.0.0.1", self.port)))
+        made = made.with_command([name, *arguments])
+        made.ports["6379/tcp"] = cast("Any", ("127.0.0.1", self.port))  # `with_bind_ports` binds every interface
         self._container = made.start()
         self._wait()
 
