@@ -43,6 +43,7 @@ class ContainedServer:
         self.port = ports.pick()[0]
         self._kind = kind
         self._base = variables.get("BASE_IMAGE")
+        self._image = IMAGES[kind] if self._base is None else variables["REDIS_IMAGE"]
         self._extra = extra
         self._container: Any = None
 
@@ -53,7 +54,7 @@ class ContainedServer:
 
     async def __aenter__(self) -> Self:
         program = None
-        if self._base is not None:
+        if self._base is not None and self._kind != "redis-7":  # which is the engine's own
             program = await servers.binary(self._kind) or EmbeddedValkey(Path()).binary
         await asyncio.to_thread(self._run, program)
         return self
@@ -61,12 +62,16 @@ class ContainedServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self._container.stop)
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._container.stop()
+        self._container.get_docker_client().client.close()  # which testcontainers leaves open
 
     def _run(self, program: Path | None) -> None:
         from testcontainers.core.container import DockerContainer
 
-        made = DockerContainer(IMAGES[self._kind] if program is None else cast("str", self._base))
+        made = DockerContainer(self._image if program is None else str(self._base))
         name = "valkey-server" if self._kind == "valkey" else "redis-server"
         if program is not None:
             # Where it lies outside: what starts it may name its libraries by their whole path.
