@@ -47,11 +47,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left = [item for item in items if item.get_closest_marker(option)]
             items[:] = [item for item in items if item not in set(left)]
             config.hook.pytest_deselected(items=left)
-            if left and option == "engine":
-                config.stash[_WITHOUT_ENGINE] = len(left)
-
-
-_WITHOUT_ENGINE = pytest.StashKey[int]()
 
 
 _STATES = pytest.StashKey[Table]()
@@ -64,9 +59,9 @@ def states(pytestconfig: pytest.Config) -> Table:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    without = config.stash.get(_WITHOUT_ENGINE, 0)
-    if without:
-        terminalreporter.write_line(f"{without} tests on containers were not run: make test-containers runs them")
+    # Of a whole run; who collects may be another process (pytest-xdist).
+    if not config.getoption("--engine") and not config.getoption("file_or_dir"):
+        terminalreporter.write_line("not run: tests/containers, which need a container engine (make test-containers)")
     table = config.stash.get(_STATES, None)
     if table is None or not table.rows:
         return
