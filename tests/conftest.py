@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
@@ -45,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked `full` or `engine` runs with that option alone; the run's last lines tell of the others.
+    """What is marked `full` or `engine` runs with that option alone.
 
     With `--engine` nothing else runs but what has a server of each kind: it gets them in containers.
     """
@@ -58,26 +57,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         dropped.update(set(items) - contained)
     else:
         dropped.update(contained)
-        _tell_left_out(config, len(contained))
     config.hook.pytest_deselected(items=[item for item in items if item in dropped])
     items[:] = [item for item in items if item not in dropped]
 
 
 _EACH_KIND = {"each_server", "mortal"}
-_LEFT_OUT = pytest.StashKey[int]()
-_OUTPUT = "without_engine"
-
-
-def _tell_left_out(config: pytest.Config, count: int) -> None:
-    config.stash[_LEFT_OUT] = count
-    if (output := getattr(config, "workeroutput", None)) is not None:  # one of several processes
-        output[_OUTPUT] = count
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """One of several processes ends: what it left out, all of them did."""
-    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get(_OUTPUT, 0)
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +82,11 @@ def states(pytestconfig: pytest.Config) -> Table:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if left_out := config.stash.get(_LEFT_OUT, 0):
+    # Of a whole run; who collects may be another process (pytest-xdist).
+    if not config.getoption("--engine") and not config.getoption("file_or_dir"):
         terminalreporter.write_line(
-            f"not run: {left_out} tests of containers, and Redis in containers (make test-containers); "
-            "the tests of Redis ran on the bundled Valkey and on Debian's Redis, or say above why not"
+            "not run: tests/containers, and Redis in containers, which need an engine (make test-containers); the tests "
+            "of Redis ran on the bundled Valkey and on Debian's Redis, or say above why not"
         )
     table = config.stash.get(_STATES, None)
     if table is None or not table.rows:
