@@ -118,6 +118,9 @@ async def restore(client: redis.Client, release: Release) -> None:
     for key, stream in release.streams.items():
         for entry, fields in stream.entries:
             await client.xadd(key, fields, id=entry)
+        if not stream.entries:
+            await client.xadd(key, {"": ""}, id="0-1")
+            await client.xtrim(key, maxlen=0, approximate=False)
         await client.execute_command("XSETID", key, stream.last, "ENTRIESADDED", stream.added)
         for name, delivered in stream.groups:
             await client.xgroup_create(key, name, id=delivered)
@@ -209,7 +212,6 @@ def main() -> None:
     print(
         f"{RECORDED.relative_to(ROOT)}: {commit[:12]}, {len(release.blocks)} blocks, {RECORDED.stat().st_size:,} bytes"
     )
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
