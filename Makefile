@@ -18,7 +18,7 @@ run: venv ## the dashboard; with no node configured, a demonstration on a privat
 	@exec $(python) -m local_run
 
 test: venv ## every test (ARGS="tests/local -k node" for some)
-	$(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(python) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-faults: venv ## the fault suite in full: kill -9, lost messages, bursts
 	$(python) -m pytest tests/faults --full $(ARGS)

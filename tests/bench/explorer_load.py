@@ -71,7 +71,7 @@ async def measure(folder: Path) -> list[Figure]:
             await stack.start(*FEW)
             await stack.synced()
             await stack.serves()
-            async with _sources(stack, server) as electrum, _visitors(stack) as session:
+            async with _sources(stack, server) as electrum, visitors(stack) as session:
                 form = await _form(session, things.addresses[0])
                 figures = await _latencies(stack, session, electrum, things, form)
                 figures += await _many(stack, session, electrum, things, form)
@@ -121,7 +121,7 @@ async def _sources(stack: Stack, server: ElectrumX) -> AsyncIterator[Electrum]:
 
 
 @contextlib.asynccontextmanager
-async def _visitors(stack: Stack) -> AsyncIterator[aiohttp.ClientSession]:
+async def visitors(stack: Stack) -> AsyncIterator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(limit=16)
     headers = {"Accept-Encoding": "identity"}
     async with aiohttp.ClientSession(stack.url, connector=connector, headers=headers) as session:
@@ -135,7 +135,7 @@ async def _form(session: aiohttp.ClientSession, address: str) -> str:
         return "/address/{}" if response.status in (200, 202) else "/api/address/{}"
 
 
-async def _get(session: aiohttp.ClientSession, path: str) -> None:
+async def get(session: aiohttp.ClientSession, path: str) -> None:
     """Ask until it is there."""
     while True:
         async with session.get(path) as response:
@@ -147,7 +147,7 @@ async def _get(session: aiohttp.ClientSession, path: str) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _timed(work: Sequence[Callable[[], Awaitable[Any]]], at_once: int) -> list[float]:
+async def timed(work: Sequence[Callable[[], Awaitable[Any]]], at_once: int) -> list[float]:
     """Milliseconds of each, so many of them side by side."""
     left, found = iter(work), list[float]()
 
@@ -180,10 +180,10 @@ async def _latencies(
         called = form.partition("/{}")[0] if kind == "/address" else kind
         for turn, connections in enumerate((1, 16)):
             some = paths[turn * EACH : (turn + 1) * EACH]
-            bare = await _timed([_bare(stack, electrum, kind, path) for path in some], connections)
-            pages = [partial(_get, session, path) for path in some]
+            bare = await timed([_bare(stack, electrum, kind, path) for path in some], connections)
+            pages = [partial(get, session, path) for path in some]
             for how in ("cold", "materialised"):
-                times = await _timed(pages, connections)
+                times = await timed(pages, connections)
                 name = f"{called}, {how}, {connections} connection{'s' * (connections > 1)}"
                 source = "ms get_history of a bare ElectrumX" if kind == "/address" else "ms bare RPC"
                 figures += [
@@ -214,10 +214,10 @@ async def _many(
         await mine(stack.node)
         await stack.synced()
         began = time.perf_counter()
-        await _timed([_bare(stack, electrum, "/address", path) for path in paths], 16)
+        await timed([_bare(stack, electrum, "/address", path) for path in paths], 16)
         bare = len(paths) / (time.perf_counter() - began)
         began = time.perf_counter()
-        await _timed([partial(_get, session, path) for path in paths], 16)
+        await timed([partial(get, session, path) for path in paths], 16)
         rate = len(paths) / (time.perf_counter() - began)
         name = f"look-ups of {len(paths):,} different addresses, {replicas} replica{'s' * (replicas > 1)}"
         figures.append(
@@ -231,7 +231,7 @@ async def _rates(stack: Stack, session: aiohttp.ClientSession, things: Things, f
     asked = {kind: paths[0] for kind, paths in things.paths(form).items()} | {"/block": f"/block/{things.large}"}
     for kind, path in asked.items():
         for connections in (1, 16):
-            await _get(session, path)
+            await get(session, path)
             rate, slowest = await wrk(stack.url + path, connections)
             name = f"{path.rpartition('/')[0]}, warm, {connections} connection{'s' * (connections > 1)}"
             target = RATES[kind] if connections == 16 else None

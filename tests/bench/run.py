@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import (
+    busy_address,
     explorer_load,
     full_block,
     history_load,
@@ -29,7 +30,7 @@ from bench.figures import Figure, table, write
 from support.spending import fan_out, mined_coins
 from support.stack import SERVICES, Stack, memory
 
-PARTS = ("latency", "size", "mempool", "web", "history", "blocks", "market", "explorer")
+PARTS = ("latency", "size", "mempool", "web", "history", "blocks", "market", "explorer", "busy")
 OF_THE_STACK = ("latency", "size", "mempool", "web")
 MEMORY_TARGET = 120.0
 """Megabytes a service."""
@@ -48,6 +49,8 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
         figures += await market_load.measure(folder / "market")
     if wanted("explorer"):
         figures += await explorer_load.measure(folder / "explorer")
+    if "busy" in only:  # takes a minute more: asked for by its name alone
+        figures += await busy_address.measure(folder / "busy")
     if wanted("blocks"):
         figures += await recorded_blocks.measure(folder / "recorded")
     if not any(map(wanted, OF_THE_STACK)):

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from chain_ingest.block import Block
 from chain_ingest.fees import NONE
-from chain_ingest.pools import Pools
 from chain_ingest.statistics import LARGEST, Statistics, bands, coinbase_tag
 from shared.bands import VALUE_BOUNDS
 from shared.errors import ConfigError
 from shared.events.backfill import MeasuredBlock
 from shared.events.blocks import BlockConnected
+from shared.pool_tags import Pools
 from support import spending
 from support.oracle import value_band
 

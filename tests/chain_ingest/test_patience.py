@@ -133,6 +133,6 @@ async def test_what_was_half_built_when_the_node_failed_is_not_published(
             with pytest.raises(RpcUnreachable):
                 await follower.handle(reader, hints, batch)
         hints.close()
-        await follower.apply_block(reader, AppliedBlock("00" * 32, ["11" * 32], frozenset()))
+        await follower.apply_block(reader, AppliedBlock("00" * 32, ["11" * 32], {}))
     kinds = [fields[b"type"].decode() for _, fields in await client.xrange(keys.stream(domains.TXS))]
     assert kinds == ["mempool.reset", "tx.added"]

@@ -116,7 +116,22 @@ async def test_what_a_block_contradicts_is_a_conflict(parts: Parts) -> None:
     block_hash = await generate(parts.node, theirs.raw)
     for built in (ours, child):
         gone = await parts.removed(built.txid)
-        assert (gone.reason, gone.block) == ("conflict", block_hash)
+        assert (gone.reason, gone.block, gone.conflicts_with) == ("conflict", block_hash, theirs.txid)
+
+
+async def test_each_conflict_names_who_took_its_own_coins(parts: Parts) -> None:
+    coins = [parts.coins.pop() for _ in range(2)]
+    ours = [build([coin], [coin.value - 1_000]) for coin in coins]
+    outputs = [one.outputs[0] for one in ours]
+    child = build(outputs, [sum(one.value for one in outputs) - 1_000])
+    for built in (*ours, child):
+        await parts.send(built)
+    theirs = [build([coin], [coin.value - 2_000]) for coin in coins]
+    await generate(parts.node, *[one.raw for one in theirs])
+    for built, taker in zip(ours, theirs, strict=True):
+        assert (await parts.removed(built.txid)).conflicts_with == taker.txid
+    gone = await parts.removed(child.txid)
+    assert (gone.reason, gone.conflicts_with) == ("conflict", None), "it lost two parents, to two transactions"
 
 
 async def generate(node: RegtestNode, *transactions: str) -> str:

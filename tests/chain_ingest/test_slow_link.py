@@ -17,13 +17,13 @@ from chain_ingest.answers import HeaderInfo
 from chain_ingest.app import run
 from chain_ingest.fetch import Fetcher, Unavailable
 from chain_ingest.node import Node
-from chain_ingest.pools import Pools
 from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
 from shared import rpc as rpc_module
 from shared.errors import RpcUnreachable
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from support import spending
 from support.feed import KEYS, newest

@@ -15,11 +15,11 @@ from chain_ingest import source as source_module
 from chain_ingest.block import Block
 from chain_ingest.fees import fees_paid
 from chain_ingest.node import Node
-from chain_ingest.pools import Pools
 from chain_ingest.source import Source
 from chain_ingest.statistics import Statistics
 from local_run.node import RegtestNode
 from shared.events.blocks import BlockConnected
+from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from support import spending
 from support.each import each

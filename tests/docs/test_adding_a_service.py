@@ -176,6 +176,7 @@ async def shown(it: Watched) -> None:
         "txs",
         "fees",
         "metrics",
+        "treasuries",
         "series",
         "prices",
         "rankings",

@@ -10,30 +10,26 @@ import pytest_asyncio
 from explorer.core.blocks import Blocks
 from explorer.core.node import Node
 from shared.events.lookups import BlockWanted
+from shared.expected import Record
 from shared.lookups.block import PAGE, Found, Row
 from shared.lookups.parts import Missing
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from support.explored import WALLET, Chain
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROWS = 2 * PAGE + 3
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chain]:
-    async with Chain(tmp_path_factory.mktemp("node")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def node(chain: Chain) -> AsyncIterator[Node]:
     async with RpcClient(chain.node.settings()) as rpc:
         yield Node(rpc)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def full(chain: Chain) -> str:
     """A block of ROWS transactions with different fees and values."""
     addresses = await chain.node.batch([("getnewaddress", ())] * ROWS, wallet=WALLET, kind=str)
@@ -47,7 +43,10 @@ async def full(chain: Chain) -> str:
 
 @pytest.fixture
 def blocks() -> Blocks:
-    return Blocks(NETWORKS["regtest"], lambda: 1)
+    async def recorded(_: str) -> Record:
+        return Record(None, None)
+
+    return Blocks(NETWORKS["regtest"], lambda: 1, Pools(), recorded)
 
 
 async def looked_up(blocks: Blocks, node: Node, wanted: BlockWanted) -> Found:

@@ -19,32 +19,20 @@ from support.explored import KEYS, Chain, answer
 from support.ledger import running
 from support.stack import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chain]:
-    async with Chain(tmp_path_factory.mktemp("node")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedValkey]:
-    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def client(server: EmbeddedValkey) -> AsyncIterator[redis.Client]:
-    it = redis.connect(server.url)
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(valkey: EmbeddedValkey) -> AsyncIterator[redis.Client]:
+    it = redis.connect(valkey.url)
     await it.flushall()
     yield it
     await it.aclose()
 
 
-async def test_questions_are_answered_and_told(chain: Chain, server: EmbeddedValkey, client: redis.Client) -> None:
+async def test_questions_are_answered_and_told(chain: Chain, valkey: EmbeddedValkey, client: redis.Client) -> None:
     txid = await chain.pay()
-    async with running(server.url, run, "explorer", **chain.node.env()):
+    async with running(valkey.url, run, "explorer", **chain.node.env()):
         found = await answer(client, f"tx:{txid}", TxWanted(txid=txid))
         assert found.status == "done"
         tx = msgspec.json.decode(bytes(found.data), type=transaction.Answer)
@@ -60,19 +48,19 @@ async def test_questions_are_answered_and_told(chain: Chain, server: EmbeddedVal
 
 
 async def test_one_replica_that_stops_leaves_no_question_behind(
-    chain: Chain, server: EmbeddedValkey, client: redis.Client
+    chain: Chain, valkey: EmbeddedValkey, client: redis.Client
 ) -> None:
     txids = [await chain.pay() for _ in range(5)]
     async with (
-        running(server.url, run, "explorer", **chain.node.env(), INSTANCE="one"),
-        running(server.url, run, "explorer", **chain.node.env(), INSTANCE="two"),
+        running(valkey.url, run, "explorer", **chain.node.env(), INSTANCE="one"),
+        running(valkey.url, run, "explorer", **chain.node.env(), INSTANCE="two"),
     ):
         for txid in txids:
             await answer(client, f"tx:{txid}", TxWanted(txid=txid))
     assert await client.xlen(KEYS.requests(CHANGES.slot)) == 0
 
 
-async def test_a_node_that_is_away_is_said_to_be(chain: Chain, server: EmbeddedValkey, client: redis.Client) -> None:
+async def test_a_node_that_is_away_is_said_to_be(chain: Chain, valkey: EmbeddedValkey, client: redis.Client) -> None:
     txid = await chain.pay()
 
     async def told() -> transaction.Answer:
@@ -81,7 +69,7 @@ async def test_a_node_that_is_away_is_said_to_be(chain: Chain, server: EmbeddedV
         said: transaction.Answer = msgspec.json.decode(bytes(found.data), type=transaction.Answer)
         return said
 
-    async with running(server.url, run, "explorer", **chain.node.env()):
+    async with running(valkey.url, run, "explorer", **chain.node.env()):
         await chain.node.stop()
         away = await told()
         assert isinstance(away, Away)

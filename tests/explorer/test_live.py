@@ -26,14 +26,14 @@ from shared.lookups import address
 from shared.lookups.address import Found
 from shared.networks import NETWORKS
 from shared.scripts.address import read
-from support.electrumx import served
+from support.electrumx import Followed
 from support.explored import KEYS, answer
 from support.ledger import running
 from support.replicas import Replicas, killed
 from support.stack import until
 from support.web_harness import serving
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LEASE = KEYS.lease(CHANGES.slot, HOLDER)
 
@@ -93,16 +93,15 @@ class World(NamedTuple):
         return await until(enough, limit, f"{count} changes are told")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder: Path = tmp_path_factory.mktemp("live")
-    async with served(folder) as (node, server), EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def parts(followed: Followed, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
         client = redis.connect(valkey.url)
-        yield World(node, server, valkey, client)
+        yield World(*followed, valkey, client)
         await client.aclose()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def world(parts: World) -> World:
     await parts.client.flushall()
     return parts

@@ -21,12 +21,12 @@ from shared.events.lookups import AddressWanted
 from shared.lookups import address
 from shared.lookups.address import PAGE, Found
 from shared.lookups.parts import Away
-from support.electrumx import served
+from support.electrumx import Followed
 from support.explored import KEYS, answer
 from support.ledger import running
 from support.stack import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TYPES = ("legacy", "p2sh-segwit", "bech32", "bech32m")
 
@@ -47,11 +47,11 @@ async def script_of(node: RegtestNode, text: str) -> str:
     return found
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(followed: Followed, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Four scripts, one of each type, with 40 payments in and 5 out; two more wait in the mempool."""
-    folder: Path = tmp_path_factory.mktemp("world")
-    async with served(folder) as (node, server), EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
+    node, server = followed
+    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
         own = [await node.rpc("getnewaddress", "", one, wallet="w") for one in TYPES]
         mining = await node.rpc("getnewaddress", wallet="w")
         await node.rpc("generatetoaddress", 20, mining)

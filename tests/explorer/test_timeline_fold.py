@@ -180,11 +180,11 @@ def test_a_block_that_comes_back_before_its_transactions_do_is_told_of() -> None
     it._watching.watch([tx.encode()])
     for place, event in enumerate(
         [added(tx, START_MS), TxRemoved(txid=tx, reason="block", block=name), connected(name, 5), gone,
-         connected(name, 5)]
+         connected(name, 5), gone]
     ):  # fmt: skip
         it.dated(START_MS + place)
         it.apply(event)
-    assert [status for _, status in told(it)] == ["added", "mined", "disconnected", "mined"]
+    assert [status for _, status in told(it)] == ["added", "mined", "disconnected", "mined", "disconnected"]
 
 
 def test_all_that_went_at_once_is_kept() -> None:

@@ -162,6 +162,7 @@ async def test_a_conflict_names_its_block(live: Parts) -> None:
     answer = await live.node.rpc("generateblock", info["descriptor"], [theirs.raw])
     steps = await live.told(ours, lambda steps: steps[-1].what == "conflict" and steps[-1].height is not None)
     assert (kinds(steps), steps[-1].block) == (["seen", "conflict"], answer["hash"])
+    assert steps[-1].by == theirs.txid
     assert await timeline(live.redis, KEYS, theirs.txid) == [], "it was never seen waiting here"
 
 

@@ -145,7 +145,7 @@ async def stream(client: redis.Client, which: domains.Stream) -> list[tuple[int,
 
 async def expected(
     client: redis.Client, txids: list[str], watched: list[str]
-) -> tuple[dict[str, list[Step]], dict[str, list[str]]]:
+) -> tuple[dict[str, list[Step]], dict[str, list[str]], dict[bytes, bytes]]:
     """What the entries that are in the streams add up to, folded at once and never interrupted."""
     it, store = fold(), Hashes()
     it._watching.watch([one.encode() for one in watched])
@@ -156,7 +156,7 @@ async def expected(
     changes = it.flush(moment(START_MS))
     store.carry_out(changes)
     steps = {tx: await timeline(store, KEYS, tx) for tx in txids}
-    return steps, by_transaction([*changes.events])
+    return steps, by_transaction([*changes.events]), store.keys[KEYS.timeline_waits]
 
 
 class Process:
@@ -205,12 +205,14 @@ async def test_killed_at_any_point_it_loses_nothing_and_tells_nothing_twice(
     last = await process.start()
     try:
         await until(lambda: reached(client, told), 20, "all is folded")
-        steps, wanted = await expected(client, list(world.steps), watched)
+        steps, wanted, waits = await expected(client, list(world.steps), watched)
 
         async def same() -> bool:
             return {tx: await timeline(client, KEYS, tx) for tx in steps} == steps
 
         await until(same, 20, "the timelines are those of one that was never killed")
+        assert len(waits) > 2
+        assert await client.hgetall(KEYS.timeline_waits) == waits
         found = [
             CHANGES.decode(fields[b"type"], fields[b"data"])
             for _, fields in await client.xrange(KEYS.stream(domains.CHANGES))
@@ -236,19 +238,23 @@ async def test_what_redis_lost_of_the_state_is_written_again(server: EmbeddedVal
     async with running(server.url, explorer.app.run, "explorer"):
         await writers.tell("mempool", [event for _, event in world.txs])
         await writers.tell("chain", [event for _, event in world.blocks])
-        steps, _ = await expected(client, list(world.steps), [])
+        steps, _, waits = await expected(client, list(world.steps), [])
 
         async def same() -> bool:
+            if await client.hgetall(KEYS.timeline_waits) != waits:
+                return False
             return {tx: await timeline(client, KEYS, tx) for tx in steps} == steps
 
         await until(same, 20, "all is told")
-        for key in (KEYS.timeline_waiting, KEYS.timeline_chapters, KEYS.state(TIMELINE)):
+        for key in (KEYS.timeline_waiting, KEYS.timeline_chapters, KEYS.timeline_waits, KEYS.state(TIMELINE)):
             await client.delete(key)
             await until(lambda key=key: client.exists(key), 10, f"{key} is there again")  # type: ignore[misc]
             await until(same, 10, "all is told again")
-    await client.delete(KEYS.checkpoint(TIMELINE), KEYS.state(TIMELINE))
-    async with running(server.url, explorer.app.run, "explorer"):  # from the streams, upon what is there
-        await until(same, 20, "nothing is told twice")
+    for lost in ((KEYS.checkpoint(TIMELINE), KEYS.state(TIMELINE)), (KEYS.checkpoint(TIMELINE),)):
+        await client.delete(*lost)
+        async with running(server.url, explorer.app.run, "explorer"):  # from the streams, upon what is there
+            await until(lambda: client.hexists(KEYS.checkpoint(TIMELINE), "cursor"), 20, "it folds again")
+            await until(same, 20, "nothing is told or counted twice")
 
 
 async def test_chances_are_read_from_the_views(client: redis.Client) -> None:

@@ -22,7 +22,7 @@ from shared import redis
 from shared.domains import TIMELINE
 from shared.events.lookups import TxWanted
 from shared.lookups import transaction
-from shared.lookups.parts import BYTES_MOST, Missing, Place, Tip
+from shared.lookups.parts import BYTES_MOST, Missing, Output, Place, Spender, Tip
 from shared.lookups.transaction import Found, Gone, Step
 from shared.rpc import RpcClient
 from shared.views import FeeBand, FeesView, PreciseFees, ProjectedBlock, RecommendedFees
@@ -32,16 +32,28 @@ from support.explored import KEYS, Chain, answer
 from support.ledger import running
 from support.stack import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Asked:
     """The explorer, to be asked again and again."""
 
-    def __init__(self, client: redis.Client, chain: Chain) -> None:
+    def __init__(self, client: redis.Client, chain: Chain, url: str) -> None:
         self.client = client
         self.chain = chain
+        self._url = url
         self._count = 0
+        self._follower = contextlib.AsyncExitStack()
+
+    async def follow(self) -> None:
+        """From now on chain-ingest looks at the node."""
+        await self._follower.enter_async_context(
+            running(self._url, chain_ingest.app.run, "chain-ingest", **self.chain.node.env())
+        )
+
+    async def look_away(self) -> None:
+        """Until it is told to follow, all that happens at the node happens within one look."""
+        await self._follower.aclose()
 
     async def now(self, txid: str, **more: Any) -> transaction.Answer:
         self._count += 1
@@ -63,18 +75,19 @@ class Asked:
         return await until(look, 20, f"{txid} was {whats}")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def asked(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
     """On a node without an index."""
     async with contextlib.AsyncExitStack() as stack:
-        chain = await stack.enter_async_context(Chain(tmp_path_factory.mktemp("node")))
         server = await stack.enter_async_context(EmbeddedValkey(tmp_path_factory.mktemp("valkey")))
-        for name, run in (("chain-ingest", chain_ingest.app.run), ("explorer", explorer.app.run)):
-            await stack.enter_async_context(running(server.url, run, name, **chain.node.env()))
+        await stack.enter_async_context(running(server.url, explorer.app.run, "explorer", **chain.node.env()))
         client = redis.connect(server.url)
         stack.push_async_callback(client.aclose)
+        it = Asked(client, chain, server.url)
+        stack.push_async_callback(it.look_away)
+        await it.follow()
         await until(lambda: client.hexists(KEYS.state(TIMELINE), "meta"), 20, "the timeline has begun")
-        yield Asked(client, chain)
+        yield it
 
 
 async def test_what_was_replaced_is_gone_and_not_missing(asked: Asked) -> None:
@@ -127,6 +140,59 @@ async def test_a_reorganisation_takes_the_block_away_and_brings_another(asked: A
     await asked.chain.mine()
     again = await asked.once(txid, "seen", "mined", "disconnected", "mined")
     assert again.place.hash == again.timeline[-1].block != block
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["as it happens", "within one look"])
+async def test_mined_again_before_it_was_told_that_it_waits_again(asked: Asked, watched: bool) -> None:
+    chain = asked.chain
+    options = {"subtract_fee_from_outputs": [0]}
+    txid = await chain.pay([{await chain.wallet("getnewaddress"): 0.5}], **options)
+    await asked.once(txid, "seen")
+    [block] = await chain.mine()
+    await asked.once(txid, "seen", "mined")
+    if not watched:
+        await asked.look_away()
+    chain.mining = await chain.wallet("getnewaddress")  # else it might be the same block again
+    await chain.node.rpc("invalidateblock", block)
+    [second] = await chain.mine()
+    coins = (await chain.node.rpc("getrawtransaction", txid, 1, second))["vout"]
+    inputs = [{"txid": txid, "vout": one["n"]} for one in coins]  # nothing unspent leads to its block
+    await chain.wallet("sendall", [chain.mining], None, None, 3, {"inputs": inputs})
+    await chain.mine()
+    if not watched:
+        await asked.follow()
+    again = await asked.once(txid, "seen", "mined", "disconnected", "mined")
+    assert again.place.hash == again.timeline[-1].block == second
+    assert again.timeline[-1].height == again.place.height
+    assert [one.time_ms for one in again.timeline] == sorted(one.time_ms for one in again.timeline)
+    assert keep_ms(again) == SETTLED_MS
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["as it happens", "within one look"])
+async def test_a_block_that_is_reconsidered_has_its_transactions_again(asked: Asked, watched: bool) -> None:
+    txid = await asked.chain.pay()
+    await asked.once(txid, "seen")
+    [block] = await asked.chain.mine()
+    before = await asked.once(txid, "seen", "mined")
+    if not watched:
+        await asked.look_away()
+    await asked.chain.node.rpc("invalidateblock", block)
+    await asked.chain.node.rpc("reconsiderblock", block)
+    if not watched:
+        await asked.follow()
+    await asked.chain.mine()
+
+    async def whole() -> Found | None:
+        found = await asked.now(txid)
+        assert isinstance(found, Found)
+        return found if found.place is not None and found.timeline[-1].what == "mined" else None
+
+    found = await until(whole, 20, "it is mined")
+    assert found is not None
+    names = [(step.what, step.block) for step in found.timeline[1:]]
+    assert names in ([("mined", block)], [("mined", block), ("disconnected", block), ("mined", block)])
+    if not watched:
+        assert found.timeline == before.timeline, "nobody was told that it had left, and it had not"
 
 
 async def test_long_scripts_are_cut(asked: Asked) -> None:
@@ -222,6 +288,26 @@ async def test_what_is_not_recorded_to_its_end_is_not_kept_for_long() -> None:
     kept = [keep_ms(msgspec.structs.replace(found, timeline=steps)) for steps in ([], [seen], [seen, mined])]
     assert kept == [SETTLED_MS, WAITING_MS, SETTLED_MS]
     assert keep_ms(msgspec.structs.replace(found, place=None)) == WAITING_MS
+
+
+@pytest.mark.parametrize(
+    ("fate", "kept"),
+    [
+        ({"spent": False}, WAITING_MS),
+        ({"spent": True}, WAITING_MS),  # the Electrum server may not have read the block yet
+        ({"spent": True, "spender": Spender(txid="b", vin=0)}, WAITING_MS),
+        ({"spent": True, "spender": Spender(txid="b", vin=0, height=1)}, SETTLED_MS),
+        ({"kind": "op_return"}, SETTLED_MS),
+    ],
+)
+async def test_what_spends_its_outputs_may_change_with_the_mempool(fate: dict[str, Any], kept: int) -> None:
+    output = msgspec.structs.replace(Output(value=1, script="51", kind="p2pkh"), **fate)
+    found = Found(
+        txid="", wtxid="", version=2, locktime=0, size=1, vsize=1, weight=4, fee=0, coinbase=False,
+        inputs=[], outputs=[output], input_count=1, output_count=1, input_value=1, output_value=1,
+        place=Place(height=1, hash="a", time=1), tip=Tip(height=1, hash="a", time=1), as_of_ms=1,
+    )  # fmt: skip
+    assert keep_ms(found) == kept
 
 
 async def test_it_falls_into_the_first_projected_block_that_takes_less() -> None:

@@ -16,18 +16,13 @@ from shared.events.lookups import TxWanted
 from shared.lookups.parts import Missing
 from shared.lookups.transaction import Found
 from shared.rpc import RpcClient
+from support import scripts
 from support.explored import WALLET, Chain
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chain]:
-    async with Chain(tmp_path_factory.mktemp("node")) as it:
-        yield it
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def node(chain: Chain) -> AsyncIterator[Node]:
     async with RpcClient(chain.node.settings()) as rpc:
         yield Node(rpc)
@@ -178,3 +173,16 @@ async def test_what_nobody_has_is_missing(chain: Chain, node: Node) -> None:
     assert isinstance(missing, Missing)
     assert missing.tip is not None
     assert missing.tip.hash == await chain.node.rpc("getbestblockhash")
+
+
+async def test_the_first_coinbase_is_there(chain: Chain, node: Node) -> None:
+    """No node tells it but with its block, and nobody can spend it."""
+    genesis = await chain.node.rpc("getblock", await chain.node.rpc("getblockhash", 0), 2)
+    raw = genesis["tx"][0]
+    found = await looked_up(node, raw["txid"])
+    assert found.place is not None
+    assert (found.place.height, found.place.hash, found.place.position) == (0, genesis["hash"], 0)
+    assert (found.coinbase, found.size, found.output_value) == (True, raw["size"], 50 * 10**8)
+    [out] = found.outputs
+    assert (out.kind, out.spent, out.spender) == ("p2pk", None, None)
+    assert out.script == raw["vout"][0]["scriptPubKey"]["hex"] == scripts.GENESIS_SCRIPT.hex()

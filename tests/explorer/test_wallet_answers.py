@@ -19,13 +19,13 @@ from shared import redis
 from shared.domains import CHANGES
 from shared.lookups.wallet import Found, Refused
 from support.each import each
-from support.electrumx import served
+from support.electrumx import Followed
 from support.explored import KEYS
 from support.ledger import running
 from support.stack import until
 from support.wallets import SECRET, Asking, descriptors
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MINE = "looked-at"
 
@@ -49,13 +49,11 @@ class World(NamedTuple):
         return txid
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(followed: Followed, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A wallet with coins of all types, that has spent and been paid, and one that mines."""
-    async with (
-        served(tmp_path_factory.mktemp("world")) as (node, server),
-        EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey,
-    ):
+    node, server = followed
+    async with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
         await node.rpc("createwallet", MINE)
         it = World(
             node, server.url(), valkey.url, redis.connect(valkey.url), await node.rpc("getnewaddress", wallet="w")
@@ -71,7 +69,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         await it.client.aclose()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def explorer(world: World) -> AsyncIterator[None]:
     env = {**world.node.env(), "MAIN_ELECTRUM_URL": world.electrum, "WALLET_SECRET": SECRET}
     async with running(world.redis_url, run, "explorer", **env):

@@ -12,13 +12,13 @@ import pytest_asyncio
 from embit import base58, bip32  # type: ignore[import-untyped]  # embit has no types
 
 from explorer.wallet import curve
-from explorer.wallet.checksum import checksum
 from explorer.wallet.read import read
 from explorer.wallet.refusal import NotAWallet
 from local_run.node import RegtestNode
 from shared.errors import RpcRefused
 from shared.networks import NETWORKS
 from shared.scripts.address import write
+from shared.scripts.bip380 import checksum
 
 TPUB = bytes.fromhex("043587cf")
 INDICES = 3

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.wallet import base58
-from explorer.wallet.checksum import INPUT, checksum
 from explorer.wallet.curve import sha256d
 from explorer.wallet.read import ADDRESSES_MOST, DESCRIPTORS_MOST, read
 from explorer.wallet.refusal import NotAWallet
-from shared import private_keys
 from shared.lookups.wallet import LONGEST, SENTENCES, Form, Refused, Why
+from shared.scripts import base58, secrets
+from shared.scripts.bip380 import INPUT, checksum
 from support.leaks import Secret
 from support.wallet_samples import BIP_44, BIP_49, BIP_84, KEY, SIXTEEN, SLIP_49, A, B
 
@@ -40,12 +39,12 @@ def refused(text: str, network: str = "main", form: Form = "") -> Refused:
 
 
 def with_version(text: str, version: int) -> str:
-    raw = version.to_bytes(4, "big") + base58.number(text).to_bytes(82, "big")[4:78]
+    raw = version.to_bytes(4, "big") + base58.bytes_of(text)[4:78]
     value = int.from_bytes(raw + sha256d(raw)[:4], "big")
     letters = ""
     while value:
         value, digit = divmod(value, 58)
-        letters = base58.ALPHABET[digit] + letters
+        letters = base58.DIGITS[digit] + letters
     return letters
 
 
@@ -100,7 +99,7 @@ def test_seeds(text: str) -> None:
     "text", [BIP_44, f"wpkh({A}/0/*)", ADDRESS, f"sh(wsh(multi(16,{SIXTEEN})))", KEY, "", "bitcoin"]
 )
 def test_what_is_not_private(text: str) -> None:
-    assert private_keys.found(text) == ""
+    assert secrets.found(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_the_mistyped_character_of_a_key() -> None:
     chance = random.Random(3)
     for _ in range(4):
         at = chance.randrange(111)
-        other = chance.choice([letter for letter in base58.ALPHABET if letter != BIP_84[at]])
+        other = chance.choice([letter for letter in base58.DIGITS if letter != BIP_84[at]])
         wrong = BIP_84[:at] + other + BIP_84[at + 1 :]
         if re.match("[xyztuvYZUV]p", wrong):  # else it is not known as a key
             assert refused(wrong).position == at + 1
@@ -173,7 +172,7 @@ def test_the_mistyped_character_of_a_descriptor(at: int, letter: str) -> None:
     if letter == body[at]:
         return
     wrong = body[:at] + letter + body[at + 1 :]
-    if "(" not in wrong or private_keys.found(wrong) or wrong != wrong.strip():
+    if "(" not in wrong or secrets.found(wrong) or wrong != wrong.strip():
         return
     assert refused(f"{wrong}#{said}") == Refused(why="descriptor-checksum", position=at + 1)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from explorer.wallet import checksum, curve
+from explorer.wallet import curve
 from explorer.wallet.branches import Branch
 from explorer.wallet.read import read
 from explorer.wallet.refusal import NotAWallet
 from shared.networks import NETWORKS
+from shared.scripts import bip380
 from shared.scripts.address import write
 from support.each import each
 from support.wallet_samples import (
@@ -308,4 +309,4 @@ def test_checksums() -> None:
     assert why("raw(deedbeef)#89f8spxm") == "descriptor-checksum"
     assert why("raw(deedbeef)##9f8spxm") == "descriptor-checksum"
     assert why("raw(Ü)#00000000") == "descriptor-character"
-    assert checksum.checksum("raw(deadbeef)") == "89f8spxm"
+    assert bip380.checksum("raw(deadbeef)") == "89f8spxm"

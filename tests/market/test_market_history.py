@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from local_run.valkey import EmbeddedValkey
 from market import history
 from market.aggregates import AGGREGATES, mempool_space
 from market.app import run
+from market.exchange import Candle
 from market.exchanges import EXCHANGES
 from market.history import Asked, History
 from market.past import FIRST_DAY, Past
@@ -249,7 +251,7 @@ async def test_a_span_that_ends_in_the_future_counts_for_nothing(valkey: Embedde
     bitstamp = next(one for one in EXCHANGES if one.provider.name == "bitstamp")
     async with alone(valkey) as it:
         it.restored(msgspec.json.encode({"bitstamp USD 3600": Asked(last - first_back, last + 1_000)}))
-        chunk = it._next(bitstamp, "USD", HOUR, now)
+        chunk = await it._next(bitstamp, "USD", HOUR, now)
         assert chunk is not None
         assert (chunk.last, chunk.last - chunk.first + 1) == (last, 1_000)
         it._seen("bitstamp USD 3600", chunk)
@@ -362,15 +364,15 @@ async def test_what_came_to_be_seen_in_part_is_asked_for_again(valkey: EmbeddedV
     async with alone(valkey) as it:
         for index in range(last - history.BACK[HOUR], last + 1):
             it.past.bars[HOUR, "USD"].put(index, Bar(1, 1, 1, 1, NUMBERS["market"]))
-        assert it._next(bitstamp, "USD", HOUR, now) is None
+        assert await it._next(bitstamp, "USD", HOUR, now) is None
         it.past._gap("USD", last * HOUR - 1_800, last * HOUR)
         it.reopen()
         assert not it.past.reopened
-        chunk = it._next(bitstamp, "USD", HOUR, now)
+        chunk = await it._next(bitstamp, "USD", HOUR, now)
         assert chunk is not None
         assert (chunk.first, chunk.last) == (last - 1, last)
         it._seen("bitstamp USD 3600", chunk)
-        assert it._next(bitstamp, "USD", HOUR, now) is None
+        assert await it._next(bitstamp, "USD", HOUR, now) is None
 
 
 async def test_no_round_keeps_the_event_loop(valkey: EmbeddedValkey) -> None:
@@ -386,3 +388,32 @@ async def test_no_round_keeps_the_event_loop(valkey: EmbeddedValkey) -> None:
             slowest = max(slowest, time.perf_counter() - began)
         assert slowest < 0.05
         assert each(it.past.get(DAY, "EUR", day) for day in range(FIRST_DAY, 20_700, 500))
+
+
+async def test_what_is_forgotten_while_it_is_taken_in_is_asked_for_again(
+    valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Candles come in by the hundred, with others' turns between."""
+    now = 1_790_000_000
+    last = (now - history.LATE_SECONDS) // HOUR - 1
+    bitstamp = next(one for one in EXCHANGES if one.provider.name == "bitstamp")
+    candles = [Candle((last - back) * HOUR, *[Decimal(5)] * 4) for back in range(300)]
+
+    async def told(*_: Any, **__: Any) -> list[Candle]:
+        return candles
+
+    async with alone(valkey) as it:
+        monkeypatch.setattr(it.outside, "get", told)
+        chunk = history.Chunk(last - 299, last, 0)
+        for forgets in (True, False):
+            fetching = asyncio.ensure_future(it._fetch(bitstamp, "USD", HOUR, chunk))
+            turns = 0
+            while not fetching.done():
+                await asyncio.sleep(0)
+                turns += 1
+                if turns == 2 and forgets:
+                    it.forget(now)
+            assert await fetching
+            assert turns >= len(candles) // history.AT_ONCE
+            assert ("bitstamp USD 3600" in it.asked) is not forgets
+        assert each(it.past.get(HOUR, "USD", last - back) is not None for back in (0, 150, 299))

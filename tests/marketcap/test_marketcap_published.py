@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from marketcap import published
-from marketcap.fold import RankingFold
+from marketcap import published, sample
+from marketcap.board import Board
+from marketcap.fold import PUBLISHED, RankingFold
 from shared.asset_views import TREASURIES
 from shared.clock import Moment
 from shared.errors import ConfigError
@@ -61,6 +63,31 @@ def test_an_address_stands_beside_the_claim_of_its_holder() -> None:
         ["32ixEdVJWo3kmvJGMTZq5jAQVZZeuwnqzo"],
         [],
     ]
+
+
+def test_the_demonstrations_own_holder_is_there_where_it_has_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert published.demonstrated() == {}
+    assert published.DEMONSTRATED not in {one.name for one in sample.made(NOW).claims}
+    file = tmp_path / "published.txt"
+    monkeypatch.setenv("DASHBOARD_DEMO_PUBLISHED_FILE", str(file))
+    assert published.demonstrated() == {}, "nothing is written yet"
+    file.write_text("bcrt1one\nbcrt1two\n")
+    fold = RankingFold(Keys("regtest"), {**PUBLISHED, **published.demonstrated()})
+    board = Board(Keys("regtest"))
+    board.pretend(sample.made(NOW))
+    for event in board.flush(NOW * 1000).events:
+        fold.apply(event)
+    fold.flush(Moment(NOW * 1000, 1))
+    rows = {
+        row.name: row
+        for name, kind in TREASURIES.items()
+        for row in msgspec.json.decode(fold.shown[f"treasuries_{name}"], type=kind).rows
+    }
+    assert [one.address for one in rows[published.DEMONSTRATED].addresses] == ["bcrt1one", "bcrt1two"]
+    assert rows["El Salvador"].addresses, "those of the table stay"
+    assert len({row.key for row in rows.values()}) == len(rows)
 
 
 def test_several_of_one_holder_stand_together() -> None:

@@ -19,7 +19,8 @@ from local_run.valkey import EmbeddedValkey
 from mempool.records import unpack
 from shared import domains, layouts, records, redis
 from shared.bands import FEERATE_BOUNDS, VALUE_BOUNDS
-from shared.records import Congestion, Flow, Layout
+from shared.packing import Layout
+from shared.records import Congestion, Flow
 from shared.series import (
     CHAIN_SERIES,
     CONGESTION_HOURS,

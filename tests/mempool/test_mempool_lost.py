@@ -10,7 +10,7 @@ import pytest
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis, watch
 from shared.errors import UnknownLayout
-from shared.events.mempool import MempoolReset
+from shared.events.mempool import MempoolBlock, MempoolReset, TxRemoved
 from shared.series import MEMPOOL_SERIES
 from support.mempool_feed import KEYS, Feed, added, records, serving, view
 from support.stack import until
@@ -119,6 +119,31 @@ async def test_what_is_lost_of_the_mempool_is_written_anew(
         assert await client.hget(KEYS.checkpoint(domains.MEMPOOL), "synced") == synced
         assert not await client.exists(KEYS.resync(domains.TXS))
     assert len(before) == 50
+
+
+async def test_what_was_expected_in_blocks_is_written_anew(
+    valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "EVERY_SECONDS", 0.1)
+    async with serving(valkey.url):
+        feed = await filled(client)
+        first = added(3, 0).txid
+        told = TxRemoved(txid=first, reason="block", block="ab" * 32)
+        await feed.tell(MempoolBlock(block="ab" * 32, tx_count=2, waiting=1, unseen=[]), told)
+        await feed.tell(MempoolBlock(block="cd" * 32, tx_count=3, waiting=2, unseen=[]))  # its removals are to come
+        await feed.folded()
+        before = await client.hgetall(KEYS.mempool_expected)
+        assert before.keys() == {bytes.fromhex("ab" * 32), b"since", b"pending"}
+        for lost in ("all", "a block"):
+            if lost == "all":
+                await client.delete(KEYS.mempool_expected)
+            else:
+                await client.hdel(KEYS.mempool_expected, bytes.fromhex("ab" * 32))
+
+            async def back() -> bool:
+                return bool(await client.hgetall(KEYS.mempool_expected) == before)
+
+            await until(back, 8, f"{lost} is there again")
 
 
 @pytest.mark.parametrize("left", [0, 47])

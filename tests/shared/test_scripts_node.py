@@ -11,14 +11,13 @@ import pytest_asyncio
 from local_run.node import RegtestNode
 from shared.errors import Unreadable
 from shared.networks import NETWORKS
-from shared.scripts import base58
+from shared.scripts import base58, bip380
 from shared.scripts.address import of_script, read, write
 from shared.scripts.asm import disassembled
 from shared.scripts.bech32 import CHARSET
 from shared.scripts.kinds import kind_of, multisig
 from shared.scripts.message import coinbase
 from shared.scripts.opcodes import NAMES
-from shared.scripts.wallets import descriptor_checksum
 from support.scripts import GENESIS_COINBASE, GENESIS_SCRIPT, KEY, KNOWN, OTHER_KEY, tried
 
 REGTEST = NETWORKS["regtest"]
@@ -167,4 +166,4 @@ async def test_the_genesis_block(node: RegtestNode) -> None:
 async def test_checksums_of_descriptors(node: RegtestNode) -> None:
     for body in (f"pk({KEY})", f"wsh(sortedmulti(1,{KEY},{OTHER_KEY}))", "raw(51)", f"tr({KEY},pk({OTHER_KEY}))"):
         answer = await node.rpc("getdescriptorinfo", body)
-        assert descriptor_checksum(body) == answer["checksum"]
+        assert bip380.checksum(body) == answer["checksum"]

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from shared.errors import Unreadable
 from shared.networks import NETWORKS
-from shared.scripts import base58
+from shared.scripts import base58, bip380
 from shared.scripts.address import write
 from shared.scripts.reasons import REASONS, refuse
 from shared.scripts.search import HIGHEST, MOST, understood
 from shared.scripts.terms import AddressTerm, Descriptor, ExtendedKey, Hash, Height, Outpoint, PoolName
-from shared.scripts.wallets import descriptor_checksum
 from support.each import each
 from support.scripts import GENESIS_SCRIPT, KEY, refused, tried, with_address
 from support.scripts import KNOWN as SCRIPTS
@@ -241,7 +240,7 @@ def test_a_key_that_calls_itself_otherwise_is_refused() -> None:
 
 
 def test_the_checksum_of_descriptors() -> None:
-    assert descriptor_checksum("raw(deadbeef)") == "89f8spxm"
+    assert bip380.checksum("raw(deadbeef)") == "89f8spxm"
     assert address("raw(deadbeef)#89f8spxm").address.text == "deadbeef"
     assert refused(understood, "raw(deadbeef)#89f8spxx", MAIN).reason == "descriptor-checksum"
 

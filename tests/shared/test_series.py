@@ -16,7 +16,8 @@ from shared.commit import Commands
 from shared.errors import UnknownLayout
 from shared.fold import Changes
 from shared.keys import Keys
-from shared.records import FLOW, Block, Bucket, Congestion, Flow, Header, Layout
+from shared.packing import Layout
+from shared.records import FLOW, Block, Bucket, Congestion, Flow, Header
 from shared.series import CHAIN_SERIES, MEMPOOL_SERIES, Series, read, segments_of
 from shared.series_writer import SeriesWriter
 from support.folding import Committer, commands

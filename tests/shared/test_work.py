@@ -103,6 +103,25 @@ async def test_what_is_asked_for_twice_is_done_once_and_told(
     assert await each_client.xinfo_consumers(REQUESTS, GROUP) == []  # no ghost is left
 
 
+async def test_nobody_is_asked_how_often_a_new_job_was_given_out(
+    valkey: EmbeddedValkey, client: redis.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    ask = work.Worker._deliveries
+
+    async def counted(self: work.Worker, entry_id: bytes) -> int:
+        asked.append(entry_id)
+        return await ask(self, entry_id)
+
+    monkeypatch.setattr(work.Worker, "_deliveries", counted)
+    async with running(valkey.url, labouring(), GROUP):
+        for number in range(3):
+            await jobs(client).ask(f"new-{number}", Wanted(number=1))
+        for number in range(3):
+            await answered(client, f"new-{number}")
+    assert not asked
+
+
 async def is_(it: object, state: str) -> bool:
     return bool(getattr(it, "health").state == state)  # noqa: B009 - of whichever service
 

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from cryptography import x509
@@ -26,6 +27,13 @@ class Shown:
 
     files: Certificate
     pin: str
+
+
+class Followed(NamedTuple):
+    """A node with the wallet `w`, and an ElectrumX that has all of its blocks."""
+
+    node: RegtestNode
+    server: ElectrumX
 
 
 def certificate(folder: Path) -> Shown:

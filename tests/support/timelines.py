@@ -124,13 +124,15 @@ class World:
     def mine(self, txs: Iterable[str], conflicts: Iterable[str] = (), *, block_first: bool = True) -> str:
         self._hashes += 1
         name, height, members = block_hash(self._hashes), len(self.chain), list(txs)
-        time_ms = self._tell(connected(name, height)) if block_first else 0
+        told_ms = self._tell(connected(name, height)) if block_first else 0
         for tx in conflicts:
-            self._step(tx, what="conflict", time_ms=self.remove(tx, "conflict", block=name), block=name, height=height)
+            by = self.fresh() if self.now_ms % 2 else None
+            time_ms = self.remove(tx, "conflict", block=name, conflicts_with=by)
+            self._step(tx, what="conflict", time_ms=time_ms, block=name, height=height, by=by)
             self.out.append(tx)
         for tx in members:
             self.remove(tx, "block", block=name)
-        time_ms = time_ms or self._tell(connected(name, height))
+        time_ms = told_ms or self._tell(connected(name, height))
         for tx in members:
             self._step(tx, what="mined", time_ms=time_ms, block=name, height=height)
         self.chain.append((name, height, members))
@@ -213,6 +215,9 @@ class Hashes:
     async def hscan(self, key: str, *, match: bytes, count: int) -> tuple[int, dict[bytes, bytes]]:
         prefix = re.sub(rb"\\(.)", rb"\1", match[:-1], flags=re.DOTALL)
         return 0, {k: v for k, v in self.keys.get(key, {}).items() if k.startswith(prefix)}
+
+    async def hvals(self, key: str) -> list[bytes]:
+        return list(self.keys.get(key, {}).values())
 
     def pipeline(self, *, transaction: bool) -> Pipeline:
         return Pipeline(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -95,7 +96,7 @@ async def test_an_address_is_shown(http: aiohttp.ClientSession, site: Running, w
     assert "at most 5 BTC" in text
     assert f'href="/tx/{txid(7)}?page=1#output-130"' in page
     assert each(f'href="/tx/{txid(40 - at)}"' in page for at in range(PAGE))
-    assert "+0.00001 BTC" in text
+    assert "+0.00001000 BTC" in text
     assert "1 of 2" in text
     assert 'href="?page=1"' in page
 
@@ -144,6 +145,25 @@ async def test_a_scan_tells_how_far_it_is(http: aiohttp.ClientSession, site: Run
     site.site.lookups.forget(SEGWIT.scripthash)
     await tell(writer, site, SEGWIT, Working(progress=None, since_ms=START * 1000, queued=2))
     assert "2 other scans come before" in plain(await get(http, f"/address/{SEGWIT.text}", 202))
+
+
+async def test_while_nobody_has_answered_page_and_json_tell_how_far_the_scan_is(
+    http: aiohttp.ClientSession, site: Running, writer: Writer
+) -> None:
+    site.site.lookups.forget(SEGWIT.scripthash)
+    since, key = START * 1000, Keys("main").progress(SEGWIT.scripthash)
+    await writer.redis.set(key, msgspec.json.encode(Working(progress=0.42, since_ms=since, at="coins")))
+
+    async def json(path: str) -> tuple[int, str, str, Any]:
+        async with http.get(path) as answer:
+            return answer.status, answer.content_type, answer.headers["Retry-After"], await answer.json()
+
+    page, told = await asyncio.gather(get(http, f"/address/{SEGWIT.text}", 202), json(f"/api/address/{SEGWIT.text}"))
+    assert "42.0 % done" in plain(page)
+    error = {"message": "It is being looked up", "progress": 0.42, "since": START, "at": "coins"}
+    assert told == (503, "application/json", "2", {"error": error})
+    await writer.redis.set(key, msgspec.json.encode(Working(progress=None, since_ms=since, at="node")))
+    assert "waits until another scan of your node has ended" in plain(await get(http, f"/address/{SEGWIT.text}", 202))
 
 
 async def test_who_is_away_is_told(http: aiohttp.ClientSession, site: Running, writer: Writer) -> None:

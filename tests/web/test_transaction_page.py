@@ -10,13 +10,16 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 import chain_ingest.app
 import chain_metrics.app
 import explorer.app
+import explorer.timeline.fold
 import mempool.app
+from explorer.timeline.waits import FEWEST
 from local_run.valkey import EmbeddedValkey
 from shared import redis
 from shared.bands import FEERATE_BOUNDS
@@ -262,8 +265,9 @@ async def test_worth_is_told_by_the_price_of_its_moment(
 
 
 async def test_chances_are_told_as_estimates(
-    chain: Chain, client: redis.Client, visitor: aiohttp.ClientSession
+    chain: Chain, client: redis.Client, visitor: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(explorer.timeline.fold, "SHOW_MS", 10**9)  # what is written here stays
     inflow = InflowView(minutes=30, bands=[3_000] * len(FEERATE_BOUNDS), as_of_ms=1)
     await client.hset(KEYS.views(TIMELINE), "inflow", msgspec.json.encode(inflow))
     txid = await chain.pay(fee_rate=40)
@@ -273,6 +277,38 @@ async def test_chances_are_told_as_estimates(
     chances = re.findall(r"<dd data-tint>([^<]*(?:<[^>]+>[^<]*)*?)</dd>", html[html.index('id="title-chance"') :])
     assert len(chances) == 3
     assert each("%" in one for one in chances)
+    await chain.mine()
+
+
+async def test_how_long_such_a_feerate_took_is_told(
+    chain: Chain, visitor: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explorer.timeline.fold, "SHOW_MS", 200)
+    first = await chain.pay(fee_rate=25.5)
+    html = await told(visitor, first, "cannot be told yet", "such a feerate (25 to 30")
+    assert "nine of ten" not in html
+    for _ in range(FEWEST):
+        newest = await chain.pay(fee_rate=25.5)
+    await told(visitor, newest, "Seen in the mempool.")
+    await chain.mine()
+
+    async def counted() -> dict[str, Any] | None:
+        async with visitor.get("/api/v1/fees/waits") as answer:
+            assert answer.status == 200
+            document = await answer.json()
+        [band] = [one for one in document["bands"] if one["from_rate"] == 25]
+        return {**document, **band} if band["mined"] == FEWEST + 1 else None
+
+    found = await until(counted, 20, "all of them are counted")
+    assert found is not None
+    assert found["since"] == found["recorded_since"] <= found["as_of"] <= time.time()
+    assert 0 <= found["median"] <= found["p90"] <= 60
+    assert (found["share"], found["waiting"], found["longer"], found["to_rate"]) == (1.0, 0, 0, 30)
+    html = await told(
+        visitor, await chain.pay(fee_rate=25.5), "Such a feerate (25 to 30", "at the median lately",
+        f"{FEWEST + 1} transactions since", "% were mined so",
+    )  # fmt: skip
+    assert "cannot be told yet" not in html
     await chain.mine()
 
 

@@ -29,6 +29,7 @@ _SIZES: Final = ("blocks/sizes-weights",)
 _PLAIN: Final = (
     "/", "/mempool", "/blocks", "/charts", "/status", "/api", "/nowhere", "/api/nowhere", "/readyz", "/healthz",
     "/api/v1/overview", "/api/v1/fees/recommended", "/api/v1/fees/precise", "/api/v1/fees/mempool-blocks",
+    "/api/v1/fees/waits",
     "/api/mempool", "/api/blocks/tip/height", "/api/blocks/tip/hash", "/api/v1/difficulty-adjustment", "/api/v1/status",
     "/api/v1/charts/nothing", "/api/v1/charts/difficulty?range=2d", "/charts/nothing", "/charts/difficulty?range=2d",
     "/charts/difficulty?from=2026-05-01&to=2026-05-20", "/charts/difficulty?range=all&scale=log",

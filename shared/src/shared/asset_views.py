@@ -86,7 +86,8 @@ class Treasury(View, frozen=True, kw_only=True):
     as_of: UnixSeconds
     dated: bool  # False: the source gives no date, `as_of` is when it was asked
     others: list[OtherClaim]
-    addresses: tuple[PublishedAddress, ...] = ()  # that the holder published; what lies there is not asked
+    addresses: tuple[PublishedAddress, ...] = ()  # that the holder published; the explorer asks what lies there
+    key: str = ""  # of the holder: stays the same from one answer to the next
 
 
 class TreasuryChange(View, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ from typing import Any, Final
 from shared import keys as k
 from shared import series
 from shared.asset_views import MARKETCAP_VIEWS
-from shared.events import backfill, blocks, derived, lookups, mempool, ops, prices, rankings
+from shared.events import backfill, blocks, derived, lookups, mempool, ops, prices, rankings, treasuries
 from shared.events.base import Event, Family
-from shared.explorer_views import TIMELINE_VIEWS
+from shared.explorer_views import SEEN_VIEWS, TIMELINE_VIEWS
 from shared.keys import Keys
 from shared.price_views import MARKET_VIEWS
 from shared.series import Series
@@ -118,6 +118,7 @@ CHANGES: Final = Stream(
 )  # fmt: skip
 """Private: it names what people look at."""
 
+MOVES: Final = Stream("moves", "treasuries", EXPLORER.name, treasuries.MOVES, k.SERIES_KEEP, "treasuries")
 OPS: Final = Stream("events", "ops", "every service", ops.OPS, k.OPS_KEEP, "ops", private=True)
 BACKFILL: Final = Stream(
     "backfill",
@@ -127,7 +128,7 @@ BACKFILL: Final = Stream(
     k.BACKFILL_CAP,
 )
 
-STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, RANKINGS, CHANGES, OPS, BACKFILL, ASSETS)
+STREAMS: Final = (BLOCKS, TXS, FEES, METRICS, SERIES, PRICES, RANKINGS, CHANGES, MOVES, OPS, BACKFILL, ASSETS)
 """In the order in which they are told."""
 
 # --- domains -------------------------------------------------------------------------------------------
@@ -203,7 +204,17 @@ TIMELINE: Final = Domain(
     prefix="timeline-",
 )
 
-DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET, MARKETCAP, TIMELINE)
+TREASURIES: Final = Domain(
+    name="treasuries",
+    title="what lies at published addresses",
+    owner=EXPLORER,
+    announces=MOVES,
+    views=SEEN_VIEWS,
+    series=(),
+    waiting="No published address has been looked at yet",
+)
+
+DOMAINS: Final = (CHAIN, HISTORY, MEMPOOL, MARKET, MARKETCAP, TIMELINE, TREASURIES)
 
 SLOTS: Final = tuple(dict.fromkeys(domain.slot for domain in DOMAINS))
 """Where domains lie: each has dead letters, and a record of when its figures were confirmed."""

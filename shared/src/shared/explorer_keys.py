@@ -18,8 +18,13 @@ class ExplorerKeys:
 
     @property
     def timeline_waiting(self) -> str:
-        """Hash of explorer: txid (32 bytes) -> since when it was seen, and its parents, of each in the mempool."""
+        """Hash of explorer: txid (32 bytes) -> since when, feerate and parents of each in the mempool."""
         return self._key("explorer", "timeline-waiting")
+
+    @property
+    def timeline_waits(self) -> str:
+        """Hash of explorer: day and band -> how long what was mined had waited; what the newest ten blocks mined."""
+        return self._key("explorer", "timeline-waits")
 
     @property
     def timeline_chapters(self) -> str:

@@ -81,6 +81,9 @@ QUOTE_MINUTE_SEGMENT, QUOTE_MINUTES_KEEP = 1_440, 90 * 1_440
 LEFT_KEEP = 20_000
 """Newest transactions that left the mempool and are known again when they return: those of some three full blocks."""
 
+EXPECTED_KEEP = 1_008
+"""Newest blocks of which is kept what was expected in them: those of a week."""
+
 CHANGES_KEEP = 10_000
 """As STREAM_KEEP, for what the explorer tells of what somebody looks at."""
 
@@ -203,6 +206,13 @@ class Keys(ExplorerKeys):
         """List of mempool: txids (32 bytes) of what left, so that it counts once when it returns. Newest LEFT_KEEP."""
         return self._key("mempool", "left")
 
+    @property
+    def mempool_expected(self) -> str:
+        """Hash of mempool: block hash (32 bytes) -> JSON (shared.expected), newest EXPECTED_KEEP; `since`: when that
+        began (Unix ms of Redis' clock), `pending`: of a block whose transactions are leaving.
+        """
+        return self._key("mempool", "expected")
+
     # --- {net:marketcap}: owner marketcap --------------------------------------------------------------
 
     @property
@@ -239,6 +249,16 @@ class Keys(ExplorerKeys):
     def wallet(self, name: str) -> str:
         """String with a limit that web sets: what was entered (shared.wallets), sealed. `name` is Seal.name."""
         return self._key("explorer", f"wallet:{name}")
+
+    @property
+    def wallets_entered(self) -> str:
+        """Sorted set of web: keyed hash of a client, `:`, a wallet's name -> until when it is kept (Unix ms)."""
+        return self._key("explorer", "wallets-entered")
+
+    @property
+    def wallets_walked(self) -> str:
+        """Sorted set of web: the same of wallets that are looked up now -> until when at the latest, ten minutes."""
+        return self._key("explorer", "wallets-walked")
 
     # --- of a slot whose work anybody may do ----------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, NamedTuple
 
+from shared.packing import Layout
 from shared.prices import FX, PAIRS
-from shared.records import Layout, flat
+from shared.records import flat
 
 
 class Bar(NamedTuple):

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from shared import anew, redis, settings
-from shared.domains import DOMAINS, MARKET, MARKETCAP, TIMELINE, Domain
+from shared.domains import DOMAINS, MARKET, MARKETCAP, TIMELINE, TREASURIES, Domain
 from shared.errors import ConfigError, RedisUnavailable
 from shared.events.backfill import HistoryReset
 from shared.events.base import entry_fields
@@ -29,8 +29,8 @@ from shared.keys import Keys
 
 REDIS_SECONDS: Final = 5.0
 
-KNOWN: Final = {domain.name: domain for domain in DOMAINS if domain is not TIMELINE}
-"""What happened to transactions nobody can tell again."""
+KNOWN: Final = {domain.name: domain for domain in DOMAINS if domain not in (TIMELINE, TREASURIES)}
+"""What happened to transactions nobody can tell again; what lies at published addresses is asked anew all the time."""
 OUTSIDE: Final = frozenset({MARKET.name, MARKETCAP.name})
 """Domains that rest on sources outside, not on the node alone."""
 

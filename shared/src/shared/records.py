@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from struct import Struct
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from shared.bands import COARSER, FEERATE_BOUNDS, VALUE_BOUNDS
+from shared.packing import Layout
 
-R = TypeVar("R")
 T = TypeVar("T", bound=tuple[Any, ...])
 
 _VALUES: Final = len(VALUE_BOUNDS)
@@ -110,20 +109,6 @@ class Congestion(NamedTuple):
     bands: tuple[int, ...]  # virtual bytes by effective feerate (shared.bands.FEERATE_BOUNDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout(Generic[R]):
-    """How one kind of record is packed."""
-
-    width: int  # bytes
-    pack: Callable[[R], bytes]
-    unpack: Callable[[bytes | bytearray, int], R | None]
-    """The record at an offset; None where there is none."""
-    version: int = 1
-    """Goes up by one with every change of what the bytes mean (shared.layouts)."""
-    before: Layout[R] | None = None
-    """The layout of the version before, whose `unpack` gives today's records; never written any more."""
-
-
 def flat(kind: Callable[..., T], numbers: str) -> Layout[T]:
     """Of records that are nothing but numbers (`numbers` as struct names them), behind a byte that says that one is."""
     packed = Struct(f"<?{numbers}")
@@ -132,7 +117,10 @@ def flat(kind: Callable[..., T], numbers: str) -> Layout[T]:
         there, *values = packed.unpack_from(buffer, at)
         return kind(*values) if there else None
 
-    return Layout(packed.size, lambda record: packed.pack(True, *record), unpack)
+    def unpack_all(raw: bytes) -> Iterable[T | None]:
+        return [kind(*values) if there else None for there, *values in packed.iter_unpack(raw)]
+
+    return Layout(packed.size, lambda record: packed.pack(True, *record), unpack, unpack_all=unpack_all)
 
 
 _header = Struct("<II8s")

@@ -14,8 +14,8 @@ from shared import keys as k
 from shared import layouts, price_records, records, redis
 from shared.errors import TooLong, UnknownLayout
 from shared.keys import Keys
+from shared.packing import Layout
 from shared.prices import DIRECT
-from shared.records import Layout
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -153,14 +153,9 @@ async def read(client: redis.Client, keys: Keys, series: Series[R], first: int, 
         _check_layout(series, before)
         _check_layout(series, after)
     found: list[tuple[int, R]] = []
-    unpack = series.layout.unpack
     for segment, raw in zip(segments, raws, strict=True):
-        index = max(first, segment * size)
-        for at in range(0, len(raw) - width + 1, width):
-            record = unpack(raw, at)
-            if record is not None:
-                found.append((index, record))
-            index += 1
+        there = enumerate(series.layout.records(raw), max(first, segment * size))
+        found += [(index, record) for index, record in there if record is not None]
     return found
 
 

@@ -135,7 +135,7 @@ class Worker:
                 raise
             await self._align()  # the stream was deleted: who still wants an answer asks again
             return
-        self._begin(reply.get(stream.encode(), []))
+        self._begin(reply.get(stream.encode(), []), new=after == ">")
 
     async def _tend(self) -> None:
         """Renew what is ours, bring back what is due, take over what a worker that died has left."""
@@ -152,12 +152,13 @@ class Worker:
                 raise
             await self._align()
 
-    def _begin(self, entries: list[Entry]) -> None:
+    def _begin(self, entries: list[Entry], *, new: bool = False) -> None:
+        """`new`: nobody was given them before, so that nobody has to be asked how often that was."""
         for entry in entries:
             if len(self._jobs) >= self._at_once:
                 return  # it is delivered again
             if entry[0] not in self._jobs and entry[1]:  # nothing in it: it was cut from the stream meanwhile
-                self._jobs[entry[0]] = entry, asyncio.create_task(self._one(entry), name="job")
+                self._jobs[entry[0]] = entry, asyncio.create_task(self._one(entry, new), name="job")
 
     def _reap(self) -> None:
         for entry_id, (_, task) in list(self._jobs.items()):
@@ -179,9 +180,10 @@ class Worker:
                     await self._held.defer(entry, attempts_at(entry), 0)
                 await self._held.tend((), gone=self._name)
 
-    async def _one(self, entry: Entry) -> None:
+    async def _one(self, entry: Entry, new: bool) -> None:
         """Do one job, whatever comes of it."""
-        attempt = attempts_at(entry) + await self._surely(lambda: self._deliveries(entry[0]))
+        deliveries = 1 if new else await self._surely(lambda: self._deliveries(entry[0]))
+        attempt = attempts_at(entry) + deliveries
         try:
             done = await self._attempt(entry, attempt)
         except BadEntry as error:

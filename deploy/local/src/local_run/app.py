@@ -117,6 +117,7 @@ async def _set_up(config: Settings, console: Console, stack: contextlib.AsyncExi
         parts.servers.append(demonstration.node)
         parts.environment |= {**demonstration.node.env(), "NODES": "main", "DASHBOARD_DEMO": "1"}
         parts.environment["DASHBOARD_DEMO_WALLET_FILE"] = str(demonstration.wallet)
+        parts.environment["DASHBOARD_DEMO_PUBLISHED_FILE"] = str(demonstration.published)
         stack.push_async_callback(demonstration.electrumx.stop)
         without = without or await demonstration.start_electrumx()
         if without:

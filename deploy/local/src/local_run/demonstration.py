@@ -12,6 +12,7 @@ from local_run import history
 from local_run.electrumx import Credentials, ElectrumX, Listening, find_electrumx
 from local_run.errors import ServerFailed, SetupError
 from local_run.generator import Generator
+from local_run.holder import Holder
 from local_run.node import RegtestNode
 
 BANNER: Final = """\
@@ -43,6 +44,7 @@ class Demonstration:
             zmq_port=zmq_port,
             extra=[asks.argument, "-txindex=1"],  # which ElectrumX asks for
         )
+        self._holder = Holder(self.node, self._chance, self.published)
         # Over WebSocket alone: over TCP it holds small answers for up to a second.
         self.electrumx = ElectrumX(folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port))
 
@@ -50,6 +52,11 @@ class Demonstration:
     def wallet(self) -> Path:
         """File with the public descriptors of the wallet that pays."""
         return self._folder / "wallet.txt"
+
+    @property
+    def published(self) -> Path:
+        """File with the addresses that the demonstration's holder of bitcoin publishes."""
+        return self._folder / "published.txt"
 
     @property
     def has_history(self) -> bool:
@@ -64,9 +71,15 @@ class Demonstration:
         if not self.has_history:
             shutil.rmtree(self._folder, ignore_errors=True)  # half a chain, and what was derived from it
         await self.node.start()
-        if self.has_history:
-            return
         try:
+            await self._build()
+            await self._holder.open()
+        except BaseException:
+            await self.node.stop()
+            raise
+
+    async def _build(self) -> None:
+        if not self.has_history:
             self._say(f"building a chain of {history.BLOCKS} blocks over {history.DAYS} days")
             await history.build(
                 self.node,
@@ -74,9 +87,6 @@ class Demonstration:
                 progress=lambda done, total: self._say(f"{done} of {total} blocks"),
             )
             (self._folder / _COMPLETE).touch()
-        except BaseException:
-            await self.node.stop()
-            raise
 
     async def look_for_electrumx(self) -> str:
         """Make its environment if there is none yet; returns why there will be no Electrum server, in words."""
@@ -105,4 +115,4 @@ class Demonstration:
 
     def generator(self) -> Generator:
         """What keeps the chain alive; run it while the node runs."""
-        return Generator(self.node, chance=self._chance, say=self._say, shown=self.wallet)
+        return Generator(self.node, chance=self._chance, say=self._say, shown=self.wallet, holder=self._holder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from local_run.errors import SetupError
+from local_run.holder import Holder
 from local_run.mining import TAGS, mine
 from local_run.node import RegtestNode
 from local_run.payments import NoCoins, Payments
@@ -46,10 +47,11 @@ class Generator:
         pace: Pace | None = None,
         wallet_transactions: int = 4000,
         shown: Path | None = None,
+        holder: Holder | None = None,
     ) -> None:
         """`say` is given each event in words; the paying wallet is replaced after so many transactions.
 
-        Its public descriptors are in the file `shown`.
+        Its public descriptors are in the file `shown`. To and from the holder something is paid now and then.
         """
         self._node = node
         self._chance = chance
@@ -58,6 +60,7 @@ class Generator:
         self._wallet_transactions = wallet_transactions
         self._wallets = Wallets(node, chance, shown)
         self._payments = Payments(self._wallets, chance)
+        self._holder = holder
         self._blocks = 0
         self._trouble = ""
 
@@ -102,6 +105,8 @@ class Generator:
             if self._blocks % _REFILL_BLOCKS == 0:
                 await self._wallets.refill(_REFILL_PARTS)
             await self._payments.tidy(fewest=_FEWEST_COINS, most=_MOST_COINS)
+            if self._holder is not None:
+                await self._holder.live(self._wallets)
         except (RpcRefused, NoCoins) as error:  # the next block is another occasion
             self._complain(error)
         self._blocks += 1

@@ -18,7 +18,7 @@ from shared.errors import RpcRefused
 ADDRESS_TYPES: Final = ("legacy", "p2sh-segwit", "bech32", "bech32m")
 _WEIGHTS: Final = (15, 10, 50, 25)  # roughly how mainnet's outputs were spread in 2024
 
-_MINING: Final = "mining"
+MINING: Final = "mining"
 _SPENDING: Final = re.compile(r"spending-(\d+)")
 _ALREADY_LOADED: Final = -35  # RPC_WALLET_ALREADY_LOADED, bitcoin/src/rpc/protocol.h
 _NO_FUNDS: Final = -6  # RPC_WALLET_INSUFFICIENT_FUNDS
@@ -50,15 +50,15 @@ class Wallets:
         self._number = max(numbers, default=1)
         self._addresses.clear()
         known = {entry["name"] for entry in directory["wallets"]}
-        for name in (_MINING, self.spending):
-            await self._load(name, exists=name in known)
+        for name in (MINING, self.spending):
+            await load(self.node, name, exists=name in known)
         await self._show()
 
     async def mining_script(self) -> bytes:
         """The output script that blocks pay to."""
         if not self._mining_script:
-            address = await self.node.rpc("getnewaddress", "", "bech32", wallet=_MINING)
-            answer = await self.node.rpc("getaddressinfo", address, wallet=_MINING)
+            address = await self.node.rpc("getnewaddress", "", "bech32", wallet=MINING)
+            answer = await self.node.rpc("getaddressinfo", address, wallet=MINING)
             self._mining_script = bytes.fromhex(answer["scriptPubKey"])
         return self._mining_script
 
@@ -95,7 +95,7 @@ class Wallets:
 
     async def refill(self, parts: int) -> bool:
         """Move what has matured from the mining wallet to the paying one, in equal parts; False: nothing there."""
-        return await self._move(_MINING, parts)
+        return await self._move(MINING, parts)
 
     async def replace(self, parts: int) -> None:
         """Go on with a fresh paying wallet, with all that the old one could spend.
@@ -106,7 +106,7 @@ class Wallets:
         old = self.spending
         self._number += 1
         self._addresses.clear()
-        await self._load(self.spending, exists=False)
+        await load(self.node, self.spending, exists=False)
         await self._show()
         while await self._move(old, parts):
             pass
@@ -135,12 +135,14 @@ class Wallets:
             listed = await self.pay("listdescriptors")
             self._shown.write_text("".join(f"{one['desc']}\n" for one in listed["descriptors"] if one["active"]))
 
-    async def _load(self, name: str, *, exists: bool) -> None:
-        if not exists:
-            await self.node.rpc("createwallet", name)
-            return
-        try:
-            await self.node.rpc("loadwallet", name)
-        except RpcRefused as error:
-            if error.code != _ALREADY_LOADED:
-                raise
+
+async def load(node: RegtestNode, name: str, *, exists: bool) -> None:
+    """Make a wallet, or load the one that there is; raises as shared.rpc does."""
+    if not exists:
+        await node.rpc("createwallet", name)
+        return
+    try:
+        await node.rpc("loadwallet", name)
+    except RpcRefused as error:
+        if error.code != _ALREADY_LOADED:
+            raise

@@ -14,7 +14,6 @@ from chain_ingest.follow import Follower
 from chain_ingest.healing import Healing, patience
 from chain_ingest.mempool import MempoolFollower
 from chain_ingest.node import Node, NodeBehind, NodeUnfit, NodeUnready
-from chain_ingest.pools import Pools
 from chain_ingest.progress import Progress
 from shared import clock, domains
 from shared.bus import Producer
@@ -25,6 +24,7 @@ from shared.lease import Lease
 from shared.leased import Leased
 from shared.logging import Trouble, chain
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings

@@ -19,11 +19,11 @@ import structlog
 from chain_ingest.answers import HeaderInfo
 from chain_ingest.block import Block
 from chain_ingest.node import METHOD_NOT_FOUND, Node
-from chain_ingest.pools import Pools
 from chain_ingest.source import Source
 from shared.errors import RpcError, RpcMalformed, RpcRefused
 from shared.events.blocks import BlockConnected
 from shared.networks import Network
+from shared.pool_tags import Pools
 from shared.rpc import NOT_FOUND, RpcClient
 from shared.settings import NodeSettings
 from shared.tasks import end

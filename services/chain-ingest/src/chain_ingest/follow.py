@@ -71,6 +71,7 @@ class Follower:
         self._choice_due = 0.0  # the next look at the other nodes
         self._held = ""  # why nothing (but perhaps its chain) is published of the node
         self._awaited = ""  # a tip that the node has and no hint has told yet
+        mempool.complete = False
 
     def close(self) -> None:
         """Close the subscriptions."""
@@ -108,6 +109,7 @@ class Follower:
         self._hints.gap = ""
         if not self._cause:
             self._cause, self._due = cause, 0.0
+            self._mempool.complete &= cause == POLL  # then what is missed is that of the last seconds
 
     async def _subscribe(self) -> None:
         prefix = self._node.rpc.node.prefix
@@ -135,6 +137,8 @@ class Follower:
         batch = self._hints.take(BATCH)
         if not batch:
             return
+        if self._hints.gap:
+            self._mempool.complete = False
         run: list[Hint] = []
         for hint in batch:
             if hint.label in "AR":
@@ -168,7 +172,7 @@ class Follower:
         unwhole = condition.not_whole(self._node.name, seen.chain)
         self._held = unwhole or condition.not_loaded(self._node.name, seen.mempool)
         if self._held:
-            self._cause = self._cause or START  # what is not loaded yet would be told as removed
+            self._cause, self._mempool.complete = self._cause or START, False  # it would be told as removed
         if unwhole:
             self._state.hold(unwhole, f"{seen.chain.blocks:,} of {seen.chain.headers:,} blocks")
             return
@@ -241,7 +245,7 @@ class Follower:
         if cause == START:
             await self._look_around()
         await self._snapshots.take(cause, hinted=self._hinted)
-        self._cause = ""
+        self._cause, self._mempool.complete = "", True
         if await self._agreement.confirm_mempool():
             self._report()
         elif self._hinted:

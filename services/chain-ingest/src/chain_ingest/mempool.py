@@ -16,11 +16,14 @@ from chain_ingest.removals import RemovalRun
 from chain_ingest.transaction import Transaction
 from shared import redis
 from shared.bus import Producer
-from shared.events.mempool import TxAdded, TxRemoved
+from shared.events.mempool import MempoolBlock, TxAdded, TxRemoved
 from shared.keys import Keys
 
 SNAPSHOT_STEP: Final = 1_000
 """Transactions that a snapshot asks the node for at once."""
+
+TXID_START: Final = 12
+"""Digits of a txid that `mempool.block` names it by."""
 
 UNSEEN_CAP: Final = 10_000
 
@@ -34,6 +37,7 @@ class MempoolFollower:
     def __init__(self, client: redis.Client, keys: Keys, producer: Producer) -> None:
         self.producer = producer
         self.published = Published(client, keys, producer)
+        self.complete = False  # whether nothing was missed since the mempool was read
         self.node_time = 0  # the newest acceptance, Unix seconds by the node's clock
         self._run = RemovalRun()
         self._accepted_last = False
@@ -163,10 +167,11 @@ class MempoolFollower:
             self._remove(self._run.trimmed(full, self.node_time))
 
     async def apply_block(self, node: Node, block: AppliedBlock) -> None:
-        """Remove what this block confirmed, and what conflicts with it."""
+        """Remove what this block confirmed, and what conflicts with it; the stream says before that it does."""
         with self._whole():
+            self._announce(block)
             if self._run:
-                self._remove(self._run.conflicted(block.hash, block.spent))
+                self._remove(self._run.conflicted(block))
             self._remove(TxRemoved(txid=txid, reason="block", block=block.hash) for txid in block.txids[1:])
             self.published.block = block.hash
             self._accepted_last = False
@@ -175,10 +180,21 @@ class MempoolFollower:
             await self.close_run(node)
             await self.commit()
 
+    def _announce(self, block: AppliedBlock) -> None:
+        """Tell of the block; not where there is nothing that it could be held against."""
+        unseen = [txid for txid in block.txids[1:] if self.published.get(txid) is None]
+        waiting = len(block.txids) - 1 - len(unseen)
+        if not self.complete and not waiting:
+            return
+        starts = [txid[:TXID_START] for txid in unseen] if self.complete else None
+        event = MempoolBlock(block=block.hash, tx_count=len(block.txids), waiting=waiting, unseen=starts)
+        self.published.tell(event)
+
     # --- the node's whole mempool ----------------------------------------------------------------------
 
     async def reset(self, node: Node, cause: str) -> None:
         """Begin anew: the stream says so, and the next snapshot publishes everything."""
+        self.complete = False
         await self.published.begin_anew(cause, node.name)
         self._discard()
 

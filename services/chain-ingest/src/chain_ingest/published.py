@@ -15,7 +15,7 @@ from shared import domains, layouts, redis
 from shared.bus import PUBLISH_AT_ONCE, Producer
 from shared.commit import Argument, Commands
 from shared.events.base import Event
-from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
+from shared.events.mempool import MempoolBlock, MempoolReset, MempoolSynced, TxAdded, TxRemoved
 from shared.keys import Keys
 
 _HEAD: Final = struct.Struct("<QII")  # fee in satoshi, vsize, time; the inputs' fingerprints follow
@@ -146,6 +146,10 @@ class Published:
         self._changes.append((event, event.txid, record))
         self._overlay[event.txid] = record
         self._look()
+
+    def tell(self, event: MempoolBlock) -> None:
+        """To be committed: this event, which changes nothing by itself."""
+        self._changes.append((event, "", None))
 
     def discard(self) -> None:
         """Forget what is not committed, and what was sought."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from chain_ingest.block import AppliedBlock
 from chain_ingest.transaction import FINGERPRINT
 from shared.events.mempool import RemovalReason, TxRemoved
 
@@ -40,11 +41,26 @@ class RemovalRun:
             return []
         return self._close(lambda gone: TxRemoved(txid=gone, reason="replaced", replaced_by=txid))
 
-    def conflicted(self, block_hash: str, spent: frozenset[bytes]) -> list[TxRemoved]:
-        """Close the run if a block spent a coin of one of them."""
-        if not any(spent.intersection(_split(removed)) for removed in self._run.values()):
+    def conflicted(self, block: AppliedBlock) -> list[TxRemoved]:
+        """Close the run if a block spent a coin of one of them.
+
+        Who spent it is named; of a descendant that lost its parent where all of them lost to the same.
+        """
+        spent = block.spent
+        takers = {
+            gone: block.txids[place]
+            for gone, removed in self._run.items()
+            if (place := next((spent[one] for one in _split(removed) if one in spent), None)) is not None
+        }
+        if not takers:
             return []
-        return self._close(lambda gone: TxRemoved(txid=gone, reason="conflict", block=block_hash))
+        several = set(takers.values())
+        only = several.pop() if len(several) == 1 else None
+        return self._close(
+            lambda gone: TxRemoved(
+                txid=gone, reason="conflict", block=block.hash, conflicts_with=takers.get(gone, only)
+            )
+        )
 
     def trimmed(self, mempool_is_full: bool, now: int) -> list[TxRemoved]:
         """Close the run when nothing that follows explains it; `now` is the node's clock, Unix seconds."""

@@ -18,9 +18,9 @@ import msgspec
 from chain_ingest.block import HEADER, Block, header_hash
 from chain_ingest.fees import NONE, Fees, fees_paid
 from chain_ingest.node import Node
-from chain_ingest.pools import Pools
 from chain_ingest.statistics import Statistics
 from shared.errors import RpcMalformed
+from shared.pool_tags import Pools
 from shared.rpc import BATCH
 from shared.tasks import end
 

@@ -1,6 +1,7 @@
 """explorer: answers look-ups on one's own node, and keeps what happened to transactions.
 
-Look-ups are done by every replica; the timeline is folded by one of them, and one watches what somebody looks at.
+Look-ups are done by every replica; the timeline is folded by one of them, one watches what somebody looks at, and one
+what lies at the addresses that holders of bitcoin published.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from explorer.desk import Desk, keep_ms, told
 from explorer.electrum.client import Electrum
 from explorer.timeline.fold import TimelineFold
 from explorer.timeline.stored import Stored
+from explorer.treasury.watch import Watch
 from explorer.wallet import curve
 from shared.consumer import Consumer
 from shared.domains import CHANGES, TIMELINE
@@ -35,7 +37,7 @@ async def run(service: Service) -> None:
     """Answer and fold until the service is told to stop."""
     if not curve.NATIVE:
         service.log.warning("wallets_are_slow", why="embit has no library of the curve for this machine")
-    answering, folding, watching = parts(service, 3)
+    answering, folding, watching, following = parts(service, 4)
     settings, keys = service.settings, service.keys
     fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)
     electrum = Electrum.of(service)
@@ -54,12 +56,13 @@ async def run(service: Service) -> None:
         )
         consumer = Consumer(folding, Wiring.of(TIMELINE, keys), fold, Stored(folding, fold))
         live = Live(watching, electrum, seen)
+        treasuries = Watch(following, electrum, nodes, desk.scans)
         beside = electrum.run(asyncio.Event()), desk.wallets.run(), _report(answering, electrum)
-        await accompanied(_all(worker, consumer, live), *beside)
+        await accompanied(_all(worker, consumer, live, treasuries), *beside)
 
 
-async def _all(worker: Worker, consumer: Consumer, live: Live) -> None:
-    await together(worker.run(), consumer.run(), live.run())
+async def _all(worker: Worker, consumer: Consumer, live: Live, treasuries: Watch) -> None:
+    await together(worker.run(), consumer.run(), live.run(), treasuries.run())
 
 
 async def _report(service: Service, electrum: Electrum) -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from explorer.address.addresses import Addresses
 from explorer.address.scan import Scans
 from explorer.address.seen import Seen
 from explorer.core.blocks import Blocks
+from explorer.core.coins import UNSPENDABLE
 from explorer.core.node import Node, Nodes
 from explorer.electrum.client import Electrum
 from explorer.transaction.lookup import Transactions
 from explorer.wallet.answering import KEPT_MS as WALLET_MS
 from explorer.wallet.answering import Wallets
+from shared import expected
 from shared.errors import BadEntry, ElectrumError, RpcError
 from shared.events.base import Event
 from shared.events.lookups import AddressWanted, BlockWanted, LookupDone, TxWanted, WalletWanted
-from shared.lookups import address, transaction
+from shared.lookups import address, block, transaction
 from shared.lookups.parts import Away, Missing
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.service import Service
 from shared.work import Alive
 
@@ -38,13 +42,14 @@ class Desk:
         self._nodes = nodes
         self._electrum = electrum
         self._transactions = Transactions(service.redis, service.keys, electrum, now_ms)
-        self._blocks = Blocks(network, now_ms)
+        pools = Pools(service.settings.pools_file)
+        self._blocks = Blocks(network, now_ms, pools, partial(expected.read, service.redis, service.keys))
         self._addresses = Addresses(electrum, network, now_ms, seen.note)
-        self._scans = Scans(service.redis, service.keys, network, now_ms)
+        self.scans = Scans(service.redis, service.keys, network, now_ms)
         self.wallets = Wallets(
             service.settings.wallet_secret,
             electrum,
-            self._scans,
+            self.scans,
             service.redis,
             service.keys,
             service.settings.network,
@@ -73,7 +78,7 @@ class Desk:
     async def _address(self, node: Node, job: AddressWanted, alive: Alive) -> Any:
         if self._electrum.configured:
             return await self._addresses.look_up(node, job, alive)
-        return await self._scans.look_up(node, job, alive)
+        return await self.scans.look_up(node, job, alive)
 
 
 def keep_ms(answer: Any) -> int:
@@ -82,16 +87,24 @@ def keep_ms(answer: Any) -> int:
         return AWAY_MS
     if isinstance(answer, str):  # a sealed one
         return WALLET_MS
-    waits = isinstance(answer, address.Found) or (isinstance(answer, transaction.Found) and not _settled(answer))
+    waits = isinstance(answer, address.Found) or (
+        isinstance(answer, transaction.Found | block.Found) and not _settled(answer)
+    )
     return WAITING_MS if waits or isinstance(answer, Missing | transaction.Gone) else SETTLED_MS
 
 
-def _settled(found: transaction.Found) -> bool:
-    """Whether it is in a block, and that was recorded if it was recorded at all: the timeline hears of a block after
-    the node, and who looks meanwhile is not to be told of a transaction without its end for long.
+def _settled(found: transaction.Found | block.Found) -> bool:
+    """Whether nothing but a block can change it. Of a transaction: it is in a block, that was recorded if it was
+    recorded at all, and what spent each of its outputs is in a block as well; timeline and Electrum server hear of a
+    block after the node. Of the newest block: what was expected in it was recorded.
     """
+    if isinstance(found, block.Found):
+        return found.not_expected is None or found.not_expected.why != "nothing" or found.height != found.tip.height
     steps = found.timeline
-    return found.place is not None and (not steps or steps[-1].block == found.place.hash)
+    recorded = found.place is not None and (not steps or steps[-1].block == found.place.hash)
+    return recorded and all(
+        one.kind in UNSPENDABLE or (one.spender is not None and one.spender.height is not None) for one in found.outputs
+    )
 
 
 def told(what: str, status: str) -> LookupDone:

@@ -43,6 +43,9 @@ FAILED_SECONDS: Final = 60.0
 LONGEST_SECONDS: Final = 3_600.0
 """What failed is left for so long, doubled each time, and others have their turn."""
 
+AT_ONCE: Final = 100
+"""Spans that are taken in before prices have their turn: a millisecond."""
+
 CROSSED_AT_ONCE: Final = 500
 """Days that are worked out in one go: quotes come in between."""
 
@@ -147,7 +150,7 @@ class History:
                 for exchange in self._longest_first(currency, step):
                     if self._rests(_key(exchange, currency, step)):
                         continue
-                    chunk = self._next(exchange, currency, step, now)
+                    chunk = await self._next(exchange, currency, step, now)
                     if chunk is not None and await self._fetch(exchange, currency, step, chunk):
                         return True
         return False
@@ -158,8 +161,11 @@ class History:
 
     # --- exchanges -----------------------------------------------------------------------------------
 
-    def _next(self, exchange: Exchange, currency: str, step: int, now: int) -> Chunk | None:
-        """The next span that this source may know better than what is there; spans without are passed over."""
+    async def _next(self, exchange: Exchange, currency: str, step: int, now: int) -> Chunk | None:
+        """The next span that this source may know better than what is there; spans without are passed over.
+
+        Prices have their turn between two of them.
+        """
         candles, key = exchange.candles, _key(exchange, currency, step)
         first, last = self._first(exchange, currency, step, now), _last(step, now)
         value, bars = WORTH[exchange.provider.name], self.past.bars[step, currency]
@@ -178,7 +184,8 @@ class History:
             if any(worth(bars.get(index)) < value for index in range(chunk.first, chunk.last + 1)):
                 return chunk
             self._seen(key, chunk)
-            span = self.asked[key]
+            await asyncio.sleep(0)
+            span = self.asked.get(key)
 
     @staticmethod
     def _first(exchange: Exchange, currency: str, step: int, now: int) -> int:
@@ -214,7 +221,12 @@ class History:
             self._failed(exchange.provider, _key(exchange, currency, step), error)
             return True
         self._well(exchange.provider, _key(exchange, currency, step))
-        self.past.candles(step, currency, found, NUMBERS[exchange.provider.name])
+        asked = self.asked
+        for first in range(0, len(found), AT_ONCE):
+            self.past.candles(step, currency, found[first : first + AT_ONCE], NUMBERS[exchange.provider.name])
+            await asyncio.sleep(0)
+        if self.asked is not asked:  # it was forgotten meanwhile, some of this with it
+            return True
         self._seen(_key(exchange, currency, step), chunk)
         self.cross_due |= step == DAY and currency == "USD"
         return True
@@ -235,9 +247,10 @@ class History:
         self._well(aggregate.provider, name)
         today = now // DAY
         for currency, days in closes.items():
-            over = {day: price for day, price in days.items() if day < today}
-            self.past.closes(currency, over, NUMBERS[name])
-            await asyncio.sleep(0)
+            over = [(day, price) for day, price in days.items() if day < today]
+            for first in range(0, len(over), AT_ONCE):
+                self.past.closes(currency, dict(over[first : first + AT_ONCE]), NUMBERS[name])
+                await asyncio.sleep(0)
         self.told_at[name] = now
         self.changed = self.cross_due = True
         return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from marketcap import published
 from marketcap.desk import Desk
-from marketcap.fold import RankingFold
+from marketcap.fold import PUBLISHED, RankingFold
 from marketcap.stored import Stored
 from shared.consumer import Consumer
 from shared.domains import MARKETCAP
@@ -17,7 +18,7 @@ from shared.tasks import together
 async def run(service: Service) -> None:
     """Ask, fold and publish until the service is told to stop."""
     asking, folding = parts(service, 2)
-    fold = RankingFold(service.keys)
+    fold = RankingFold(service.keys, {**PUBLISHED, **published.demonstrated()})
     async with Outside(service) as outside:
         consumer = Consumer(folding, Wiring.of(MARKETCAP, service.keys), fold, Stored(folding, fold))
         await together(Desk(asking, outside).run(), consumer.run())

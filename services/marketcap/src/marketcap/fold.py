@@ -6,6 +6,7 @@ events tell, by Redis' clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -16,7 +17,7 @@ from marketcap.assets import Asset, Source
 from marketcap.kept import Kept
 from marketcap.ranking import Bitcoin, Ranking, ranked
 from marketcap.ranks import Ranks
-from marketcap.treasuries import Change, Claim, Holding, Listed, changes, holdings
+from marketcap.treasuries import Change, Claim, Holding, Listed, Published, changes, holdings
 from shared import redis
 from shared.asset_views import NodesView, RankingView
 from shared.assets import CLASSES, HOLDERS, LISTS
@@ -62,8 +63,10 @@ _KINDS: Final = {field.name: field.type for field in msgspec.structs.fields(Kept
 class RankingFold:
     """One network's rankings and treasuries."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, whose: Mapping[str, tuple[Published, ...]] = PUBLISHED) -> None:
+        """`whose` are the addresses that holders have published, by the holder's key."""
         self._keys = keys
+        self._whose = whose
         self._network = NETWORKS[keys.network]
         self.reset()
 
@@ -152,7 +155,7 @@ class RankingFold:
             return
         found: list[Change] = []
         for kind in HOLDERS.values():
-            was, now = (_held([one for one in it.claims if one.kind == kind]) for it in (before, told))
+            was, now = (_alone([one for one in it.claims if one.kind == kind]) for it in (before, told))
             answered = {one.claim.source for one in now}
             found += changes(was, now, answered=answered, now=told.time_ms // 1000)
         if not found:
@@ -274,7 +277,8 @@ class RankingFold:
             one.symbol: Listed(shares=int(one.quantity), market_cap=one.value)
             for one in (company.assets if company is not None else ())
         }
-        held = _held(told.claims if told else (), self._supply(), own.price, listed)
+        claims, supply = told.claims if told else (), self._supply()
+        held = holdings(claims, supply=supply, price=own.price, listed=listed, published=self._whose)
         for name, kind in HOLDERS.items():
             of_kind = [one for one in held if one.kind == kind]
             view = None
@@ -284,13 +288,8 @@ class RankingFold:
             self._view(found, f"treasuries_{name}", view)
 
 
-def _held(
-    claims: tuple[Claim, ...] | list[Claim],
-    supply: int | None = None,
-    price: Decimal | None = None,
-    listed: dict[str, Listed] | None = None,
-) -> tuple[Holding, ...]:
-    return holdings(claims, supply=supply, price=price, listed=listed, published=PUBLISHED)
+def _alone(claims: list[Claim]) -> tuple[Holding, ...]:
+    return holdings(claims, supply=None, price=None)
 
 
 def _told(name: str, view: RankingView) -> RankingUpdated:

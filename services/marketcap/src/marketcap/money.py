@@ -15,6 +15,9 @@ from marketcap.answers import DAY, Answer, day, gathered, malformed, numeral, sa
 BACK: Final = 900 * DAY
 """Two and a half years are asked for: a year before the newest month is among them, however late that comes."""
 
+MONTHS: Final = BACK // (30 * DAY)
+"""The same, of sources that count in months."""
+
 OLDEST: Final = 275 * DAY
 """Nine months: what ends earlier is a series that nobody keeps any more, and money that has grown since."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from marketcap import published
 from marketcap.assets import Asset, Source
 from marketcap.board import Board, Nodes, Sample
 from marketcap.nodes import Node, counted, network_of
@@ -71,6 +72,11 @@ _HOLDERS: Final[tuple[tuple[str, HolderKind, str | None, str | None, int], ...]]
 )  # fmt: skip
 """Name, kind, symbol, country, bitcoin."""
 
+_DEMONSTRATED: Final[tuple[str, HolderKind, str | None, str | None, int]] = (
+    published.DEMONSTRATED, "company", None, None, 25,
+)  # fmt: skip
+"""Of the chain that the demonstration generates: it has some of that."""
+
 _NODES: Final = (
     ("US", "ipv4", "/Satoshi:29.0.0/", 19), ("DE", "ipv4", "/Satoshi:28.1.0/", 14),
     ("FR", "ipv4", "/Satoshi:29.1.0/", 6), ("CA", "ipv4", "/Satoshi:29.2.0/Knots:20251110/", 5),
@@ -109,7 +115,8 @@ async def run(service: Service, board: Board) -> None:
 
 
 def made(now: int) -> Sample:
-    """All of it, as of this Unix second."""
+    """All of it, as of this Unix second; with the demonstration's own holder where that has published addresses."""
+    demonstrated = (_DEMONSTRATED,) if published.demonstrated() else ()
     coins = [_asset("coin", name, symbol, None, symbol, price, millions, now, claim_on=claim, period="24 h")
              for name, symbol, price, millions, claim in _COINS]  # fmt: skip
     companies = [_asset("company", name, symbol, country, "share", price, millions, now, period="close")
@@ -123,7 +130,7 @@ def made(now: int) -> Sample:
             name=name, kind=kind, symbol=symbol, country=country, satoshi=satoshi(Decimal(amount)), cost=None,
             source=NAME, link="", as_of=now, dated=False,
         )
-        for name, kind, symbol, country, amount in _HOLDERS
+        for name, kind, symbol, country, amount in (*_HOLDERS, *demonstrated)
     )  # fmt: skip
     found = [
         Node(address=_ADDRESSES[network], network=network_of(_ADDRESSES[network]) or "ipv4", user_agent=agent,

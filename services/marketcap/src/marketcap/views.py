@@ -123,4 +123,5 @@ def _treasury(place: int, one: Holding) -> Treasury:
         addresses=tuple(
             PublishedAddress(address=it.address, source=it.source, link=it.link, as_of=it.as_of) for it in one.addresses
         ),
+        key=one.key,
     )

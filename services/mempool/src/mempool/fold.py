@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
+from mempool.expectations import FRESH_SECONDS, Expectations
 from mempool.graph import Tx
 from mempool.moments import Moments, node_ahead
-from mempool.picture import Picture
+from mempool.picture import DOUBT_MS, Picture
 from mempool.recorders import DOMAIN, CongestionRecorder, FlowRecorder
 from mempool.records import pack, unpack
 from shared import domains, layouts, redis
@@ -18,7 +19,7 @@ from shared.commit import Argument
 from shared.errors import StreamGap
 from shared.events.base import Event
 from shared.events.derived import MempoolUpdated
-from shared.events.mempool import MempoolReset, MempoolSynced, TxAdded, TxRemoved
+from shared.events.mempool import MempoolBlock, MempoolReset, MempoolSynced, TxAdded, TxRemoved
 from shared.fold import Changes
 from shared.keys import Keys
 from shared.series import segments_of
@@ -50,7 +51,9 @@ class MempoolFold:
         self._flow = FlowRecorder(keys)
         self._congestion = CongestionRecorder(keys)
         self.writers = {writer.series.name: writer for it in (self._flow, self._congestion) for writer in it.writers}
+        self._expectations = Expectations(keys)
         self._moments = Moments()
+        self._entry_ms = 0  # of the entry that is folded, by Redis' clock
         self._node_ahead = 0  # seconds
         self._count: int | None = None  # transactions that the checkpoint says the state holds
         self._empty()
@@ -73,6 +76,7 @@ class MempoolFold:
         self._began_anew = True
         self._flow.reset()
         self._congestion.reset()
+        self._expectations.reset()
 
     async def restore(self, client: redis.Client) -> None:
         """Read the state that was committed last.
@@ -86,9 +90,11 @@ class MempoolFold:
         if cursor is None and not segments and any(writer.known for writer in self._flow.writers):
             self._flow.reset()  # Redis has lost everything while we ran: what memory holds of the past is all there is
             self._congestion.reset()
+            self._expectations.reset()
         else:
             await self._flow.load(client, segments)
             await self._congestion.load(client, segments)
+            await self._expectations.load(client)
         self._count = None
         if synced is not None:
             self._synced = msgspec.json.decode(synced, type=MempoolSynced)
@@ -121,10 +127,24 @@ class MempoolFold:
         self._written, self._removed = set(self._picture.txs), set()
         self._updated_ms = None
 
+    @property
+    def expected_fields(self) -> int:
+        """Fields of what was expected in blocks, once everything is written."""
+        return self._expectations.fields
+
+    def doubt_expected(self) -> None:
+        """Some of it is lost: all of it is written anew with the next flush."""
+        self._expectations.rewrite()
+
     def doubt_past(self) -> None:
         """Some of them is lost: all of it is written anew with the next flush."""
         self._flow.rewrite()
         self._congestion.reset()
+
+    def dated(self, time_ms: int) -> None:
+        """As shared.fold.Dated says."""
+        self._entry_ms = time_ms
+        self._expectations.heard(time_ms)
 
     def apply(self, event: Event) -> None:
         """Fold one event; raises StreamGap where the sum of the events is not what the node says."""
@@ -137,12 +157,18 @@ class MempoolFold:
             self._written.discard(txid)
             self._removed.add(txid)
             self._flow.left(txid)
+            if event.reason == "block":
+                self._expectations.left(txid, event)
         elif type(event) is MempoolSynced:
             self._check(event)
+        elif type(event) is MempoolBlock:
+            self._expect(event)
+            return  # nothing that is shown is another by it
         elif type(event) is MempoolReset:
             updated_ms = self._updated_ms
             self._empty()
             self._flow.begin_anew()
+            self._expectations.interrupted()
             self._began_anew, self._updated_ms = True, updated_ms
         self._dirty = True
 
@@ -157,6 +183,21 @@ class MempoolFold:
         self._written.update(relinked)
         self._removed.discard(txid)
         self._flow.entered(txid, event)
+        self._expectations.interrupted()
+
+    def _expect(self, event: MempoolBlock) -> None:
+        """What was expected in this block: the projection of now, where all of the mempool is known."""
+        if not self._expectations.wants(event):
+            return
+        synced, now_ms = self._synced, self._entry_ms
+        if synced is None or event.unseen is None or now_ms - synced.time_ms >= DOUBT_MS:
+            self._expectations.unknown(event, now_ms)
+            return
+        # by the comparison itself, not by what was held before it: a restart must not make another record
+        ahead_ms = 0 if synced.node_time_ms is None else synced.node_time_ms - synced.time_ms
+        newest = (now_ms + ahead_ms) // 1000 - FRESH_SECONDS
+        projected, txs = self._picture.expected(), self._picture.txs
+        self._expectations.began(event, now_ms, projected, (txid for txid in projected if txs[txid].time > newest))
 
     def _check(self, event: MempoolSynced) -> None:
         ours = self._picture.totals
@@ -213,6 +254,7 @@ class MempoolFold:
             self._show(changes, self._synced, now)
         self._flow.flush(commands, self._moments.now_ms(now))
         self._congestion.flush(commands)
+        self._expectations.flush(commands)
         return changes
 
     def _show(self, changes: Changes, synced: MempoolSynced, now: Moment) -> None:

@@ -7,7 +7,7 @@ for its parent. Clusters are ordered only when somebody asks for them: `settle`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -48,6 +48,11 @@ class Chunk:
         self.rate = fee / vsize
         self.txs = txs
         self.leader = txs[0]
+
+
+def members(chunk: Tx | Chunk) -> Sequence[Tx]:
+    """The transactions of a chunk."""
+    return (chunk,) if isinstance(chunk, Tx) else chunk.txs
 
 
 class Graph:
@@ -133,10 +138,15 @@ class Graph:
                     found.append(relative)
         return found
 
-    def chunks(self) -> list[Tx | Chunk]:
-        """Everything in the order in which a miner takes it, best first. Call after `settle`."""
+    def chunks(self, band: int = 0) -> list[Tx | Chunk]:
+        """Everything in the order in which a miner takes it, best first; from this band of the histogram up.
+
+        Call after `settle`.
+        """
         found: list[Tx | Chunk] = []
         for tx in self.txs.values():
+            if tx.band < band:
+                continue
             chunk = tx.chunk
             if chunk is None:
                 found.append(tx)

@@ -37,6 +37,14 @@ class Histogram:
             self._fee[band] -= tx.fee
             tx.band = -1
 
+    def lowest_of(self, vsize: int) -> int:
+        """The band from which upwards so much waits; the lowest of all where less does."""
+        for band in range(len(FEERATE_BOUNDS) - 1, 0, -1):
+            vsize -= self._vsize[band]
+            if vsize <= 0:
+                return band
+        return 0
+
     def bands(self) -> list[FeeBand]:
         """Every band, lowest first."""
         ends = (*FEERATE_BOUNDS[1:], None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from typing import Final
 
-from mempool.graph import Chunk, Tx
+from mempool.graph import Chunk, Tx, members
 from shared.views import PreciseFees, ProjectedBlock, RecommendedFees
 
 BLOCK_VSIZE: Final = 1_000_000
@@ -30,18 +31,25 @@ _ESPLORA_BUCKET: Final = 50_000
 
 
 def projected_blocks(chunks: Sequence[Tx | Chunk]) -> list[ProjectedBlock]:
-    """Fill blocks with chunks in order; a chunk that does not fit any more opens the next block."""
+    """Blocks filled with chunks in order."""
+    ends = [*islice(_ends(chunks), BLOCKS - 1), len(chunks)]
+    return [_block(chunks[start:end]) for start, end in pairwise((0, *ends)) if start < end]
+
+
+def next_block(chunks: Sequence[Tx | Chunk]) -> int:
+    """How many chunks the first of the projected blocks holds."""
+    return next(_ends(chunks), len(chunks))
+
+
+def _ends(chunks: Sequence[Tx | Chunk]) -> Iterator[int]:
+    """Where blocks end that others follow: a chunk that does not fit any more opens the next one."""
     capacity = BLOCK_VSIZE - COINBASE_VSIZE
-    blocks: list[ProjectedBlock] = []
-    start = filled = 0
+    filled = 0
     for place, chunk in enumerate(chunks):
-        if filled and filled + chunk.vsize > capacity and len(blocks) < BLOCKS - 1:
-            blocks.append(_block(chunks[start:place]))
-            start, filled = place, 0
+        if filled and filled + chunk.vsize > capacity:
+            yield place
+            filled = 0
         filled += chunk.vsize
-    if start < len(chunks):
-        blocks.append(_block(chunks[start:]))
-    return blocks
 
 
 def _block(chunks: Sequence[Tx | Chunk]) -> ProjectedBlock:
@@ -49,7 +57,7 @@ def _block(chunks: Sequence[Tx | Chunk]) -> ProjectedBlock:
     count = size = weight = fees = 0
     for chunk in chunks:
         fees += chunk.fee
-        for tx in (chunk,) if isinstance(chunk, Tx) else chunk.txs:
+        for tx in members(chunk):
             count += 1
             size += tx.size
             weight += tx.weight

@@ -11,6 +11,7 @@ from shared.service import Service
 from shared.watch import Losses, Segment
 
 _OF_STATE = {"state", "views", "checkpoint"}
+_EXPECTED = "what was expected in blocks"
 
 
 class Stored(watch.Stored):
@@ -31,15 +32,17 @@ class Stored(watch.Stored):
         pipeline.exists(keys.checkpoint(domains.MEMPOOL))
         pipeline.smembers(keys.series_index(DOMAIN))
         pipeline.hkeys(keys.series_layouts(DOMAIN))
+        pipeline.hlen(keys.mempool_expected)
         for name, segment in segments:
             pipeline.strlen(keys.series(DOMAIN, name, segment))
-        count, views, checkpoint, members, layouts, *lengths = await pipeline.execute()
+        count, views, checkpoint, members, layouts, expected, *lengths = await pipeline.execute()
         stored = {name: writer.known for name, writer in self.writers.items() if writer.known}
         listed = {f"{name}:{segment}".encode() for name, known in stored.items() for segment in known}
         missing = {
             "state": fold.count is not None and count != fold.count,
             "views": fold.shown and not views,
             "checkpoint": fold.count is not None and not checkpoint,
+            _EXPECTED: expected != fold.expected_fields,
             "index": not listed <= set(members),
             "layouts": not {name.encode() for name in stored} <= set(layouts),
         }
@@ -56,5 +59,7 @@ class Stored(watch.Stored):
         """As the base says."""
         if losses.parts & _OF_STATE:
             self._fold.write_all()
-        if losses.segments or losses.parts - _OF_STATE:
+        if _EXPECTED in losses.parts:
+            self._fold.doubt_expected()
+        if losses.segments or losses.parts - _OF_STATE - {_EXPECTED}:
             self._fold.doubt_past()

@@ -36,7 +36,7 @@ from web.http.answers import PRIVATE, Answer, document, private
 from web.http.assets import Assets
 from web.http.discretion import discreet
 from web.http.document import MAX_AGE, Aging, Document
-from web.http.hosts import Hosts
+from web.http.hosts import HOSTS, Hosts
 from web.http.reach import LOOPBACK, Reach
 from web.http.readers import (
     CURRENCY,
@@ -107,7 +107,8 @@ class Site:
         self._assets = Assets(log)
         self._ranks = Ranks(self.visitor, redis, keys, log)
         self._pages = Pages(self.visitor, self._assets.urls, version, tuple(public), log, self._ranks.last)
-        self._gate = Gate(Hosts(reach.names, reach.trusted_proxies, log), self._pages, log)
+        self._hosts = Hosts(reach.names, reach.trusted_proxies, log)
+        self._gate = Gate(self._hosts, self._pages, log)
         self._reader = reader = SeriesReader(redis, keys, snapshot.network)
         self.charts = Charts(self.visitor, reader)
         self._miners = Miners(self.visitor, reader)
@@ -184,6 +185,7 @@ class Site:
         discreet()
         app = web.Application()
         app[USUAL_CURRENCY] = self._currency
+        app[HOSTS] = self._hosts
         app.on_response_prepare.append(without_software)
         for path, handle in (*(instead or {}).items(), *self.routes.items()):
             app.router.add_get(path, self._gate.guarded(handle), allow_head=not path.startswith("/live"))

@@ -62,6 +62,9 @@ Hash = Annotated[str, Meta(min_length=64, max_length=64)]
 HashOrNone = Annotated[str, Meta(max_length=64)]
 """The same, or empty."""
 
+TxidStart = Annotated[str, Meta(min_length=12, max_length=12, pattern="^[0-9a-f]*$")]
+"""The first 6 bytes of a txid, in hex."""
+
 HashTail = Annotated[str, Meta(min_length=16, max_length=16)]
 Work = Annotated[str, Meta(min_length=1, max_length=64)]
 HexBits = Annotated[str, Meta(min_length=1, max_length=8)]

@@ -14,6 +14,7 @@ from shared.events.base import (
     Long,
     Satoshi,
     Size,
+    TxidStart,
     UnixMs,
     UnixSeconds,
     Weight,
@@ -59,6 +60,7 @@ class TxRemoved(Event, frozen=True, kw_only=True, gc=False):
     reason: RemovalReason
     block: Hash | None = None  # hash, for `block` and `conflict`
     replaced_by: Hash | None = None  # txid, for `replaced`
+    conflicts_with: Hash | None = None  # txid, for `conflict`: who spends its coins in that block; None: not known
 
 
 class MempoolSynced(Event, frozen=True, kw_only=True, gc=False):
@@ -77,4 +79,19 @@ class MempoolSynced(Event, frozen=True, kw_only=True, gc=False):
     node_time_ms: UnixMs | None = None  # the node's own clock then, which `tx.added` counts by; None: unknown
 
 
-MEMPOOL = Family(MempoolReset, TxAdded, TxRemoved, MempoolSynced)
+class MempoolBlock(Event, frozen=True, kw_only=True, gc=False):
+    """A block was connected, and what follows of the mempool follows from it: the mempool is that of just before.
+
+    What the block spends the coins of leaves next (`conflict`), then what the block has (`block`). Told again where
+    the removals were interrupted, with as many as are still to come.
+    """
+
+    TYPE: ClassVar[str] = "mempool.block"
+
+    block: Hash  # hash
+    tx_count: Count  # of the block, its coinbase included
+    waiting: Count  # how many `tx.removed` with reason `block` follow for it
+    unseen: list[TxidStart] | None  # what it has that never waited here, by the first 6 bytes; None: nobody can tell
+
+
+MEMPOOL = Family(MempoolReset, TxAdded, TxRemoved, MempoolSynced, MempoolBlock)

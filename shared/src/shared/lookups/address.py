@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -79,12 +79,18 @@ class Found(Part, frozen=True, kw_only=True, tag="address"):
     as_of_ms: int
 
 
+At = Literal["", "turn", "node", "coins", "filters", "blocks"]
+"""Where a scan is: it waits for those before it here, or until the node has ended another; or looks through the node's
+coins, its block filters, the blocks that these name. Empty: not told."""
+
+
 class Working(Part, frozen=True, kw_only=True, tag="working"):
     """A scan that takes a while goes on."""
 
     progress: float | None  # 0 to 1
     since_ms: int
     queued: int = 0  # scans before this one
+    at: At = ""
 
 
 Answer = Found | Missing | Working | Away

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -10,6 +10,9 @@ from shared.lookups.parts import Away, Missing, Part, Source, Tip
 
 PAGE: Final = 25
 """Transactions on one page."""
+
+LISTED: Final = 100
+"""Txids in a list of what was expected, or was not, at most."""
 
 
 class Row(Part, frozen=True, kw_only=True):
@@ -23,19 +26,34 @@ class Row(Part, frozen=True, kw_only=True):
     fee: int | None = None  # None: of the coinbase; or unknown
     inputs: int
     outputs: int
+    unlike: Literal["added", "unseen"] | None = None  # it was not expected, as `Expected` calls it; None: or not known
 
 
 class Expected(Part, frozen=True, kw_only=True):
-    """The block held against what we expected just before it came."""
+    """The block held against what we expected just before it came. Lists have at most LISTED, highest feerate first."""
 
+    at_ms: int  # when the projection was made, by Redis' clock
     matched: int  # transactions that were expected and are in it
-    missing: list[str]  # txids that were expected and are not in it; at most 100
-    added: list[str]  # txids in it that were waiting and not expected; at most 100
-    unseen: list[str]  # txids in it that we never saw waiting; at most 100
+    share: float | None  # matched of what its miner should have had: matched and missing; None: that was nothing
     missing_count: int
+    fresh_count: int
     added_count: int
     unseen_count: int
-    at_ms: int  # when the projection was made
+    missing: list[str]  # txids that were expected and are not in it
+    fresh: list[str]  # the same of those that came so shortly before that its miner may not have had them
+    added: list[str]  # txids in it that were waiting and not expected
+    unseen: list[str]  # txids in it that we never saw waiting
+
+
+class NotExpected(Part, frozen=True, kw_only=True):
+    """Why there is nothing that the block can be held against.
+
+    `before`: it came before that was recorded at all; `old`: so many blocks came after it that its record is gone;
+    `not-whole`: our mempool was not whole when it came; `nothing`: we did not see it come, or have not settled it yet.
+    """
+
+    why: Literal["before", "old", "not-whole", "nothing"]
+    since_ms: int | None = None  # when the record began, by Redis' clock; None: it has not
 
 
 class Found(Part, frozen=True, kw_only=True, tag="block"):
@@ -65,11 +83,12 @@ class Found(Part, frozen=True, kw_only=True, tag="block"):
     rates: list[float] | None = None  # sat/vB: 10th, 25th, 50th, 75th, 90th percentile by weight
     coinbase_script: str = ""
     coinbase_addresses: list[str] = msgspec.field(default_factory=list)
-    pool: str | None = None  # slug (shared.pools)
+    pool: str | None = None  # name of who mined it (shared.pool_tags); None: unknown
     transactions: list[Row]
     page: int
     order: str
-    expected: Expected | None = None  # None: nothing was recorded just before it
+    expected: Expected | None = None  # None: `not_expected` says why
+    not_expected: NotExpected | None = None
     tip: Tip
     sources: dict[str, Source] = msgspec.field(default_factory=dict)
     as_of_ms: int

@@ -45,7 +45,7 @@ class Step(Part, frozen=True, kw_only=True):
     accepted: int | None = None  # of `seen`: Unix seconds by the node's clock, where that was well before
     block: str | None = None  # of `mined`, `disconnected` and `conflict`
     height: int | None = None
-    by: str | None = None  # txid of what replaced it
+    by: str | None = None  # txid of what replaced it; of `conflict`: of what spent its coins in that block
     replaces: list[str] = msgspec.field(default_factory=list)  # of `seen`: what went for it
 
 
@@ -83,6 +83,20 @@ class Ahead(Part, frozen=True, kw_only=True):
     last: bool = False  # the last projected one, which holds all that is left: in it or in a later one
 
 
+class Waited(Part, frozen=True, kw_only=True):
+    """How long such a feerate took lately, as shared.explorer_views.WaitBand has it."""
+
+    from_rate: float  # sat/vB
+    to_rate: float | None = None
+    mined: int
+    median: int | None = None  # seconds
+    p90: int | None = None
+    share: float | None = None  # mined, of those that left
+    waiting: int
+    longer: int | None = None  # wait now, and longer than `p90`
+    since_ms: int  # what left since then
+
+
 class Found(Part, frozen=True, kw_only=True, tag="tx"):
     """A transaction. Lists hold one page; the counts are of all."""
 
@@ -108,6 +122,7 @@ class Found(Part, frozen=True, kw_only=True, tag="tx"):
     replacements: Replacements | None = None  # None: none are known
     ahead: Ahead | None = None  # None: not in the mempool; or what waits is not known
     chance: Chance | None = None  # None: likewise, or it is not known what comes in
+    waited: Waited | None = None  # None: not in the mempool; or that is not recorded
     tip: Tip
     sources: dict[str, Source] = msgspec.field(default_factory=dict)  # part of the answer -> who said so
     as_of_ms: int

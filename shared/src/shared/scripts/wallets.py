@@ -6,8 +6,7 @@ import re
 from typing import Final
 
 from shared.networks import NETWORKS, Network
-from shared.scripts import base58
-from shared.scripts.bech32 import CHARSET
+from shared.scripts import base58, bip380
 from shared.scripts.reasons import refuse
 from shared.scripts.terms import Descriptor, ExtendedKey
 
@@ -35,9 +34,8 @@ def extended_key(text: str, network: Network) -> ExtendedKey | None:
     if shape is None:
         return None
     start, key = shape.start("key"), shape["key"]
-    for place, sign in enumerate(key):
-        if sign not in base58.DIGITS:
-            raise refuse("extended-key-character", start + place)
+    if (place := base58.stranger(key)) is not None:
+        raise refuse("extended-key-character", start + place)
     if len(key) != _LENGTH:
         raise refuse("extended-key-length", length=len(key))
     whole = base58.bytes_of(key)
@@ -56,13 +54,12 @@ def descriptor(text: str, network: Network) -> Descriptor | None:
     shape = _FUNCTION.match(text)
     if shape is None:
         return None
-    for place, sign in enumerate(text):
-        if sign not in _SIGNS:
-            raise refuse("descriptor-character", place)
+    if (place := bip380.stranger(text)) is not None:
+        raise refuse("descriptor-character", place)
     body, separator, given = text.partition("#")
     if _closes(body) != len(body):
         raise refuse("descriptor")
-    if separator and given != descriptor_checksum(body):
+    if separator and given != bip380.checksum(body):
         raise refuse("descriptor-checksum")
     for key in _WITHIN.finditer(body):
         _check_network(key[1], network)
@@ -84,37 +81,3 @@ def _closes(body: str) -> int:
         if sign == ")" and not depth:
             return place + 1
     return 0
-
-
-# --- the checksum of a descriptor (BIP 380) ---
-
-_SIGNS: Final = "0123456789()[],'/*abcdefgh@:$%{}IJKLMNOPQRSTUVWXYZ&+-.;<=>?!^_|~ijklmnopqrstuvwxyzABCDEFGH`#\"\\ "
-_GENERATOR: Final = (0xF5DEE51989, 0xA9FDCA3312, 0x1BAB10E32D, 0x3706B1677A, 0x644D626FFD)
-
-
-def descriptor_checksum(body: str) -> str:
-    """Eight characters. `body` holds nothing that cannot stand in a descriptor."""
-    state = 1
-    upper: list[int] = []
-    for sign in body:
-        value = _SIGNS.index(sign)
-        state = _step(state, value & 31)
-        upper.append(value >> 5)
-        if len(upper) == 3:
-            state = _step(state, 9 * upper[0] + 3 * upper[1] + upper[2])
-            upper = []
-    if upper:
-        state = _step(state, upper[0] if len(upper) == 1 else 3 * upper[0] + upper[1])
-    for _ in range(8):
-        state = _step(state, 0)
-    state ^= 1
-    return "".join(CHARSET[state >> shift & 31] for shift in range(35, -1, -5))
-
-
-def _step(state: int, value: int) -> int:
-    top = state >> 35
-    state = (state & (1 << 35) - 1) << 5 ^ value
-    for bit, generator in enumerate(_GENERATOR):
-        if top >> bit & 1:
-            state ^= generator
-    return state

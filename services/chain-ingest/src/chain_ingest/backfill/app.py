@@ -19,12 +19,12 @@ from chain_ingest.backfill.outbox import Outbox
 from chain_ingest.backfill.pace import Pace
 from chain_ingest.backfill.progress import Progress
 from chain_ingest.node import Node, NodeUnfit
-from chain_ingest.pools import Pools
 from chain_ingest.source import Source
 from shared.errors import ConfigError, RpcError
 from shared.leased import Leased
 from shared.logging import Trouble, chain
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings

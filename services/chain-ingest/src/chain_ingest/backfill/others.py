@@ -10,11 +10,11 @@ from typing import Final
 from chain_ingest.backfill.pace import Pace
 from chain_ingest.condition import not_whole
 from chain_ingest.node import Node, NodeUnfit
-from chain_ingest.pools import Pools
 from chain_ingest.source import Source
 from shared.errors import RpcError, RpcWarmingUp
 from shared.logging import Trouble, chain
 from shared.networks import NETWORKS
+from shared.pool_tags import Pools
 from shared.rpc import RpcClient
 from shared.service import Service
 from shared.settings import NodeSettings

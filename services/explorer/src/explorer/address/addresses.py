@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec.structs import replace as _with
 
+from explorer.address.flows import Flows
 from explorer.address.ledger import Item, Ledger, page_of, thinned
-from explorer.address.raw import flow
 from explorer.core.answers import Header
 from explorer.core.newest import Newest
 from explorer.core.node import Node
@@ -53,6 +53,7 @@ class Addresses:
     def __init__(self, electrum: Electrum, network: Network, now_ms: Callable[[], int], note: Note) -> None:
         self._note = note
         self._electrum = electrum
+        self._flows = Flows(electrum)
         self._network = network
         self._now_ms = now_ms
         self._accounts: Newest[_Account] = Newest(KEPT)
@@ -106,13 +107,15 @@ class Addresses:
         waiting = sum(item.height is None for item in items)
         counts = {"tx_count": len(items) - waiting, "waiting_count": waiting}
         sources: dict[str, Source] = {**found.sources, "history": "electrum", "times": "node"}
-        shown = page_of([item.txid for item in items], found.page, after)
         if len(items) > HISTORY_MOST:
+            shown = page_of([item.txid for item in items], found.page, after)
             entries = [Entry(txid=item.txid, height=item.height, fee=item.fee) for item in items[shown]]
             headers = await headers_of(node, [*of_coins, *(entry.height for entry in entries)], tip)
             found = _with(found, coins=_placed(found.coins, headers))
             return _with(found, history=_timed(entries, headers)[::-1], truncated=True, sources=sources, **counts)
         ledger = await self._ledger(script, items, alive)
+        items = ledger.ordered(items)
+        shown = page_of([item.txid for item in items], found.page, after)
         every = ledger.entries(items)
         points = thinned(every, POINTS)
         heights = [*of_coins, *(entry.height for entry in (*every[shown], *points))]
@@ -143,8 +146,8 @@ class Addresses:
             missing = account.ledger.missing(items)
             for start in range(0, len(missing), AT_ONCE):
                 part = missing[start : start + AT_ONCE]
-                for txid, raw in zip(part, await together(*map(self._electrum.transaction, part)), strict=True):
-                    account.ledger.read(txid, flow(raw))
+                for txid, flow in zip(part, await self._flows.of(part), strict=True):
+                    account.ledger.read(txid, flow)
                 alive()
         return account.ledger
 

@@ -45,6 +45,17 @@ class Ledger:
         """It has nothing to do with the script."""
         del self._into[txid], self._spent[txid]
 
+    def ordered(self, items: Sequence[Item]) -> list[Item]:
+        """The history with what waits behind what it spends: servers tell it in any order, and a balance that is put
+        together in that may fall below zero. All of it must have been read.
+        """
+        found = [item for item in items if item.height is not None]
+        left = {item.txid: item for item in sorted(items, key=lambda item: item.txid) if item.height is None}
+        while left:
+            ready = [txid for txid in left if not any(parent in left for parent, _ in self._spent[txid])]
+            found += [left.pop(txid) for txid in ready or list(left)]  # no transactions spend each other in a circle
+        return found
+
     def entries(self, items: Sequence[Item]) -> list[Entry]:
         """The history, in the order given (oldest first), with changes and running balance."""
         balance, found = 0, []

@@ -9,7 +9,7 @@ import msgspec
 
 from shared import redis
 from shared.keys import Keys
-from shared.lookups.address import Working
+from shared.lookups.address import At, Working
 from shared.work import Alive
 
 FORGOTTEN_MS = 30_000
@@ -25,17 +25,17 @@ class Progress:
         self._since_ms = since_ms
         self._alive = alive
 
-    async def at(self, done: float | None) -> None:
+    async def at(self, done: float | None, at: At) -> None:
         """So far, 0 to 1; None: nobody knows, or it waits for its turn."""
         self._alive()
-        working = Working(progress=done, since_ms=self._since_ms)
+        working = Working(progress=done, since_ms=self._since_ms, at=at)
         with contextlib.suppress(*redis.TROUBLE):  # who waits is told less
             await self._redis.set(self._key, msgspec.json.encode(working), px=FORGOTTEN_MS)
 
     async def wait(self) -> None:
         """Say now and then that it waits for its turn, for ever."""
         while True:
-            await self.at(None)
+            await self.at(None, "turn")
             await asyncio.sleep(1)
 
     async def over(self) -> None:

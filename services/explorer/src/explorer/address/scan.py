@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace as _with
@@ -18,16 +17,15 @@ from msgspec.structs import replace as _with
 from explorer.address.ledger import Item, Ledger, page_of, thinned
 from explorer.address.progress import Progress
 from explorer.address.raw import flow
+from explorer.address.scan_answers import Block, Coins, Relevant, Status
 from explorer.core.node import Node
 from shared import redis
-from shared.errors import RpcRefused
-from shared.events.base import Hash
+from shared.errors import RpcError, RpcRefused
 from shared.events.lookups import AddressWanted
 from shared.keys import Keys
-from shared.lookups.address import PAGE, Entry, Found, Point, Unspent
+from shared.lookups.address import PAGE, At, Entry, Found, Point, Unspent
 from shared.lookups.parts import Tip
 from shared.networks import Network
-from shared.rpc import satoshi
 from shared.scripts.address import write
 from shared.scripts.hashes import scripthash
 from shared.scripts.kinds import kind_of
@@ -43,6 +41,8 @@ BLOCKS_MOST: Final = 2_000
 POINTS: Final = 400
 """Points of the balance over time."""
 
+ABORT_SECONDS: Final = 2.0
+
 BUSY: Final = -8
 """RPC_INVALID_PARAMETER: what a second scan is refused with."""
 
@@ -53,51 +53,6 @@ KEPT_MS: Final = 600_000
 
 KEPT_MOST: Final = 4_000_000
 """Bytes of it that Redis keeps."""
-
-
-class _Coin(msgspec.Struct, rename={"script": "scriptPubKey"}):
-    txid: str
-    vout: int
-    amount: Decimal
-    height: int
-    script: str = ""
-    coinbase: bool = False
-
-    def unspent(self) -> Unspent:
-        """As answers have it."""
-        return Unspent(
-            txid=self.txid, vout=self.vout, value=satoshi(self.amount), height=self.height, coinbase=self.coinbase
-        )
-
-
-class _Coins(msgspec.Struct):
-    """Of `scantxoutset`."""
-
-    success: bool
-    height: int
-    bestblock: Hash
-    unspents: list[_Coin]
-
-
-class _Status(msgspec.Struct):
-    progress: float
-
-
-class _Relevant(msgspec.Struct):
-    """Of `scanblocks`."""
-
-    relevant_blocks: list[str]
-
-
-class _Transaction(msgspec.Struct):
-    txid: str
-    hex: str
-
-
-class _Block(msgspec.Struct):
-    height: int
-    time: int
-    tx: list[_Transaction]
 
 
 class Scanned(msgspec.Struct, frozen=True):
@@ -113,6 +68,22 @@ class Scanned(msgspec.Struct, frozen=True):
     without: str = ""
 
 
+class Many(NamedTuple):
+    """What one scan found of many scripts, and its block."""
+
+    height: int
+    hash: str
+    coins: dict[bytes, list[Unspent]]
+
+
+class _Telling(Protocol):
+    async def at(self, done: float | None, at: At) -> None: ...
+
+
+class _GaveWay(Exception):
+    """Somebody waits for a scan."""
+
+
 class Scans:
     """One at a time. What was found is kept in Redis for KEPT_MS: other pages and replicas need no other scan."""
 
@@ -122,6 +93,7 @@ class Scans:
         self._network = network
         self._now_ms = now_ms
         self._turn = asyncio.Lock()
+        self._waiting = 0  # look-ups of people that wait for their turn, or have it
 
     async def look_up(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
         """The script as this node's coins and blocks tell it. Raises RpcError where the node does not answer."""
@@ -142,15 +114,29 @@ class Scans:
         """The coins of many scripts, of one scan, and its block; progress is told by this name."""
         progress = Progress(self._redis, self._keys, name, self._now_ms(), alive)
         async with self._turned(progress):
-            told = await self._scan(
-                node, "scantxoutset", [f"raw({script.hex()})" for script in scripts], _Coins, progress
-            )
+            told = await self._scan(node, "scantxoutset", _raw(scripts), Coins, progress)
         await progress.over()
-        found: dict[bytes, list[Unspent]] = {script: [] for script in scripts}
-        for one in told.unspents:
-            found[bytes.fromhex(one.script)].append(one.unspent())
         header = await node.header(told.bestblock)
-        return Tip(height=told.height, hash=told.bestblock, time=header.time), found
+        return Tip(height=told.height, hash=told.bestblock, time=header.time), _sorted_out(scripts, told)
+
+    async def aside(self, node: Node, scripts: Sequence[bytes]) -> Many | None:
+        """The coins of many scripts, where nobody else wants a scan: one that somebody waits for goes first, and ends
+        this one; None then. Raises RpcError.
+        """
+        if self._turn.locked() or self._waiting:
+            return None
+        async with self._turn:
+            try:
+                told = await self._scan(node, "scantxoutset", _raw(scripts), Coins, self)
+            except _GaveWay:
+                return None
+        return Many(told.height, told.bestblock, _sorted_out(scripts, told))
+
+    async def at(self, done: float | None, at: At) -> None:
+        """A scan that nobody waits for goes on: raises where it should not."""
+        del done, at
+        if self._waiting:
+            raise _GaveWay
 
     async def _kept(self, name: str) -> Scanned | None:
         raw = await self._redis.get(self._keys.scanned(name))
@@ -164,24 +150,28 @@ class Scans:
     @contextlib.asynccontextmanager
     async def _turned(self, progress: Progress) -> AsyncIterator[None]:
         """Once it is our turn in this replica."""
-        waiting = asyncio.create_task(progress.wait(), name="turn")
+        self._waiting += 1
         try:
-            await self._turn.acquire()
+            waiting = asyncio.create_task(progress.wait(), name="turn")
+            try:
+                await self._turn.acquire()
+            finally:
+                await end(waiting)
+            try:
+                yield
+            finally:
+                self._turn.release()
         finally:
-            await end(waiting)
-        try:
-            yield
-        finally:
-            self._turn.release()
+            self._waiting -= 1
 
     async def _scanned(self, node: Node, wanted: AddressWanted, script: bytes, progress: Progress) -> Scanned:
         tip = await node.tip(wanted.tip)
         descriptors = [f"raw({wanted.script})"]
-        told = await self._scan(node, "scantxoutset", descriptors, _Coins, progress)
+        told = await self._scan(node, "scantxoutset", descriptors, Coins, progress)
         coins = [one.unspent() for one in sorted(told.unspents, key=lambda one: (-one.amount, one.txid, one.vout))]
         scanned = Scanned(tip, self._now_ms(), coins, None, without="electrum")
         try:
-            relevant = await self._scan(node, "scanblocks", descriptors, _Relevant, progress)
+            relevant = await self._scan(node, "scanblocks", descriptors, Relevant, progress)
         except RpcRefused:  # the node keeps no block filters, or is older than they are
             return _with(scanned, without="blockfilterindex")
         blocks = relevant.relevant_blocks
@@ -225,7 +215,8 @@ class Scans:
             sources={**found.sources, "history": "scan", "times": "node"},
         )
 
-    async def _scan(self, node: Node, method: str, descriptors: Sequence[str], kind: type[T], progress: Progress) -> T:
+    async def _scan(self, node: Node, method: str, descriptors: Sequence[str], kind: type[T], progress: _Telling) -> T:
+        at: At = "coins" if method == "scantxoutset" else "filters"
         while True:
             scanning = asyncio.create_task(node.rpc.call(method, "start", list(descriptors), kind=kind), name=method)
             try:
@@ -234,12 +225,18 @@ class Scans:
                     if done:
                         result: T = scanning.result()
                         return result
-                    status = await node.rpc.call(method, "status", kind=_Status | None)
-                    await progress.at(None if status is None else status.progress / 100)
+                    status = await node.rpc.call(method, "status", kind=Status | None)
+                    await progress.at(None if status is None else status.progress / 100, at)
+            except (_GaveWay, asyncio.CancelledError):
+                if progress is self and not scanning.done():  # the node would go on for minutes, for nobody
+                    with contextlib.suppress(RpcError, TimeoutError):
+                        async with asyncio.timeout(ABORT_SECONDS):
+                            await node.rpc.call(method, "abort", kind=bool)
+                raise
             except RpcRefused as error:
                 if error.code != BUSY or "in progress" not in str(error):
                     raise
-                await progress.at(None)
+                await progress.at(None, "node")
                 await asyncio.sleep(LOOK_SECONDS)
             finally:
                 await end(scanning)
@@ -250,8 +247,8 @@ class Scans:
         """From the blocks that the filters name, a few too many among them."""
         ledger, items, times = Ledger(script), list[Item](), dict[int, int]()
         for block_hash in blocks:
-            block: _Block = await node.rpc.call("getblock", block_hash, 2, kind=_Block)
-            await progress.at(None)
+            block: Block = await node.rpc.call("getblock", block_hash, 2, kind=Block)
+            await progress.at(None, "blocks")
             times[block.height] = block.time
             for tx in block.tx:
                 ledger.read(tx.txid, flow(bytes.fromhex(tx.hex)))
@@ -260,3 +257,14 @@ class Scans:
                 else:
                     ledger.forget(tx.txid)
         return ledger, [_with(entry, time=times[entry.height or 0]) for entry in ledger.entries(items)]
+
+
+def _raw(scripts: Sequence[bytes]) -> list[str]:
+    return [f"raw({script.hex()})" for script in scripts]
+
+
+def _sorted_out(scripts: Sequence[bytes], told: Coins) -> dict[bytes, list[Unspent]]:
+    found: dict[bytes, list[Unspent]] = {script: [] for script in scripts}
+    for one in told.unspents:
+        found[bytes.fromhex(one.script)].append(one.unspent())
+    return found

@@ -1,26 +1,32 @@
-"""Look-ups of blocks at the node."""
+"""Look-ups of blocks at the node, held against what was expected of them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from explorer.core.answers import Block, Header
+from explorer.core.expectations import Marks, expected, why_not
 from explorer.core.newest import Newest
 from explorer.core.node import Node, unknown
 from shared.errors import RpcRefused
 from shared.events.lookups import BlockWanted
+from shared.expected import Record
 from shared.lookups.block import PAGE, Answer, Found, Row
 from shared.lookups.parts import Missing, Tip
 from shared.networks import Network
+from shared.pool_tags import Pools
 from shared.rpc import satoshi
 
 KEPT: Final = 16
 """Blocks that are remembered: their rows take some 2 MB where they are full."""
 
 PRUNED: Final = "pruned data"
+
+Recorded = Callable[[str], Awaitable[Record]]
+"""What was recorded of a block by its hash just before it came. Raises one of shared.redis.TROUBLE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +50,11 @@ class Contents:
 class Blocks:
     """With the contents of those that were looked up last."""
 
-    def __init__(self, network: Network, now_ms: Callable[[], int]) -> None:
+    def __init__(self, network: Network, now_ms: Callable[[], int], pools: Pools, recorded: Recorded) -> None:
         self._network = network
         self._now_ms = now_ms
+        self._pools = pools
+        self._recorded = recorded
         self._contents: Newest[Contents] = Newest(KEPT)
 
     async def look_up(self, node: Node, wanted: BlockWanted) -> Answer:
@@ -66,7 +74,8 @@ class Blocks:
             raise
         best = header.confirmations > 0
         instead = None if best else await node.hash_at(header.height)
-        return self._found(wanted, header, contents, tip, instead)
+        record = await self._recorded(header.hash)
+        return self._found(wanted, header, contents, tip, instead, record)
 
     async def _of(self, node: Node, block_hash: str) -> Contents:
         kept = self._contents.get(block_hash)
@@ -75,8 +84,18 @@ class Blocks:
             kept = self._contents.put(block_hash, await asyncio.to_thread(_contents, block))
         return kept
 
-    def _found(self, wanted: BlockWanted, header: Header, contents: Contents, tip: Tip, instead: str | None) -> Found:
+    def _found(
+        self,
+        wanted: BlockWanted,
+        header: Header,
+        contents: Contents,
+        tip: Tip,
+        instead: str | None,
+        record: Record,
+    ) -> Found:
         best, rows = header.confirmations > 0, contents.rows
+        marks = Marks(record.comparison)
+        held = expected(record, rows, marks)
         return Found(
             hash=header.hash,
             height=header.height,
@@ -102,11 +121,14 @@ class Blocks:
             rates=_percentiles(rows[1:]),
             coinbase_script=contents.coinbase_script,
             coinbase_addresses=contents.coinbase_addresses,
-            transactions=ordered(rows, wanted.order)[wanted.page * PAGE : (wanted.page + 1) * PAGE],
+            pool=self._pools.find(bytes.fromhex(contents.coinbase_script), contents.coinbase_addresses),
+            transactions=marks.marked(ordered(rows, wanted.order)[wanted.page * PAGE : (wanted.page + 1) * PAGE]),
             page=wanted.page,
             order=wanted.order,
+            expected=held,
+            not_expected=None if held is not None else why_not(record, header, tip),
             tip=tip,
-            sources={"block": "node"},
+            sources={"block": "node", "expected": "records"},
             as_of_ms=self._now_ms(),
         )
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from explorer.core.answers import BlockTxids, Header
+from explorer.core.chain import BestChain
 from explorer.core.newest import Newest
 from shared.errors import (
     ConfigError,
@@ -43,6 +44,7 @@ class Node:
 
     def __init__(self, rpc: RpcClient) -> None:
         self.rpc = rpc
+        self.chain = BestChain()
         self._tip: Tip | None = None  # kept, so that its header is asked for once
         self._txids: Newest[list[str]] = Newest(BLOCKS_KEPT)
 
@@ -60,6 +62,7 @@ class Node:
         best: str = await self.rpc.call("getbestblockhash", kind=Hash)
         if self._tip is None or self._tip.hash != best:
             header = await self.header(best)
+            self.chain.moved(header)
             self._tip = Tip(height=header.height, hash=best, time=header.time)
         return self._tip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from explorer.core.answers import Transaction, Txout, Vin
 from explorer.core.coins import UNSPENDABLE, Spent, coins, paid, spent, total
 from explorer.core.node import Node, unknown
@@ -20,6 +22,11 @@ OUTPUTS_TRIED: Final = 20
 
 SIZES_MOST: Final = 1_000
 """Witnesses of an input whose sizes are told, where not all of them are."""
+
+
+class _Block(msgspec.Struct):
+    tx: list[Transaction]
+
 
 Hint = Callable[[str], Awaitable[str | None]]
 """The block that some record of ours or another source says a transaction is in; None where it knows none."""
@@ -37,7 +44,9 @@ async def look_up(node: Node, wanted: TxWanted, now_ms: Callable[[], int], hints
     coinbase = tx.vin[0].coinbase is not None
     everything = coins(node, tx.vin)  # all of them: what it paid follows from them
     outpoints = [one.n for one in shown_out if one.coin().kind not in UNSPENDABLE]
-    spends, fates = await together(everything, spent(node, tx.txid, outpoints, confirmed=place is not None))
+    # Outputs of an orphaned block, and of the first one, are not among the unspent ones: that is not spent.
+    stands = place is not None and place.best and place.height > 0
+    spends, fates = await together(everything, spent(node, tx.txid, outpoints, confirmed=stands))
     fate_of = dict(zip(outpoints, fates, strict=True))
     input_value = None if coinbase else total(spends)
     sources: dict[str, Source] = {"transaction": "node"}
@@ -94,10 +103,19 @@ async def _raw(node: Node, txid: str, block: str | None) -> Transaction | None:
             "getrawtransaction", txid, 2, *([block] if block else []), kind=Transaction
         )
     except RpcRefused as error:
+        if "genesis block coinbase" in str(error):
+            return await _first_coinbase(node)
         if unknown(error) or block:  # a pruned block, or no block of this node
             return None
         raise
     return found
+
+
+async def _first_coinbase(node: Node) -> Transaction:
+    """The one transaction that the node tells with its block alone."""
+    first = await node.hash_at(0)
+    block: _Block = await node.rpc.call("getblock", first, 2, kind=_Block)
+    return msgspec.structs.replace(block.tx[0], blockhash=first)
 
 
 async def _block_of_unspent(node: Node, txid: str) -> str | None:

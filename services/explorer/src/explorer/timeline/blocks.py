@@ -111,8 +111,13 @@ class Blocks:
             return set()  # folded before, or told again after a new beginning
         block.turns.append((time_ms, connected))
         if connected:
+            if not (back := self._left.pop(block_hash, set())):
+                return back
+            there = self._members.pop(block_hash, set())
+            self._members[block_hash] = there | back
             self._members_changed.add(block_hash)
-            return self._left.pop(block_hash, set()) - self._members.get(block_hash, set())
+            self._forget(self._members)
+            return back - there
         members = self._members.pop(block_hash, set())
         if members:
             self._left[block_hash] = members

@@ -11,12 +11,14 @@ from typing import Final
 
 import msgspec
 
+from explorer.timeline import waits
 from explorer.timeline.blocks import Blocks
 from explorer.timeline.chapters import Chapters
 from explorer.timeline.graph import Graph
 from explorer.timeline.inflow import Inflow
 from explorer.timeline.meta import Meta
 from explorer.timeline.records import End, Stay, Waiting, Went
+from explorer.timeline.waits import Waits
 from explorer.timeline.watching import Status, Watching
 from shared import layouts, redis
 from shared.clock import Moment
@@ -28,8 +30,8 @@ from shared.explorer_views import TimelineView
 from shared.fold import Changes
 from shared.keys import Keys
 
-STATE_LAYOUT: Final = 1
-"""Goes up by one with every change of what is stored (shared.layouts)."""
+STATE_LAYOUT: Final = 2
+"""Goes up by one with every change of what is stored (shared.layouts). In 1 what waits has no band."""
 
 LATE_MS: Final = 60_000
 """What the node accepted so long before it was told of was there before anybody looked."""
@@ -62,12 +64,14 @@ class TimelineFold:
         self._chapters = Chapters(keys, days, memory)
         self._blocks = Blocks(keys)
         self._watching = Watching(keys)
+        self._waits = Waits(keys)
         self._empty()
 
     def _empty(self) -> None:
         self.meta = Meta()
         self._graph = Graph()
         self._inflow = Inflow()
+        self._waits.reset()
         self._gone: dict[bytes, None] = {}  # they wait, and are known to be gone; not written yet
         self._meta_dirty = False
         self._now_ms = 0  # of the entry that is folded
@@ -85,7 +89,7 @@ class TimelineFold:
 
     async def restore(self, client: redis.Client) -> None:
         """As the base says; raises UnknownLayout where later code wrote it, ValueError where part of it is lost."""
-        await layouts.of_state(client, self._keys.checkpoint(TIMELINE), STATE_LAYOUT)
+        layout = await layouts.of_state(client, self._keys.checkpoint(TIMELINE), STATE_LAYOUT)
         self._empty()
         await self._chapters.load(client)
         await self._blocks.load(client, self._chapters.kept)
@@ -93,7 +97,12 @@ class TimelineFold:
         if (raw := stored.get(b"meta")) is not None:
             self.meta = msgspec.json.decode(raw, type=Meta)
         self._inflow.load(stored)
+        if self.meta.newest_ms and await client.hget(self._keys.checkpoint(TIMELINE), layouts.LAYOUT) is None:
+            raise ValueError("how far the streams were folded is lost")  # upon what is there all would count twice
+        await self._waits.load(client)
         await self._graph.load(client, self._keys.timeline_waiting)
+        if layout < STATE_LAYOUT:
+            self._graph.rewrite()
         if len(self._graph) != self.meta.count:
             raise ValueError(f"{len(self._graph)} transactions wait, {self.meta.count} were recorded")
         self._find_gone()
@@ -102,6 +111,11 @@ class TimelineFold:
     def count(self) -> int | None:
         """Transactions that the state holds; None where there is none yet."""
         return self.meta.count if self.meta.since_ms else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is recorded how long transactions wait."""
+        return self._waits.stored
 
     @property
     def chapters(self) -> int:
@@ -116,6 +130,7 @@ class TimelineFold:
         self._chapters.rewrite()
         self._blocks.rewrite()
         self._inflow.rewrite()
+        self._waits.rewrite()
 
     async def look(self, client: redis.Client) -> None:
         """As shared.fold.Looking says: who is watched."""
@@ -157,6 +172,7 @@ class TimelineFold:
         return self._blocks.turned(block_hash, event.height, self._now_ms, chapter, connected=connected)
 
     def _add(self, event: TxAdded) -> None:
+        self._waits.heard(self._now_ms)
         txid = bytes.fromhex(event.txid)
         there, generation = self._graph.get(txid), self.meta.generation
         if there is not None and txid not in self._gone:
@@ -167,12 +183,13 @@ class TimelineFold:
         accepted_ms = event.time * 1000 - self.meta.node_ahead_ms
         late = self._now_ms - accepted_ms > LATE_MS
         parents = tuple(bytes.fromhex(parent) for parent in event.parents)
-        self._graph.add(txid, Waiting(generation, self._now_ms, event.time if late else 0, parents))
+        band = waits.entry(event, counted=not late and not self._waits.was_mined(txid))
+        self._graph.add(txid, Waiting(generation, self._now_ms, event.time if late else 0, parents, band))
         for one in event.children:
             self._graph.adopt(txid, bytes.fromhex(one))
+        self._waits.came(self._graph, txid, self._now_ms)
         if not late:
-            rate = min(event.fee / max(event.vsize, 1), event.ancestor_fee / max(event.ancestor_vsize, 1))
-            self._inflow.came(self._now_ms, rate, event.vsize)
+            self._inflow.came(self._now_ms, waits.rate_of(event), event.vsize)
         self._tell(txid, "added")
 
     def _remove(self, event: TxRemoved) -> None:
@@ -182,6 +199,7 @@ class TimelineFold:
             self._end_gone(txid)
         self._tell(txid, status)
         waiting = self._graph.remove(txid)
+        self._waits.ended(txid, waiting, end, self._now_ms, bytes.fromhex(event.block or ""))
         ref, after_ms = b"", None
         if event.replaced_by is not None:
             ref = bytes.fromhex(event.replaced_by)
@@ -189,6 +207,7 @@ class TimelineFold:
         elif event.block is not None:
             chapter, _ = self._chapters.current(self._now_ms)
             ref = self._blocks.named(bytes.fromhex(event.block), chapter, txid if end == "mined" else None)
+            ref += bytes.fromhex(event.conflicts_with or "")
         if end == "gone" and waiting is not None:
             after_ms = max(waiting.seen_ms, self.meta.agreed_ms)
         self._end(txid, waiting, end, self._now_ms, after_ms, ref)
@@ -261,6 +280,7 @@ class TimelineFold:
         self._chapters.flush(commands)
         self._blocks.flush(commands)
         self._inflow.flush(commands, keys.state(TIMELINE))
+        self._waits.flush(commands)
         if self._meta_dirty or self.meta.count != len(self._graph):
             self.meta.count = len(self._graph)
             commands.add("HSET", keys.state(TIMELINE), "meta", msgspec.json.encode(self.meta))
@@ -284,6 +304,7 @@ class TimelineFold:
         )
         changes.views = self._keys.views(TIMELINE)
         inflow = self._inflow.view(meta.newest_ms)
-        for name, one in (("timeline", view), ("inflow", inflow)):
+        waited = self._waits.view(meta.newest_ms, (one for _, one in self._graph.items()))
+        for name, one in (("timeline", view), ("inflow", inflow), ("waits", waited)):
             changes.commands.add("HSET", changes.views, name, msgspec.json.encode(one))
         self._shown_ms, self._news = now.steady_ms, False

@@ -82,6 +82,18 @@ class Graph:
             self._orphans[txid] = waiting.children
         return waiting
 
+    def ancestors(self, txid: bytes) -> list[tuple[bytes, Waiting]]:
+        """What it spends from, near or far, that waits."""
+        return [(one, self._there[one]) for one in self._reached(txid, up=True)]
+
+    def descendants(self, txid: bytes) -> list[tuple[bytes, Waiting]]:
+        """What spends from it, near or far, and waits."""
+        return [(one, self._there[one]) for one in self._reached(txid, up=False)]
+
+    def changed(self, txid: bytes) -> None:
+        """What is kept of it is another."""
+        self._changed.add(txid)
+
     def relatives(self, txid: bytes) -> set[bytes]:
         """Its ancestors and its descendants that wait, without itself."""
         return self._reached(txid, up=True) | self._reached(txid, up=False)

@@ -1,4 +1,6 @@
-"""What lies ahead of a feerate, what comes in above it, and how fast blocks come: read from the views."""
+"""What lies ahead of a feerate, what comes in above it, how fast blocks come, and how long such a
+feerate took: read from the views.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from explorer.timeline.chance import chance
 from shared import redis
 from shared.bands import FEERATE_BOUNDS
 from shared.domains import CHAIN, MEMPOOL, TIMELINE
-from shared.explorer_views import InflowView
+from shared.explorer_views import InflowView, WaitsView
 from shared.keys import Keys
-from shared.lookups.transaction import Chance
+from shared.lookups.transaction import Chance, Waited
 from shared.views import BlockRow, BlocksView, FeeBand, FeesView
 
 INTERVAL: Final = 600.0
@@ -43,6 +45,28 @@ async def odds(client: redis.Client, keys: Keys, rate: float, vsize: int) -> Cha
     rows = msgspec.json.decode(blocks, type=BlocksView).blocks if blocks is not None else []
     inflow = coming(msgspec.json.decode(came, type=InflowView), rate)
     return chance(ahead(histogram, rate, vsize), vsize, inflow, pace(rows))
+
+
+async def waited(client: redis.Client, keys: Keys, rate: float) -> Waited | None:
+    """How long such a feerate took lately; None where that is not recorded. Raises as `odds` does."""
+    raw = await client.hget(keys.views(TIMELINE), "waits")
+    if raw is None:
+        return None
+    view = msgspec.json.decode(raw, type=WaitsView)
+    for one in reversed(view.bands):
+        if rate >= one.from_rate:
+            return Waited(
+                from_rate=one.from_rate,
+                to_rate=one.to_rate,
+                mined=one.mined,
+                median=one.median,
+                p90=one.p90,
+                share=one.share,
+                waiting=one.waiting,
+                longer=one.longer,
+                since_ms=view.since_ms,
+            )
+    return None
 
 
 def ahead(histogram: Sequence[FeeBand], rate: float, own: int = 0) -> int:

@@ -13,7 +13,7 @@ from explorer.timeline import blocks
 from explorer.timeline.blocks import Block
 from explorer.timeline.chapters import Chapter, read
 from explorer.timeline.meta import Meta
-from explorer.timeline.records import TAIL, Stay, Waiting, Went, bucket, identity, unpack, unpack_waiting
+from explorer.timeline.records import Stay, Waiting, Went, bucket, identity, unpack, unpack_waiting
 from explorer.timeline.telling import told
 from shared import redis
 from shared.domains import TIMELINE
@@ -52,8 +52,23 @@ async def timeline(client: redis.Client, keys: Keys, txid: str) -> list[Step]:
     waiting = _waiting(raw_waiting)
     meta = msgspec.json.decode(raw_meta, type=Meta) if raw_meta else Meta()
     [records] = await _records(client, keys, _kept(raw_chapters), [wanted])
-    named = {(chapter, one.ref) for chapter, one in records if isinstance(one, Stay) and len(one.ref) == TAIL}
+    named = {(chapter, one.block) for chapter, one in records if isinstance(one, Stay) and one.block}
     return told(waiting, meta, [one for _, one in records], await _blocks(client, keys, named))
+
+
+async def connected_since(client: redis.Client, keys: Keys, time_ms: int) -> dict[str, tuple[int, int]]:
+    """Blocks that were connected from this moment on and stand: hash -> height, and when. Raises one of TROUBLE."""
+    numbers = sorted(_kept(await client.hgetall(keys.timeline_chapters)))
+    first = max((place for place, number in enumerate(numbers) if number * 1000 <= time_ms), default=0)
+    pipeline = client.pipeline(transaction=False)
+    for number in numbers[first:]:
+        pipeline.hvals(keys.timeline_blocks(number))
+    found: dict[str, tuple[int, int]] = {}
+    for raw in [one for part in await pipeline.execute() for one in part]:
+        block = blocks.unpack(raw)
+        if block.turns and block.turns[-1][1] and block.turns[-1][0] >= time_ms and block.height is not None:
+            found[block.hash.hex()] = block.height, block.turns[-1][0]
+    return found
 
 
 async def replacements(client: redis.Client, keys: Keys, txid: str) -> Replacements:

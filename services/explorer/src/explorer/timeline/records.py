@@ -29,7 +29,14 @@ TAIL: Final = 5
 IDENTITY: Final = 8
 
 _MOMENT: Final = Struct(">I")
-_WAITING: Final = Struct("<IQI")
+_WAITING: Final = Struct("<IQIB")
+_FIRST_WAITING: Final = Struct("<IQI")  # layout 1: without the band
+
+UNCOUNTED: Final = 0x80
+"""Beside the band of what waits: its wait is counted nowhere (explorer.timeline.waits)."""
+
+UNKNOWN: Final = 0x7F
+"""In place of a band: it came before bands were kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,17 @@ class Stay:
     seen_ms: int | None  # None: it was not seen coming
     accepted: int | None = None  # Unix seconds by the node's clock, where that was well before it was seen
     after_ms: int | None = None  # of `gone`: it was still there then
-    ref: bytes = b""  # TAIL bytes of a block, or the txid of what replaced it
+    ref: bytes = b""  # the txid of what replaced it; or TAIL bytes of a block, and the txid that took its coins there
+
+    @property
+    def block(self) -> bytes:
+        """What it names a block by; empty where it names none."""
+        return self.ref[:TAIL] if self.end in ("mined", "conflict") else b""
+
+    @property
+    def by(self) -> bytes:
+        """The txid of what it went for; empty where that is not known."""
+        return self.ref if self.end == "replaced" else self.ref[TAIL:] if self.end == "conflict" else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,7 @@ class Waiting:
     seen_ms: int
     accepted: int  # 0: about when it was seen
     parents: tuple[bytes, ...]  # in the mempool, when it was told of
+    band: int = UNCOUNTED | UNKNOWN  # its place in shared.bands.FEERATE_BOUNDS as it came in, and UNCOUNTED
     children: list[bytes] = field(default_factory=list)  # not stored: they follow from the parents
 
 
@@ -116,16 +134,19 @@ def unpack(name: bytes, value: bytes, start_ms: int) -> Stay | Went:
 
 def pack_waiting(waiting: Waiting) -> bytes:
     """What waits."""
-    return _WAITING.pack(waiting.generation, waiting.seen_ms, waiting.accepted) + b"".join(waiting.parents)
+    head = _WAITING.pack(waiting.generation, waiting.seen_ms, waiting.accepted, waiting.band)
+    return head + b"".join(waiting.parents)
 
 
 def unpack_waiting(raw: bytes) -> Waiting:
-    """The same again; raises struct.error or ValueError where it is none."""
-    generation, seen_ms, accepted = _WAITING.unpack_from(raw)
-    size = _WAITING.size
-    if (len(raw) - size) % 32:
+    """The same again, or what layout 1 has of it; raises struct.error or ValueError where it is none."""
+    of_old = len(raw) % 32 == _FIRST_WAITING.size
+    form = _FIRST_WAITING if of_old else _WAITING
+    generation, seen_ms, accepted, *band = form.unpack_from(raw)
+    if (len(raw) - form.size) % 32:
         raise ValueError(f"{len(raw)} bytes are no transaction that waits")
-    return Waiting(generation, seen_ms, accepted, tuple(raw[at : at + 32] for at in range(size, len(raw), 32)))
+    parents = tuple(raw[at : at + 32] for at in range(form.size, len(raw), 32))
+    return Waiting(generation, seen_ms, accepted, parents, *band)
 
 
 def _varint(number: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from explorer.timeline.fold import TimelineFold
+from explorer.timeline.waits import SINCE
 from shared import watch
 from shared.domains import TIMELINE
 from shared.service import Service
@@ -29,12 +30,14 @@ class Stored(watch.Stored):
         pipeline.hlen(self._keys.timeline_chapters)
         pipeline.hexists(self._keys.state(TIMELINE), "meta")
         pipeline.exists(self._keys.views(TIMELINE))
-        waiting, chapters, meta, views = await pipeline.execute()
+        pipeline.hexists(self._keys.timeline_waits, SINCE)
+        waiting, chapters, meta, views, waits = await pipeline.execute()
         missing = {
             "what waits": waiting != self._fold.count,
             "the list of chapters": chapters < self._fold.chapters,
             "the state": not meta,
             "the views": not views,
+            "how long transactions waited": self._fold.waits and not waits,
         }
         return Losses({name for name, gone in missing.items() if gone})
 

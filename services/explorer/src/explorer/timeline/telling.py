@@ -38,13 +38,13 @@ def told(
         returned = False
         if stay.end_ms == _STILL:
             continue
-        block = blocks.get(stay.ref)
+        block = blocks.get(stay.block)
         if stay.end != "mined":
             steps.append(_ended(stay, block))
             continue
         returned = block is not None and any(not connected for _, connected in block.turns)
-        if stay.ref not in told_blocks:
-            told_blocks.add(stay.ref)
+        if stay.block not in told_blocks:
+            told_blocks.add(stay.block)
             steps += _in_block(stay, block)
     steps.sort(key=lambda step: step.time_ms)
     return _replacing(steps, went)
@@ -65,7 +65,7 @@ def _ended(stay: Stay, block: Block | None) -> Step:
         after_ms=stay.after_ms,
         block=block.hash.hex() if block else None,
         height=block.height if block else None,
-        by=stay.ref.hex() if stay.end == "replaced" and stay.ref else None,
+        by=stay.by.hex() or None,
     )
 
 

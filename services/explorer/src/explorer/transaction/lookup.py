@@ -14,16 +14,18 @@ from explorer.core import transactions
 from explorer.core.node import Node
 from explorer.electrum.client import Electrum
 from explorer.timeline.odds import odds
+from explorer.timeline.odds import waited as waited_at
 from explorer.timeline.reading import replacements, timeline
 from explorer.transaction.blocks import block_of, in_block
 from explorer.transaction.queue import queue
+from explorer.transaction.recorded import mined_again, with_block
 from explorer.transaction.spenders import with_spenders
 from shared import redis
 from shared.errors import RpcRefused
 from shared.events.lookups import TxWanted
 from shared.keys import Keys
 from shared.lookups.parts import Missing
-from shared.lookups.transaction import Answer, Chance, Found, Gone, Replacements, Step
+from shared.lookups.transaction import Answer, Found, Gone, Replacements, Step
 from shared.tasks import together
 
 T = TypeVar("T")
@@ -54,7 +56,8 @@ class Transactions:
         async def from_electrum(txid: str) -> str | None:
             return await self._limited(block_of(self._electrum, node, txid), None)
 
-        hints = [from_records, *([from_electrum] if self._electrum.configured else [])]
+        again = await mined_again(self._redis, self._keys, steps)
+        hints = [from_records, *again, *([from_electrum] if self._electrum.configured else [])]
         answer = await transactions.look_up(node, wanted, self._now_ms, hints)
         if isinstance(answer, Found):
             return await self._complete(node, answer, steps)
@@ -63,15 +66,21 @@ class Transactions:
         return answer
 
     async def _complete(self, node: Node, found: Found, steps: list[Step]) -> Found:
-        ahead = chance = None
+        ahead = chance = waited = None
         tree = await self._replacements(found.txid, steps)
+        steps = await with_block(self._redis, self._keys, steps, found)
         if found.waiting is not None and found.waiting.rate is not None:
             rate, vsize = found.waiting.rate, found.vsize
-            ahead, chance = await together(queue(self._redis, self._keys, rate, vsize), self._odds(rate, vsize))
+            ahead, chance, waited = await together(
+                queue(self._redis, self._keys, rate, vsize),
+                self._read(odds(self._redis, self._keys, rate, vsize)),
+                self._read(waited_at(self._redis, self._keys, rate)),
+            )
         if self._electrum.configured and found.place is not None and found.place.best:
             found = await self._limited(with_spenders(self._electrum, node, found), found)
         sources = {**found.sources, **({"timeline": "records"} if steps else {})}
-        return _with(found, timeline=steps, replacements=tree, ahead=ahead, chance=chance, sources=sources)
+        found = _with(found, ahead=ahead, chance=chance, waited=waited)
+        return _with(found, timeline=steps, replacements=tree, sources=sources)
 
     async def _gone(self, node: Node, txid: str, missing: Missing, steps: list[Step], recorded: str | None) -> Answer:
         """What was recorded of a transaction that nobody has any more; `recorded` is the block that it went into."""
@@ -94,11 +103,13 @@ class Transactions:
             return None
         return await replacements(self._redis, self._keys, txid)
 
-    async def _odds(self, rate: float, vsize: int) -> Chance | None:
+    @staticmethod
+    async def _read(asked: Awaitable[T | None]) -> T | None:
+        """What views say of the future; None where they are of another version, for a moment."""
         try:
-            return await odds(self._redis, self._keys, rate, vsize)
-        except (msgspec.MsgspecError, ValueError) as error:  # views of another version, for a moment
-            _log.warning("chance_unknown", error=repr(error)[:200])
+            return await asked
+        except (msgspec.MsgspecError, ValueError) as error:
+            _log.warning("views_unreadable", error=repr(error)[:200])
             return None
 
     @staticmethod

@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from explorer.wallet import addresses, checksum, curve
+from explorer.wallet import addresses, curve
 from explorer.wallet.expressions import Node, parse
 from explorer.wallet.keys import Key
 from explorer.wallet.miniscript import Miniscript, number
 from explorer.wallet.refusal import refuse
+from shared.scripts import bip380
 from shared.scripts.hashes import hash160
 
 Script = Callable[[int, int], bytes]
@@ -195,13 +196,13 @@ class Descriptor:
 
 def _unsealed(text: str) -> str:
     """The descriptor without its checksum, which must be right if it is there."""
-    if (odd := checksum.stranger(text)) is not None:
+    if (odd := bip380.stranger(text)) is not None:
         refuse("descriptor-character", at=odd)
     body, mark, said = text.partition("#")
-    if mark and len(said) != checksum.LENGTH:
+    if mark and len(said) != bip380.LENGTH:
         refuse("descriptor-checksum-length", at=len(body))
-    if mark and said != checksum.checksum(body):
-        refuse("descriptor-checksum", at=checksum.fault(body, said))
+    if mark and said != bip380.checksum(body):
+        refuse("descriptor-checksum", at=bip380.fault(body, said))
     return body
 
 

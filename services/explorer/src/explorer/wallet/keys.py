@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from explorer.wallet import base58, curve
+from explorer.wallet import curve
 from explorer.wallet.refusal import refuse
+from shared.scripts import base58
 
 SIZE: Final = 82
 """Bytes of an extended key, its checksum included."""
@@ -63,12 +64,12 @@ def extended(text: str, network: str, at: int = 0) -> Extended:
         refuse("key-character", at=at + odd)
     if not 107 <= len(text) <= 115:
         refuse("key-length")
-    raw = base58.checked(base58.number(text), SIZE)
+    raw = base58.checked(text, SIZE)
     if raw is None:
         if len(text) != 111:
             refuse("key-length")
-        place = base58.fault(text, SIZE)
-        refuse("key-checksum", at=None if place is None else at + place)
+        places = base58.fault(text, SIZE)
+        refuse("key-checksum", at=at + places[0] if places else None)
     version = int.from_bytes(raw[:4], "big")
     if version in _PRIVATE:
         refuse("private-key")

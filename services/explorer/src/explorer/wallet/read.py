@@ -17,8 +17,8 @@ from explorer.wallet import addresses, keys
 from explorer.wallet.branches import Branch, Wallet
 from explorer.wallet.descriptors import Descriptor
 from explorer.wallet.refusal import NotAWallet, refuse
-from shared import private_keys
 from shared.lookups.wallet import LONGEST, Form, Role
+from shared.scripts import secrets
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def read(text: str, network: str, form: Form = "") -> Wallet:
     text = text.translate(_INVISIBLE).strip()
     if not text:
         refuse("empty")
-    if found := private_keys.found(text):
+    if found := secrets.found(text):
         refuse(found)
     if "(" in text:
         return Wallet(network, tuple(_descriptors([line.strip() for line in text.splitlines()], network)))

@@ -16,13 +16,12 @@ SERIES: Final = "M.U2.Y.V.M20.X.1.U2.2300.Z01.E"
 """M2 of the euro area, seasonally adjusted, outstanding at the end of the month, in millions of EUR."""
 
 EXPECTED: Final = f"a CSV with KEY, TIME_PERIOD and OBS_VALUE of BSI.{SERIES}"
-_BACK: Final = 30
 
 
 def path(now: int) -> str:
     """The last two and a half years."""
     del now
-    return f"/service/data/BSI/{SERIES}?format=csvdata&lastNObservations={_BACK}"
+    return f"/service/data/BSI/{SERIES}?format=csvdata&lastNObservations={money.MONTHS}"
 
 
 def _lines(body: bytes) -> list[tuple[str, str]]:

@@ -23,8 +23,6 @@ SERIES: Final = "DMAM3S"
 """M3, seasonally adjusted, at the end of the month."""
 
 EXPECTED: Final = f"a CSV with Series ID and {SERIES}"
-_KEPT: Final = 30
-"""Months that are looked at: the file goes back to 1959."""
 
 
 def path(now: int) -> str:
@@ -36,7 +34,9 @@ def path(now: int) -> str:
 def _lines(body: bytes) -> list[tuple[str, str]]:
     lines = table(TITLE, EXPECTED, body, ("Series ID", SERIES), begins="Series ID")
     dated = [(at, figure) for at, figure in lines if at]
-    return [(money.month(at, "%d/%m/%Y"), figure) for at, figure in dated[-_KEPT:]]
+    return [
+        (money.month(at, "%d/%m/%Y"), figure) for at, figure in dated[-money.MONTHS :]
+    ]  # the file goes back to 1959
 
 
 MONEY: Final = money.Series(

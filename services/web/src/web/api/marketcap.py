@@ -18,9 +18,12 @@ from shared.asset_views import (
 )
 from shared.assets import HOLDERS, LISTS, NodeRow, Source
 from shared.domains import MARKETCAP
+from shared.domains import TREASURIES as SEEN
+from shared.explorer_views import SeenMove, SeenTreasuriesView
 from web.endpoints import Endpoints, OfSnapshot
 from web.http.answers import RETRY_AFTER, Answer, document, error
 from web.state import conditions
+from web.state.checked import Checked, checked
 from web.state.snapshot import Snapshot
 
 ENDPOINTS: Final = Endpoints()
@@ -49,7 +52,7 @@ def _treasuries(name: str) -> OfSnapshot:
     def build(s: Snapshot, now: float) -> Answer:
         """`/api/v1/treasuries/{class}`: holders, largest first, and what changed. Bitcoin in satoshi."""
         view = s[TREASURIES[name]]
-        return _unknown(s, now) if view is None else document(treasuries_of(name, view))
+        return _unknown(s, now) if view is None else document(treasuries_of(name, view, s))
 
     return build
 
@@ -57,7 +60,9 @@ def _treasuries(name: str) -> OfSnapshot:
 for _name in LISTS:
     ENDPOINTS.get(f"/api/v1/market-cap/{_name}", shows=_PARTS, domains=(MARKETCAP.name,))(_ranking(_name))
 for _name in HOLDERS:
-    ENDPOINTS.get(f"/api/v1/treasuries/{_name}", shows=_PARTS, domains=(MARKETCAP.name,))(_treasuries(_name))
+    ENDPOINTS.get(f"/api/v1/treasuries/{_name}", shows=(*_PARTS, SEEN.name), domains=(MARKETCAP.name,))(
+        _treasuries(_name)
+    )
 
 
 @ENDPOINTS.get("/api/v1/network/nodes", shows=_PARTS, domains=(MARKETCAP.name,))
@@ -126,8 +131,8 @@ def _source(one: Source) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def treasuries_of(name: str, view: TreasuriesView) -> dict[str, Any]:
-    """The document of one kind of holders."""
+def treasuries_of(name: str, view: TreasuriesView, s: Snapshot) -> dict[str, Any]:
+    """The document of one kind of holders, with what the snapshot knows of their addresses."""
     return {
         "class": name,
         "holders": view.holders,
@@ -135,13 +140,14 @@ def treasuries_of(name: str, view: TreasuriesView) -> dict[str, Any]:
         "limit_percent": _number(view.limit_percent),
         "value_usd": _number(view.value_usd),
         "currency": MONEY,
-        "treasuries": [_treasury(row) for row in view.rows],
+        "treasuries": [_treasury(row, s) for row in view.rows],
         "changes": [_change(one) for one in view.changes],
         "as_of": max((row.as_of for row in view.rows), default=None),
     } | _sample(view.sample)
 
 
-def _treasury(row: Treasury) -> dict[str, Any]:
+def _treasury(row: Treasury, s: Snapshot) -> dict[str, Any]:
+    check = checked(s, row)
     return {
         "rank": row.rank,
         "name": row.name,
@@ -165,10 +171,50 @@ def _treasury(row: Treasury) -> dict[str, Any]:
             for one in row.others
         ],
         "addresses": [
-            {"address": one.address, "source": one.source, "link": one.link, "as_of": one.as_of}
+            {"address": one.address, "source": one.source, "link": one.link or None, "as_of": one.as_of}
+            | _lies(check, one.address)
             for one in row.addresses
         ],
+        "seen": _seen(check, s),
     }
+
+
+def _lies(check: Checked | None, address: str) -> dict[str, Any]:
+    """What was seen at one address, and why nothing (newer) was."""
+    found = check.addresses.get(address) if check else None
+    return {
+        "confirmed": found.confirmed if found else None,
+        "unconfirmed": found.unconfirmed if found else None,
+        "height": found.height if found else None,
+        "seen_ms": found.as_of_ms if found else None,
+        "why": (check.why_of(address) or None) if check else None,
+    }
+
+
+def _seen(check: Checked | None, s: Snapshot) -> dict[str, Any] | None:
+    """What was seen at all of them; None where none is published."""
+    if check is None:
+        return None
+    holder, view = check.holder, s[SeenTreasuriesView]
+    return {
+        "confirmed": holder.confirmed if holder else None,
+        "unconfirmed": holder.unconfirmed if holder else None,
+        "difference": check.difference,
+        "addresses": holder.seen if holder else 0,
+        "height": holder.height if holder else None,
+        "as_of_ms": holder.as_of_ms if holder else None,
+        "since_ms": holder.since_ms if holder else None,
+        "source": view.source if view and holder else None,
+        "why": check.why or None,
+        "moves": [_move(one) for one in holder.moves] if holder else [],
+    }
+
+
+def _move(one: SeenMove) -> dict[str, Any]:
+    return {
+        "address": one.address, "confirmed_delta": one.confirmed_delta, "unconfirmed_delta": one.unconfirmed_delta,
+        "txid": one.txid or None, "height": one.height, "time_ms": one.time_ms,
+    }  # fmt: skip
 
 
 def _change(one: TreasuryChange) -> dict[str, Any]:

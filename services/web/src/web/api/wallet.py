@@ -13,8 +13,10 @@ from shared import redis
 from shared.lookups.parts import Away
 from shared.lookups.wallet import SENTENCES, Form, Refused
 from web.http.answers import JSON, RETRY_AFTER, Answer, error, private
+from web.http.hosts import HOSTS
 from web.http.posting import brought
 from web.lookups.asking import Failed, Full
+from web.lookups.walks import ENTERED, Busy, again_after
 from web.lookups.wallets import USUAL_GAP, Looked, Over, Wallets
 from web.state.disclosure import masked
 
@@ -71,9 +73,9 @@ class WalletApi:
             expected = 'expected {"wallet": TEXT, "form": "" | "pkh" | "sh(wpkh)" | "wpkh" | "tr", "gap": 1 to 1000}'
             return _closed(error(400, "bad_body", f"The body is not understood: {expected}.")).response(request)
         try:
-            opened = await self._wallets.enter(entered.wallet, entered.form)
-        except redis.TROUBLE:
-            return _away("Redis does not answer").response(request)
+            opened = await self._wallets.enter(entered.wallet, entered.form, client=request.app[HOSTS].client(request))
+        except (Busy, *redis.TROUBLE) as failure:
+            return _trouble(failure).response(request)
         if isinstance(opened, Refused):
             return _refused(opened).response(request)
         gap = "" if entered.gap == USUAL_GAP else f"?gap={entered.gap}"
@@ -92,10 +94,9 @@ class WalletApi:
             text = "expected gap (1 to 1000), page and coins (counted from 0)"
             return _closed(error(400, "bad_query", f"The query is not understood: {text}.")).response(request)
         try:
-            looked = await self._wallets.look(
-                request.match_info["handle"], gap=asked.gap, page=asked.page, coins=asked.coins
-            )
-        except (Over, Full, Failed, *redis.TROUBLE) as failure:
+            handle, client = request.match_info["handle"], request.app[HOSTS].client(request)
+            looked = await self._wallets.look(handle, gap=asked.gap, page=asked.page, coins=asked.coins, client=client)
+        except (Over, Busy, Full, Failed, *redis.TROUBLE) as failure:
             return _trouble(failure).response(request)
         return _looked(looked).response(request)
 
@@ -104,11 +105,23 @@ def _trouble(failure: Exception) -> Answer:
     match failure:
         case Over():
             return _closed(error(410, "over", "The time of this wallet is over: enter it again."))
+        case Busy() as busy:
+            return _closed(error(429, "busy", _busy(busy), retry_after=again_after(busy)))
         case Full():
             return _away("so much is being looked up that this has to wait")
         case Failed():
             return _away(masked(str(failure)))
     return _away("Redis does not answer")
+
+
+def _busy(busy: Busy) -> str:
+    if busy.limit is ENTERED:
+        if busy.own:
+            return f"You entered {busy.limit.each} wallets within an hour, and so many are kept at most."
+        return "Within this hour so many wallets were entered that no more are kept."
+    if busy.own:
+        return f"{busy.limit.each} of your wallets are being looked up, and so many are at once: wait for one of them."
+    return "So many wallets are being looked up that this one has to wait."
 
 
 def _looked(looked: Looked) -> Answer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from web.http.answers import API_HEADERS, RETRY_AFTER, TEXT, Answer, retry
+import msgspec
+
+from shared.lookups.address import Working
+from web.http.answers import API_HEADERS, JSON, RETRY_AFTER, TEXT, Answer, retry
 
 
 def plain(text: str) -> Answer:
@@ -13,6 +16,13 @@ def plain(text: str) -> Answer:
 def refusal(status: int, text: str, *, retry_after: int | None = None) -> Answer:
     """An error as both give it: the words alone."""
     return Answer(text.encode(), TEXT, status, {**API_HEADERS, **retry(retry_after)})
+
+
+def looking(text: str, working: Working, retry_after: int | None) -> Answer:
+    """A scan goes on: 503 as for whatever is being looked up, and how far it is, as neither of them has it."""
+    told = {"message": text, "progress": working.progress, "since": working.since_ms // 1000, "at": working.at or None}
+    body = msgspec.json.encode({"error": told})
+    return Answer(body, JSON, 503, {**API_HEADERS, **retry(retry_after)})
 
 
 def unavailable() -> Answer:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from shared import redis
 from shared.events.lookups import AddressWanted, Asked, BlockWanted, TxWanted
 from shared.lookups import address, block, transaction
+from shared.lookups.address import Working
 from shared.lookups.parts import Away, Missing
 from shared.scripts.address import Address
 from shared.tasks import together
@@ -33,17 +34,23 @@ MEMPOOL_MOST, CHAIN_PAGE = 50, 25
 """Transactions of one address that wait, and those in blocks on one page, as Esplora has them."""
 
 
+LOOKING: Final = "It is being looked up"
+
 NO_TRANSACTION: Final = "Transaction not found"
 
 
 class Refused(Exception):
-    """What is answered instead: a status, and words; `again`: seconds after which it may be another."""
+    """What is answered instead: a status, and words; `again`: seconds after which it may be another.
 
-    def __init__(self, status: int, text: str, again: int | None = None) -> None:
+    `working` is how far the scan is that it waits for, where there is one.
+    """
+
+    def __init__(self, status: int, text: str, again: int | None = None, working: Working | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.again = again
+        self.working = working
 
 
 class Asking:
@@ -120,16 +127,16 @@ class Asking:
         try:
             async with self._turn:
                 answer = (await self._lookups.ask(question, wanted, kind)).answer
-        except Pending:
-            raise Refused(503, "It is being looked up", 2) from None
+        except Pending as error:
+            raise Refused(503, LOOKING, 2, error.working) from None
         except Full:
             raise Refused(503, "Too much is being looked up", 5) from None
         except Failed as error:
             raise Refused(503, masked(str(error)), 5) from None
         except redis.TROUBLE:
             raise Refused(503, "Redis does not answer", 5) from None
-        if isinstance(answer, address.Working):
-            raise Refused(503, "It is being looked up", 2)
+        if isinstance(answer, Working):
+            raise Refused(503, LOOKING, 2, answer)
         if isinstance(answer, Away):
             raise Refused(503, masked(answer.why), 2)
         if isinstance(answer, Missing):

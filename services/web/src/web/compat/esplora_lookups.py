@@ -15,7 +15,7 @@ from shared.lookups import address
 from shared.networks import Network
 from shared.scripts.address import Address, read
 from web.compat import esplora_shapes as shapes
-from web.compat.answers import plain, refusal
+from web.compat.answers import looking, plain, refusal
 from web.compat.esplora_asking import CHAIN_PAGE, MEMPOOL_MOST, NO_TRANSACTION, SECONDS, Asking, Refused
 from web.http.answers import RETRY_AFTER, Answer, document
 from web.lookups.asking import Lookups
@@ -62,6 +62,8 @@ class EsploraApi:
                     told, make = await build(Asking(self._lookups), request)
                 return self._made(request.path, told, make).response(request)
             except Refused as error:
+                if error.working is not None:
+                    return looking(error.text, error.working, error.again).response(request)
                 return refusal(error.status, error.text, retry_after=error.again).response(request)
             except shapes.Unknown as error:
                 return refusal(503, str(error), retry_after=RETRY_AFTER).response(request)

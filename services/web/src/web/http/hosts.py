@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -86,3 +87,7 @@ class Hosts:
             return False
         mapped = getattr(address, "ipv4_mapped", None)  # how a socket of both families names an IPv4 peer
         return any((mapped or address) in network for network in self._proxies)
+
+
+HOSTS: Final = web.AppKey("hosts", Hosts)
+"""In the application: they tell handlers who asks."""

@@ -20,10 +20,12 @@ import structlog
 from shared import redis
 from shared.domains import CHANGES
 from shared.events.base import Event
-from shared.events.lookups import Asked, LookupDone
+from shared.events.lookups import AddressWanted, Asked, LookupDone
 from shared.jobs import Answer, Jobs
 from shared.keys import Keys
 from shared.logging import Trouble
+from shared.lookups.address import Working
+from shared.scripts.hashes import scripthash
 from web.push.cursor import EntryId
 from web.push.tail import Entry
 
@@ -38,6 +40,9 @@ PATIENCE: Final = 4.0
 LOOK: Final = 0.5
 """Seconds between two looks for an answer whose notification may have been lost."""
 
+AT_ONCE: Final = 32
+"""Commands of look-ups on their way to Redis; a client has a hundred connections, and fails where it needs more."""
+
 TIP: Final = 16
 """Digits of the newest block's hash in the name of a question."""
 
@@ -51,6 +56,7 @@ UNANSWERED_SECONDS: Final = 60.0
 """How long a question that was not answered in time is asked as it was, whatever changes meanwhile."""
 
 _DATA: Final = b"\ndata: "
+_WORKING: Final = msgspec.json.Decoder(Working)
 
 
 class Held(msgspec.Struct, Generic[T], frozen=True):
@@ -62,6 +68,10 @@ class Held(msgspec.Struct, Generic[T], frozen=True):
 
 class Pending(Exception):
     """The answer is not there yet; it is being worked on, or waits for its turn."""
+
+    def __init__(self, name: str, working: Working | None = None) -> None:
+        super().__init__(name)
+        self.working = working  # how far a scan is that it waits for; None: it is none, or that is not known
 
 
 class Failed(Exception):
@@ -83,9 +93,11 @@ class Lookups:
         self._jobs = Jobs(client, keys, CHANGES.slot)
         self._trouble = Trouble(log, "lookups")
         self._kept: OrderedDict[str, tuple[float, Held[Any]]] = OrderedDict()
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._heard: list[Callable[[str], None]] = []
         self._missed: list[Callable[[], None]] = []
+        self._ended: list[Callable[[str], None]] = []
         self._changes: OrderedDict[str, tuple[float, str]] = OrderedDict()  # what -> until when, and which change
         self._unanswered: OrderedDict[str, tuple[float, str]] = OrderedDict()  # question -> until when, and its name
         self._since = (0.0, "")  # until when, and from where on nothing was missed
@@ -129,7 +141,15 @@ class Lookups:
                 self._unanswered[question] = time.monotonic() + UNANSWERED_SECONDS, name
                 if len(self._unanswered) > KEPT:
                     self._unanswered.popitem(last=False)
-            raise Pending(name) from None
+            raise Pending(name, await self._working(wanted)) from None
+
+    async def _working(self, wanted: Asked) -> Working | None:
+        if not isinstance(wanted, AddressWanted):
+            return None
+        with contextlib.suppress(*redis.TROUBLE, msgspec.MsgspecError):  # who waits is told less
+            raw = await self._redis.get(self._keys.progress(scripthash(bytes.fromhex(wanted.script))))
+            return None if raw is None else _WORKING.decode(raw)
+        return None
 
     async def _wait(self, name: str, wanted: Asked, kind: Any) -> Held[Any]:
         job = msgspec.structs.replace(wanted, tip=self._tip())
@@ -145,7 +165,8 @@ class Lookups:
 
     async def _answer(self, name: str, job: Event, kind: Any, woken: asyncio.Event) -> Held[Any]:
         while True:
-            outcome = await self._jobs.ask(name, job)
+            async with self._turn:
+                outcome = await self._jobs.ask(name, job)
             if outcome == "full":
                 raise Full(name)
             if outcome != "answered":
@@ -160,7 +181,7 @@ class Lookups:
 
     async def _read(self, name: str, kind: Any) -> Held[Any] | None:
         key = self._keys.answer(CHANGES.slot, name)
-        async with self._redis.pipeline(transaction=False) as pipe:
+        async with self._turn, self._redis.pipeline(transaction=False) as pipe:
             pipe.get(key)
             pipe.pttl(key)
             raw, left_ms = await pipe.execute()
@@ -189,6 +210,10 @@ class Lookups:
     def on_missed(self, missed: Callable[[], None]) -> None:
         """Tell that changes may have been missed."""
         self._missed.append(missed)
+
+    def on_done(self, ended: Callable[[str], None]) -> None:
+        """Tell of each question that was answered, whoever asked it."""
+        self._ended.append(ended)
 
     def forget(self, about: str) -> None:
         """No answer about this holds any longer."""
@@ -219,6 +244,8 @@ class Lookups:
             done = msgspec.json.decode(content.partition(_DATA)[2], type=LookupDone)
             for woken in self._waiting.get(done.key, ()):
                 woken.set()
+            for ended in self._ended:
+                ended(done.key)
 
     def _changed(self, entry: Entry) -> None:
         with contextlib.suppress(msgspec.MsgspecError):

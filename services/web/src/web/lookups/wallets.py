@@ -16,10 +16,11 @@ from shared.keys import Keys
 from shared.lookups.address import Working
 from shared.lookups.parts import Away
 from shared.lookups.wallet import LONGEST, Answer, Entered, Form, Refused
-from shared.private_keys import found as private_key
+from shared.scripts.secrets import found as private_key
 from shared.sealed import Seal, is_handle, new_handle
 from shared.wallets import SealedWallet
 from web.lookups.asking import Lookups, Pending
+from web.lookups.walks import Walks
 
 LIFE_MS: Final = 3_600_000
 """How long what was entered is kept."""
@@ -76,6 +77,9 @@ class Wallets:
         self._keys = keys
         self._lookups = lookups
         self._seal = Seal(secret) if secret else None
+        self._walks = Walks(client, keys, self._seal) if self._seal else None
+        if self._walks:
+            lookups.on_done(self._walks.done)
         self._now = now
 
     @property
@@ -83,9 +87,12 @@ class Wallets:
         """Whether there is a secret."""
         return self._seal is not None
 
-    async def enter(self, text: str, form: Form = "") -> Opened | Refused:
-        """Keep what a person entered, sealed; what nobody should have entered is refused before. Raises TROUBLE."""
-        seal = self._sealing()
+    async def enter(self, text: str, form: Form = "", *, client: str) -> Opened | Refused:
+        """Keep what a person entered, sealed; what nobody should have entered is refused before.
+
+        `client` is who asks. Raises Busy where it entered too many; TROUBLE.
+        """
+        seal, walks = self._sealing()
         text = text.strip()
         if not text:
             return Refused(why="empty")
@@ -95,13 +102,14 @@ class Wallets:
             return Refused(why="too-long", most=LONGEST)
         handle, until_ms = new_handle(), self._now_ms() + LIFE_MS
         wallet = SealedWallet(seal, seal.name(handle))
+        await walks.enter(client, wallet.name)
         sealed = wallet.seal_entered(Entered(text=text, form=form), until_ms)
         await self._redis.set(self._keys.wallet(wallet.name), sealed, px=LIFE_MS)
         return Opened(handle, until_ms)
 
-    async def look(self, handle: str, *, gap: int, page: int, coins: int) -> Looked:
-        """What the explorer says. Raises Over; Full and Failed of Lookups.ask; TROUBLE."""
-        seal = self._sealing()
+    async def look(self, handle: str, *, gap: int, page: int, coins: int, client: str) -> Looked:
+        """What the explorer says. Raises Over; Busy; Full and Failed of Lookups.ask; TROUBLE."""
+        seal, walks = self._sealing()
         if not is_handle(handle):
             raise Over
         wallet = SealedWallet(seal, seal.name(handle))
@@ -115,10 +123,15 @@ class Wallets:
         until_ms = self._now_ms() + max(0, left_ms)
         wanted = WalletWanted(name=wallet.name, sealed=sealed.decode(), page=page, coins=coins, gap=gap)
         question = f"wallet:{wallet.name}:{gap}:{page}:{coins}"
+        await walks.begin(client, wallet.name)
         try:
             held = await self._lookups.ask(question, wanted, _READ, PATIENCE)
         except Pending:
             return await self._meanwhile(wallet, until_ms)
+        except Exception:
+            await walks.end(wallet.name)
+            raise
+        await walks.end(wallet.name)
         answer = held.answer if isinstance(held.answer, Away) else wallet.open_answer(held.answer, self._now_ms())
         return Looked(wallet.name, until_ms, answer)
 
@@ -134,10 +147,10 @@ class Wallets:
         said = None if working is None else _WORKING.decode(working)
         return Looked(wallet.name, until_ms, answer, going_on=True, working=said)
 
-    def _sealing(self) -> Seal:
-        if self._seal is None:
+    def _sealing(self) -> tuple[Seal, Walks]:
+        if self._seal is None or self._walks is None:
             raise RuntimeError("without a secret nobody asks for wallets")
-        return self._seal
+        return self._seal, self._walks
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)

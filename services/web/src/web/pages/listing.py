@@ -33,25 +33,36 @@ PARTS: Final[tuple[Part, ...]] = ("marketcap", "worth", "notices")
 class List:
     """One list: its name, its address, the view that holds it and how it can be sorted.
 
-    The first of `sorts` is the usual one. `more` is told to the template of its card, which all lists of a page share.
+    The first of `sorts` is the usual one. `more` is told to the template of its card, which all lists of a page share;
+    `beside` are views that it shows as well, each with the part of the state that it belongs to.
     """
 
     def __init__(
-        self, folder: str, name: str, path: str, shown: type[View], sorts: Mapping[str, Sort], **more: Any
+        self,
+        folder: str,
+        name: str,
+        path: str,
+        shown: type[View],
+        sorts: Mapping[str, Sort],
+        beside: Mapping[Part, type[View]] | None = None,
+        **more: Any,
     ) -> None:
         self.name = name
+        self.beside = dict(beside or {})
         self.path = path
         self.shown = shown
         self.sorts = sorts
         self.more = more
-        self.card = Card(f"{folder}_{name}", PARTS, folder, drawn_by="list", more=self.told, long=True)
+        parts = (*PARTS, *self.beside)
+        self.card = Card(f"{folder}_{name}", parts, folder, drawn_by="list", more=self.told, long=True)
 
     def told(self, snapshot: Snapshot, order: Order | None = None, currency: str = "") -> dict[str, Any]:
         """What its card is told; links carry a currency that the address asked for."""
         view = snapshot[self.shown]
         order = order or natural(self.sorts)
         table = Table.of(getattr(view, "rows", ()), self.sorts, order, lambda to: self.address(to, currency))
-        return {"view": view, "table": table, "list": self.name, "here": self.address(order, currency), **self.more}
+        here = self.address(order, currency)
+        return {"view": view, "table": table, "list": self.name, "here": here, "snapshot": snapshot, **self.more}
 
     def address(self, order: Order | None = None, currency: str = "") -> str:
         """Of the list in an order."""
@@ -83,7 +94,8 @@ class Listing:
             return self._pages.error(400, gettext("No such list"), str(error)).response(request)
         currency = chosen(request.query.get("currency")) or ""
         made = self._made((order, currency, reader().key), partial(self._render, order, currency))
-        return await made.show(self._pages.view(self._list.shown), await self._seen()).handle(request)
+        beside = [self._pages.view(view) for view in self._list.beside.values()]
+        return await made.show(self._pages.view(self._list.shown), await self._seen(), *beside).handle(request)
 
     async def _seen(self) -> object:
         """What is known of the past; the card shows some of it as well."""
@@ -102,8 +114,8 @@ class Listing:
         self._kept.move_to_end(key)
         return made
 
-    def _render(self, order: Order, currency: str, parts: tuple[Any, Any]) -> Answer:
-        _, past = parts  # the card takes the view from the state, as the live stream does
+    def _render(self, order: Order, currency: str, parts: tuple[Any, ...]) -> Answer:
+        past = parts[1]  # the card takes the view from the state, as the live stream does
         shown = self._list
         if order == natural(shown.sorts) and not currency:
             card = self._pages.cards([shown.card.name])[shown.card.name].html

@@ -63,10 +63,15 @@ class LookupPages:
         """
         try:
             held = await self._lookups.ask(question, wanted, kind)
-        except (Pending, Full, Failed, *redis.TROUBLE) as error:
+        except Pending as error:
+            if error.working is None:
+                return self._trouble(request, error).response(request)
+            told = Held(error.working, error.working.since_ms)
+            return self._render(request, template, told, show, **more).response(request)
+        except (Full, Failed, *redis.TROUBLE) as error:
             return self._trouble(request, error).response(request)
         if isinstance(held.answer, Away):
-            return self._failed(masked(held.answer.why)).response(request)
+            return self._failed(request, masked(held.answer.why)).response(request)
         if isinstance(held.answer, Missing):
             return self._render(request, template, held, _missing, **more).response(request)
         shown = (held, None if beside is None else await beside(held))
@@ -81,8 +86,8 @@ class LookupPages:
                 text = say("So much is being looked up that this has to wait. This page asks again by itself.")
                 return self._waiting(request, text)
             case Failed():
-                return self._failed(masked(str(error)))
-        return self._failed(say("Redis does not answer."))
+                return self._failed(request, masked(str(error)))
+        return self._failed(request, say("Redis does not answer."))
 
     def _made(self, key: Hashable, render: Callable[..., Answer]) -> Made[Any]:
         made = self._kept.get(key)
@@ -100,15 +105,17 @@ class LookupPages:
         return Answer(made.body, made.content_type, status, made.headers)
 
     def _waiting(self, request: web.Request, text: str) -> Answer:
-        made = self._pages.render(
-            f"{self._page.name}/waiting.html", self._page, here=request.path_qs, text=text, seconds=PENDING_SECONDS
-        )
-        return Answer(made.body, made.content_type, 202, {**made.headers, **retry(PENDING_SECONDS)})
+        return self._again(request, 202, say("Looking it up"), say("Not yet"), text)
 
-    def _failed(self, why: str) -> Answer:
+    def _failed(self, request: web.Request, why: str) -> Answer:
         text = say("What was asked for cannot be looked up now: %(why)s", why=why)
-        made = self._pages.error(503, say("Not now"), text)
-        return Answer(made.body, made.content_type, 503, {**made.headers, **retry(PENDING_SECONDS)})
+        return self._again(request, 503, say("Not now"), say("This page asks again by itself."), text)
+
+    def _again(self, request: web.Request, status: int, title: str, short: str, text: str) -> Answer:
+        """A page that asks again by itself, and that a page which is open turns into meanwhile."""
+        told = {"title": title, "short": short, "text": text, "seconds": PENDING_SECONDS, "here": request.path_qs}
+        made = self._pages.render(f"{self._page.name}/waiting.html", self._page, **told)
+        return Answer(made.body, made.content_type, status, {**made.headers, **retry(PENDING_SECONDS)})
 
 
 def _missing(held: Held[Any]) -> tuple[int, dict[str, Any]]:

@@ -27,10 +27,11 @@ from shared.views import View
 from web.http.answers import HTML, PAGE_HEADERS, Answer
 from web.http.document import MAX_AGE
 from web.miners.figures import pool_path
-from web.pages import pictures
+from web.pages import pictures, qr
 from web.pages.compiled import COMPILED
 from web.pages.embedding import embedded
 from web.pages.found import CARDS, LONG, PAGES
+from web.pages.kept import Rows
 from web.pages.page import COMMON, Card, Page
 from web.pages.seen import Seen
 from web.pages.worth import STALE, age, price_now, rate_of, worth
@@ -43,13 +44,22 @@ from web.words import formats, moments
 from web.words.currency import CURRENCIES, counted
 from web.words.language import LANGUAGES, spoken
 from web.words.reader import reader
-from web.words.sentence import gettext, ngettext, pgettext
+from web.words.sentence import gettext, in_template, ngettext, pgettext
 
 V = TypeVar("V", bound=View)
 
 _HERE: Final = Path(__file__).parent
-_MOVES: Final = re.compile(r"data-truth=[^<]*<time [^<]*|(?<=>)[^<]*(?=</time>)| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
-"""What in a card changes with the clock alone: how long ago something was, what time it is, and what a pulse tells."""
+_TIMES: Final = re.compile(r"(<time [^>]*>)[^<]*")
+_PULSE: Final = re.compile(r"data-truth=[^<]*<time [^<]*| data-(?:now|truth-[a-z]+)=\"[^\"]*\"")
+_PULSED: Final = ("data-truth", "data-now")
+
+
+def _still(html: str) -> str:
+    """A card without what changes with the clock alone: how long ago something was, what time it is, what a pulse
+    tells. Long cards have many times and no pulse.
+    """
+    still = _TIMES.sub(r"\1", html)
+    return _PULSE.sub("", still) if any(name in still for name in _PULSED) else still
 
 
 LONG_KEPT: Final = 48
@@ -78,7 +88,7 @@ class Rendered:
         """The card, rendered anew where that is due."""
         if self.stale or now - self.rendered_at >= MAX_AGE:
             self.html = Markup(self._made())  # noqa: S704 - what a template of ours made, escaped there
-            self.mark = _MOVES.sub("", self.html)
+            self.mark = _still(self.html)
             self.rendered_at = now
             self.stale = False
         return self.html
@@ -114,6 +124,7 @@ class Pages:
         """`ranks_of` tells what was known last of the ranks of a list."""
         self._state = state
         self._log = log
+        self.rows = Rows()
         self._environment = Environment(
             loader=FileSystemLoader([_HERE / "frame", _HERE]),
             extensions=["jinja2.ext.loopcontrols", "jinja2.ext.i18n"],
@@ -130,6 +141,9 @@ class Pages:
         self._environment.filters.update({**formats.FILTERS, **moments.FILTERS, "embedded": embedded})
         self._environment.globals.update(
             assets=assets,
+            _=in_template,
+            gettext=in_template,
+            kept=self.rows.shown,
             version=version,
             streams=streams,
             pages=tuple(page for page in PAGES.values() if not page.under),
@@ -138,7 +152,7 @@ class Pages:
             price_stale=STALE,
             bar=pictures.bar,
             steps=pictures.steps,
-            qr=pictures.qr,
+            qr=qr.drawn,
             columns=pictures.columns,
             histogram=pictures.histogram,
             occupied=pictures.occupied,

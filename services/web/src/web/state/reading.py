@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from redis.exceptions import ResponseError
@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from shared import domains
 from shared.clock import TIME, RedisClock
 from shared.clock import now as moment
+from shared.events.lookups import LookupDone
 from shared.keys import FOLDED_SEQ, Keys
 from shared.logging import Trouble
 from shared.redis import TROUBLE, words
@@ -47,6 +48,17 @@ _TOLD_BY: Final = {
 
 TELLING: Final = (*_TOLD_BY, domains.OPS.called)
 """The streams whose entries say that something changed."""
+
+_ANSWERED: Final = f"event: {LookupDone.TYPE}\n".encode()
+"""How an entry begins that tells whoever asked of an answer: no view is another for it, and there are many."""
+
+
+class Told(Protocol):
+    """An entry of a stream, as type and data of a message."""
+
+    @property
+    def content(self) -> bytes:
+        """`event: TYPE`, and what follows."""
 
 
 class State:
@@ -105,9 +117,10 @@ class State:
 
     # --- a listener of the tails of TELLING -------------------------------------------------------------
 
-    def entries(self, stream: str, batch: Sequence[object]) -> None:
+    def entries(self, stream: str, batch: Sequence[Told]) -> None:
         """A fold or a service said that something changed: read that part."""
-        del batch
+        if batch and all(entry.content.startswith(_ANSWERED) for entry in batch):
+            return
         self._dirty.update(_TOLD_BY.get(stream, ("status",)))
         self._wake.set()
 

@@ -19,7 +19,7 @@ async function refresh() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.querySelector("[data-lookup]");
     if (fresh) morph(shown, fresh);
-    if (answer.status === 202 || answer.status >= 500) later(RETRY);
+    if ([202, 429].includes(answer.status) || answer.status >= 500) later(RETRY);
   } catch {
     later(RETRY);
   }

@@ -195,6 +195,12 @@ def btc(satoshi: int, digits: int = 8) -> Quantity:
 
 
 @measured
+def satoshis(satoshi: int) -> Quantity:
+    """BTC with all eight decimals, so that amounts of a column stand digit below digit: 3.12500000."""
+    return Quantity(number(satoshi / COIN, 8), "BTC")
+
+
+@measured
 def amount(satoshi: int) -> Quantity:
     """Satoshi below 0.01 BTC, else BTC with the decimals that its size deserves."""
     size = abs(satoshi)
@@ -284,8 +290,8 @@ def country(code: str) -> str:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     function.__name__: function
     for function in (
-        whole, blocks, transactions, txs, hashrate, difficulty, vsize, vsize_rate, size, btc, amount, feerate, percent,
-        plain, change, short, ordinal, detail, label, money, price, ratio, country,
+        whole, blocks, transactions, txs, hashrate, difficulty, vsize, vsize_rate, size, btc, satoshis, amount, feerate,
+        percent, plain, change, short, ordinal, detail, label, money, price, ratio, country,
     )
 }  # fmt: skip
 """Filters of the templates, by their name."""

@@ -19,6 +19,12 @@ def gettext(message: str) -> str:
     return spoken().words.gettext(message) if message else ""  # whose translation is the head of the catalogue
 
 
+def in_template(message: str, **values: object) -> Markup:
+    """The same as markup, values escaped: what Jinja's i18n does, without its detour, since pages say much."""
+    said = gettext(message)
+    return Markup(said) % values if values or "%" in said else Markup(said)  # noqa: S704 - words of ours
+
+
 def ngettext(one: str, many: str, count: float) -> str:
     """The form of a message that goes with a number."""
     return spoken().words.ngettext(one, many, _counted(count))

@@ -34,7 +34,7 @@ async def priced(reader: SeriesReader, currency: str, step: int, start: int, end
     by_currency = next(series for seconds, series, _ in STEPS if seconds == step)
     first, last = start // step, (end - 1) // step
     if currency in DIRECT:
-        return [_of(index * step, bar, 1.0, "") for index, bar in await reader.read(by_currency[currency], first, last)]
+        return _direct(await reader.read(by_currency[currency], first, last), step)
     dollars = await reader.read(by_currency["USD"], first, last)
     rates = await _rates(reader, currency, start, end)
     found = []
@@ -46,15 +46,31 @@ async def priced(reader: SeriesReader, currency: str, step: int, start: int, end
     return found
 
 
+def _direct(bars: Sequence[tuple[int, Bar]], step: int) -> list[Priced]:
+    """In the currency that they are in; there are thousands of them."""
+    names = SOURCES
+    return [
+        Priced(
+            index * step,
+            opened / MILLION if opened else None,
+            high / MILLION if high else None,
+            low / MILLION if low else None,
+            close / MILLION,
+            names.get(number, ""),
+        )
+        for index, (opened, high, low, close, number) in bars
+    ]
+
+
 def _of(time: int, bar: Bar, rate: float, source: str) -> Priced:
-    opened, high, low, close, number = bar
+    opened, high, low, close, _ = bar
     return Priced(
         time,
         opened / MILLION * rate if opened else None,
         high / MILLION * rate if high else None,
         low / MILLION * rate if low else None,
         close / MILLION * rate,
-        source or SOURCES.get(number, ""),
+        source,
     )
 
 

@@ -39,6 +39,14 @@ class Canvas:
         """Units from the top."""
         return round((1 - scale.place(value)) * HEIGHT)
 
+    def places(self, points: Iterable[tuple[float, float]], scale: Scale) -> list[str]:
+        """Both of each point, as a path has them."""
+        start, seconds, place = self.start, self.end - self.start, scale.place
+        return [
+            f"{round((moment - start) / seconds * WIDTH)} {round((1 - place(value)) * HEIGHT)}"
+            for moment, value in points
+        ]
+
 
 def thinned(points: Points, most: int = MOST) -> Points:
     """At most `most` points (and a few gaps): of each stretch its lowest and its highest."""
@@ -73,7 +81,7 @@ def line(points: Points, canvas: Canvas, scale: Scale) -> str:
     """Straight from point to point; one that stands alone is a dot."""
     parts = []
     for run in runs(thinned(points), log=scale.log):
-        places = "L".join(f"{canvas.x(moment)} {canvas.y(value, scale)}" for moment, value in run)
+        places = "L".join(canvas.places(run, scale))
         parts.append(f"M{places}" if len(run) > 1 else f"M{places}h1")
     return "".join(parts)
 
@@ -153,6 +161,6 @@ def _layers(rows: Sequence[Row], stretch: int, canvas: Canvas, scale: Scale) -> 
 def _area(rows: Sequence[tuple[int, float, float]], canvas: Canvas, scale: Scale) -> str:
     if not rows:
         return ""
-    top = [f"{canvas.x(moment)} {canvas.y(high, scale)}" for moment, high, _ in rows]
-    bottom = [f"{canvas.x(moment)} {canvas.y(low, scale)}" for moment, _, low in reversed(rows)]
+    top = canvas.places(((moment, high) for moment, high, _ in rows), scale)
+    bottom = canvas.places(((moment, low) for moment, _, low in reversed(rows)), scale)
     return f"M{'L'.join((*top, *bottom))}Z"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from shared.domains import MARKET
@@ -23,6 +25,8 @@ from web.words.sentence import joined, say, shown
 
 _MINUTES_KEPT: Final = 2 * DAY
 _HOURS_KEPT: Final = 90 * DAY
+
+_SOURCE: Final = attrgetter("source")
 
 _EACH: Final = {
     MINUTE: say("each minute"),
@@ -125,7 +129,7 @@ def _figure(found: list[Priced], currency: str, each: str) -> Figure:
 
 def _chart(found: list[Priced], metric: str, span: Span, currency: str, figure: Figure, as_of: int | None) -> Chart:
     """With what is told of the sources."""
-    sources = Counter(one.source for one in found)
+    sources = Counter(map(_SOURCE, found))
     notice = say("These prices are made up, for the demonstration.") if "sample" in sources else ""
     table = Table(
         say("Whose prices these are"),
@@ -141,17 +145,17 @@ def _chart(found: list[Priced], metric: str, span: Span, currency: str, figure: 
 
 def _columns(found: list[Priced], step: int, end: int) -> tuple[list[int], list[list[float | None]]]:
     """Times and close, high, low and open, with a gap where spans are missing."""
-    times: list[int] = []
-    rows: list[tuple[float | None, ...]] = []
-    for time, opened, high, low, close, _ in found:
-        if times and time - times[-1] > 3 * step:
-            times.append(times[-1] + step)
-            rows.append((None, None, None, None))
-        times.append(time)
-        rows.append((close, high, low, opened))
-    if times:
-        times[-1] = min(times[-1] + step, end)  # the last one is of now
-    return times, [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+    if not found:
+        return [], [[], [], [], []]
+    moments, opened, high, low, close, _ = zip(*found, strict=True)
+    times, columns = list(moments), [list(close), list(high), list(low), list(opened)]
+    gaps = [at for at, (one, following) in enumerate(pairwise(times), 1) if following - one > 3 * step]
+    for at in reversed(gaps):  # so that those before keep their places
+        times.insert(at, times[at - 1] + step)
+        for column in columns:
+            column.insert(at, None)
+    times[-1] = min(times[-1] + step, end)  # the last one is of now
+    return times, columns
 
 
 def _change(found: list[Priced], currency: str) -> str:

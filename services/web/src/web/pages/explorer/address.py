@@ -20,11 +20,12 @@ from web.charts.data.days import DayPrices
 from web.http.answers import moved
 from web.lookups.asking import Held, Lookups
 from web.pages.explorer import statement
+from web.pages.explorer.course import course_words
 from web.pages.explorer.search import refused
 from web.pages.looked_up import LookupPages
-from web.words import formats, moments
+from web.words import formats
 from web.words.currency import counted
-from web.words.sentence import Sentence, gettext, say
+from web.words.sentence import Sentence, say
 
 if TYPE_CHECKING:
     from web.pages.page import Page
@@ -128,7 +129,7 @@ def _shown(held: Held[Any]) -> tuple[int, dict[str, Any]]:
         "last_coins": max(0, -(-answer.coin_count // PAGE) - 1),
         "outputs_per_page": transaction.PAGE,
         "course": [(point.time, point.balance) for point in answer.points or ()],
-        "told": _course(answer),
+        "told": course_words(answer.points, answer.tip.time),
         "missing_words": WITHOUT.get(answer.without),
         "origins": [(FIGURES.get(what, what), SOURCES[by]) for what, by in _sources(answer).items()],
         "history_most": HISTORY_MOST,
@@ -139,21 +140,6 @@ def _sources(found: Found) -> dict[str, Any]:
     """In the order of FIGURES, whatever else there is behind."""
     order = [*(name for name in FIGURES if name in found.sources), *(n for n in found.sources if n not in FIGURES)]
     return {name: found.sources[name] for name in order}
-
-
-def _course(found: Found) -> str:
-    """The picture of the balance over time in words."""
-    points = found.points or []
-    if not points:
-        return ""
-    most = max(points, key=lambda point: point.balance)
-    return gettext("From %(start)s to %(end)s; at most %(most)s, on %(day)s; now %(now)s.") % {
-        "start": moments.utc(points[0].time)[:10],
-        "end": moments.utc(max(found.tip.time, points[-1].time))[:10],
-        "most": str(formats.btc(most.balance)),
-        "day": moments.utc(most.time)[:10],
-        "now": str(formats.btc(points[-1].balance)),
-    }
 
 
 def _then(days: DayPrices, satoshi: int | None, moment: int | None) -> tuple[str, bool] | None:

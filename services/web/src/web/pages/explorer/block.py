@@ -9,7 +9,7 @@ from aiohttp import web
 
 from shared.events.lookups import BlockWanted, Order
 from shared.lookups import block
-from shared.lookups.block import PAGE, Found
+from shared.lookups.block import PAGE, Expected, Found
 from web.http.answers import moved
 from web.lookups.asking import Held
 from web.pages.looked_up import LookupPages
@@ -27,6 +27,12 @@ COLUMNS: Final = {
     "weight": say("Weight"),
 }  # fmt: skip
 """What a block's transactions can be sorted by, in the order of the columns."""
+
+UNLIKE: Final = {
+    "added": (say("added"), say("It waited, and was not expected in this block.")),
+    "unseen": (say("unseen"), say("It never waited at your node.")),
+}
+"""How a transaction of the block was not expected, in a word and a sentence."""
 
 
 class BlockPages(LookupPages):
@@ -59,4 +65,12 @@ class BlockPages(LookupPages):
 def _shown(held: Held[Any]) -> tuple[int, dict[str, Any]]:
     found = cast("Found", held.answer)
     last = max(0, -(-found.tx_count // PAGE) - 1)
-    return 200, {"block": found, "last_page": last, "per_page": PAGE, "columns": COLUMNS}
+    told = {"block": found, "last_page": last, "per_page": PAGE, "columns": COLUMNS, "unlike": UNLIKE}
+    return 200, {**told, "matched": _matched(found.expected)}
+
+
+def _matched(expected: Expected | None) -> float | None:
+    """The share that matched, in percent, cut to the digits that are shown: 100 means that nothing is missing."""
+    if expected is None or expected.share is None:
+        return None
+    return expected.matched * 10_000 // (expected.matched + expected.missing_count) / 100

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from aiohttp import web
 
 from shared import redis
+from shared.lookups import transaction
 from shared.lookups.parts import Away
 from shared.lookups.wallet import COINS_PAGE, LONGEST, PAGE, SENTENCES, Form, Found, Refused
 from web.http.answers import Answer, retry
+from web.http.hosts import HOSTS
 from web.http.posting import Unreadable, fields
 from web.lookups.asking import Failed, Full
+from web.lookups.walks import ENTERED, Busy, again_after
 from web.lookups.wallets import GAPS, LIFE_MS, USUAL_GAP, Looked, Over, Wallets
-from web.pages import pictures
+from web.pages.explorer.course import course_words
 from web.state.disclosure import masked
-from web.words import formats, moments
-from web.words.sentence import Sentence, gettext, joined, say
+from web.words import moments
+from web.words.sentence import Sentence, joined, say
 
 if TYPE_CHECKING:
     from web.pages.page import Page
@@ -85,9 +88,11 @@ class WalletPages:
         if form not in get_args(Form) or not _is_gap(gap):
             return self._form(400, say("This cannot be read: the form of this page is expected.")).response(request)
         try:
-            opened = await self._wallets.enter(entered.get("wallet", ""), cast("Form", form))
-        except redis.TROUBLE:
-            return self._form(503, say("Redis does not answer.")).response(request)
+            opened = await self._wallets.enter(
+                entered.get("wallet", ""), cast("Form", form), client=request.app[HOSTS].client(request)
+            )
+        except (Busy, *redis.TROUBLE) as failure:
+            return self._not_kept(failure).response(request)
         if isinstance(opened, Refused):
             return self._form(422, refusal(opened), opened.why).response(request)
         query = "" if int(gap) == USUAL_GAP else f"?gap={gap}"
@@ -95,7 +100,7 @@ class WalletPages:
             b"", "text/plain; charset=utf-8", 303, {"Location": f"{PATH}/{opened.handle}{query}", **CLOSED}
         ).response(request)
 
-    def _form(self, status: int = 200, said: str = "", why: str = "") -> Answer:
+    def _form(self, status: int = 200, said: str = "", why: str = "", again: int | None = None) -> Answer:
         made = self._pages.render(
             "explorer/wallet_form.html",
             self._page,
@@ -108,7 +113,12 @@ class WalletPages:
             minutes=LIFE_MS // 60_000,
             example=self._wallets.example(),
         )
-        return Answer(made.body, made.content_type, status, {**made.headers, **ENTRY})
+        return Answer(made.body, made.content_type, status, {**made.headers, **ENTRY, **retry(again)})
+
+    def _not_kept(self, failure: Exception) -> Answer:
+        if isinstance(failure, Busy):
+            return self._form(429, busy_words(failure), again=again_after(failure))
+        return self._form(503, say("Redis does not answer."))
 
     # --- what was found ------------------------------------------------------------------------------
 
@@ -122,8 +132,9 @@ class WalletPages:
             return self._refuse(400, say("No such page"), say("Pages are counted from 0, and the gap from 1 to 1,000."))
         page, coins, used = (int(number) for number in asked.values())
         try:
-            looked = await self._wallets.look(request.match_info["handle"], gap=int(gap), page=page, coins=coins)
-        except (Over, Full, Failed, *redis.TROUBLE) as error:
+            handle, client = request.match_info["handle"], request.app[HOSTS].client(request)
+            looked = await self._wallets.look(handle, gap=int(gap), page=page, coins=coins, client=client)
+        except (Over, Busy, Full, Failed, *redis.TROUBLE) as error:
             return self._trouble(error)
         match looked.answer:
             case Away(why=why):
@@ -140,6 +151,8 @@ class WalletPages:
                     minutes=LIFE_MS // 60_000,
                 )
                 return self._refuse(410, say("This wallet's time is over"), text)
+            case Busy() as busy:
+                return self._later(429, busy_words(busy), again_after(busy))
             case Full():
                 return self._not_now(say("So much is being looked up that this has to wait."))
             case Failed():
@@ -171,21 +184,44 @@ class WalletPages:
         return _closed(made, status)
 
     def _not_now(self, why: str) -> web.StreamResponse:
+        text = say("What was asked for cannot be looked up now: %(why)s", why=why)
+        return self._later(503, text, PENDING_SECONDS)
+
+    def _later(self, status: int, text: str, seconds: int) -> web.StreamResponse:
         made = self._pages.render(
             "explorer/wallet_over.html",
             self._page,
             here=PATH,
             title=say("Not now"),
-            text=say("What was asked for cannot be looked up now: %(why)s", why=why),
+            text=text,
             link="",
-            seconds=2 * PENDING_SECONDS,
+            seconds=2 * seconds,
         )
-        return _closed(made, 503, retry(PENDING_SECONDS))
+        return _closed(made, status, retry(seconds))
 
 
 def _closed(made: Answer, status: int, more: Mapping[str, str] | None = None) -> web.StreamResponse:
     headers = {**made.headers, **CLOSED, **(more or {}), "Content-Type": made.content_type}
     return web.Response(status=status, body=made.body, headers=headers)
+
+
+def busy_words(busy: Busy) -> Sentence:
+    """Why this wallet has to wait, and for what."""
+    if busy.limit is ENTERED:
+        if busy.own:
+            return say(
+                "You entered %(most)s wallets within an hour, and so many are kept at most. Try again in %(time)s.",
+                most=busy.limit.each,
+                time=moments.duration(busy.seconds),
+            )
+        return say("Within this hour so many wallets were entered that no more are kept. Try again later.")
+    if busy.own:
+        return say(
+            "%(most)s of your wallets are being looked up, and so many are at once. "
+            "This one follows as soon as one of them is done; this page asks again by itself.",
+            most=busy.limit.each,
+        )
+    return say("So many wallets are being looked up that this one has to wait. This page asks again by itself.")
 
 
 def refusal(refused: Refused) -> Sentence:
@@ -210,33 +246,11 @@ def _lists(found: Found, used: int) -> dict[str, Any]:
         "last_used": _last(len(found.used), USED_PAGE),
         "last_page": _last(found.tx_count or 0, PAGE),
         "last_coins": _last(found.coin_count, COINS_PAGE),
-        "course": _course(found),
-        "course_words": _course_words(found),
+        "course": [(point.time, point.balance) for point in found.points or ()],
+        "told": course_words(found.points, found.tip.time),
+        "outputs_per_page": transaction.PAGE,
     }
 
 
 def _last(count: int, size: int) -> int:
     return max(0, -(-count // size) - 1)
-
-
-def _course(found: Found) -> Any:
-    """The balance over time: it stays what it was until the next block that changes it."""
-    points = found.points or []
-    steps: list[tuple[int, float]] = [(points[0].time, 0.0)] if points else []
-    for point in points:
-        steps += [(point.time, steps[-1][1]), (point.time, point.balance)]
-    if steps:
-        steps.append((max(found.tip.time, steps[-1][0]), steps[-1][1]))
-    return pictures.sparkline(steps, _course_words(found))
-
-
-def _course_words(found: Found) -> str:
-    points = found.points or []
-    if not points:
-        return ""
-    most = max(points, key=lambda point: point.balance)
-    return gettext("At most %(most)s, on %(day)s; now %(now)s.") % {
-        "most": formats.btc(most.balance),
-        "day": moments.date(most.time),
-        "now": formats.btc(points[-1].balance),
-    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from decimal import Decimal
 from typing import Final
 
 from markupsafe import Markup
@@ -18,6 +19,7 @@ from web.pages.treemap import Area, treemap
 from web.pages.worth import Rate
 from web.ranks.past import Past
 from web.ranks.store import Ranks
+from web.words import formats, moments
 from web.words.sentence import gettext, say
 
 _SORTS: Final = {
@@ -54,6 +56,33 @@ def pictured(rows: Sequence[RankedAsset], rate: Rate) -> Markup:
     return treemap(areas, gettext("The largest assets by value; the largest is %(name)s") % {"name": largest[0].name})
 
 
+def told_of(
+    row: RankedAsset, keys: Markup, most: Decimal, rate: Rate, past: Past | None, now: float, among_all: bool
+) -> tuple[Hashable, ...]:
+    """What the line of an asset shows, as the macro of that name is told it: most of it as it is read."""
+    return (
+        row.id,
+        keys,
+        row.rank,
+        ranks.moved(past, row),
+        row.name,
+        row.symbol,
+        row.country,
+        row.kind,
+        among_all,
+        rate.money(row.value_usd),
+        round(float(row.value_usd / most), 4),
+        rate.money(row.price_usd),
+        None if row.change_percent is None else float(row.change_percent),
+        row.period,
+        "" if row.index is None else formats.ratio(float(row.index)),
+        "" if row.parity_usd is None else rate.money(row.parity_usd),
+        moments.ago(row.as_of, now),
+        row.estimate,
+        row.sources,
+    )
+
+
 def address(name: str) -> str:
     """Of one list."""
     return "/market-cap" if name == "all" else f"/market-cap/{name}"
@@ -62,7 +91,7 @@ def address(name: str) -> str:
 def _list(name: str) -> List:
     return List(
         "market_cap", name, address(name), RANKINGS[name], _SORTS, heading=TITLES[name], kinds=KINDS, periods=PERIODS,
-        pictured=pictured, rank_moved=ranks.moved,
+        pictured=pictured, told_of=told_of,
     )  # fmt: skip
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from shared.asset_views import TREASURIES
+from shared.domains import TREASURIES as SEEN
+from shared.explorer_views import SeenTreasuriesView
 from web.http.readers import by_reader
 from web.pages.listing import List, Listing
 from web.pages.order import Sort
 from web.pages.page import Handler, Means, Page
+from web.state.checked import WHY, checked
 from web.words.sentence import say
 
 _SORTS: Final = {
@@ -31,7 +34,13 @@ def address(name: str) -> str:
     return f"/treasuries/{name}"
 
 
-LISTS: Final = {name: List("treasuries", name, address(name), kind, _SORTS) for name, kind in TREASURIES.items()}
+LISTS: Final = {
+    name: List(
+        "treasuries", name, address(name), kind, _SORTS, beside={SEEN.name: SeenTreasuriesView}, checked=checked,
+        why_words=WHY,
+    )
+    for name, kind in TREASURIES.items()
+}  # fmt: skip
 
 
 def _routes(means: Means) -> Iterator[tuple[str, Handler]]:

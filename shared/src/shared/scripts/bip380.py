@@ -10,10 +10,12 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from shared.scripts.bech32 import CHARSET
+
 INPUT: Final = "0123456789()[],'/*abcdefgh@:$%{}IJKLMNOPQRSTUVWXYZ&+-.;<=>?!^_|~ijklmnopqrstuvwxyzABCDEFGH`#\"\\ "
 """Characters of a descriptor; the lower five bits of a place tell most slips apart."""
 
-OUTPUT: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+OUTPUT: Final = CHARSET
 LENGTH: Final = 8
 
 LONGEST_SEARCHED: Final = 3_000
