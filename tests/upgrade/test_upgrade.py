@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ async def test_service_by_service_and_back(stack: Stack, tmp_path: Path, release
     if old is None:
         pytest.skip(f"the history of this checkout lacks the release, {release.commit[:12]}")
     node = stack.node
-    coins = await fan_out(node, await mined_coins(node, 1), 400)
+    coins = await fan_out(node, await mined_coins(node, 1), 300)
     await stack.start(*UPGRADED, BACKFILL_LOAD="100", PYTHONPATH=old)
     await stack.synced(60)
 
@@ -63,30 +64,29 @@ async def test_service_by_service_and_back(stack: Stack, tmp_path: Path, release
         for place, coin in enumerate(coins):
             for built in chain(coin, 3, [3, 20]):
                 await node.rpc("sendrawtransaction", built.raw, 0)
-            if place % 20 == 19:
+            if place % 10 == 9:
                 await mine(node)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
 
     flowing = asyncio.create_task(flow())
     try:
-        for name in UPGRADED:
-            await replace(stack, name, f"{name}-2")
-        await stack.synced(60)
-        for name in reversed(UPGRADED):
-            await replace(stack, f"{name}-2", name, PYTHONPATH=old)
-        await stack.synced(60)
+        newer = {name: f"{name}-2" for name in UPGRADED}
+        await replace(stack, newer)
+        await replace(stack, {newer[name]: name for name in reversed(UPGRADED)}, PYTHONPATH=old)
     finally:
         await end(flowing)
     await check.equals_node(stack, 60)
     await check.equals_fresh_build(stack, tmp_path / "fresh")
 
 
-async def replace(stack: Stack, name: str, by: str, **env: str) -> None:
-    """Start another replica beside the one that runs, then stop that one: the other takes over."""
-    await stack.start(by, BACKFILL_LOAD="100", **env)
-    await until(lambda: beats(stack, stack.pid(by)), 30, f"{by} stands by")
-    assert await stack.stop(name) == 0
-    await stack.synced(60)
+async def replace(stack: Stack, by: dict[str, str], **env: str) -> None:
+    """Start replicas beside those that run, then stop those one by one: each time another takes over."""
+    await stack.start(*by.values(), BACKFILL_LOAD="100", **env)
+    for name in by.values():
+        await until(partial(beats, stack, stack.pid(name)), 30, f"{name} stands by")
+    for name in by:
+        assert await stack.stop(name) == 0
+        await stack.synced(60)
 
 
 async def beats(stack: Stack, pid: int) -> bool:
