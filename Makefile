@@ -26,10 +26,11 @@ test-faults: venv ## the fault suite in full: kill -9, lost messages, bursts
 operations: venv ## the fault suite in full, and what was answered meanwhile as a table in docs/operations.md
 	$(python) -m pytest tests/faults --full --operations docs/operations.md $(ARGS)
 
-lint: venv ## ruff and mypy
+lint: venv ## ruff, mypy, and what Kubernetes would say of deploy/kubernetes
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	MYPYPATH=$(subst $(space),:,$(sources)) $(python) -m mypy $(sources)
+	@deploy/check
 
 format: venv ## lay out the code and sort its imports
 	$(python) -m ruff check --select I --fix .
