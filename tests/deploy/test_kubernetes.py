@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
+from redis.exceptions import NoPermissionError
 
-from shared import domains, settings
+from local_run.valkey import EmbeddedValkey
+from shared import domains, redis, settings
 from shared.keys import Keys
 from shared.variables import Reader
 from support.each import each
@@ -290,3 +293,42 @@ def test_the_one_redis_keeps_what_it_is_told(overlay: str) -> None:
     assert lines["maxmemory-policy"] == "noeviction"
     limit = int(pod["resources"]["limits"]["memory"].removesuffix("Gi"))
     assert int(lines["maxmemory"].removesuffix("gb")) < limit
+
+
+def test_an_overlay_of_ones_own_is_built_as_the_document_shows_it(tmp_path: Path) -> None:
+    said = (ROOT / "docs/kubernetes.md").read_text()
+    [text] = re.findall(r"```\n# mine/kustomization.yaml\n(.*?)```", said, re.DOTALL)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    there = os.path.relpath(FOLDER.resolve(), folder.resolve())
+    (folder / "kustomization.yaml").write_text(text.replace("../deploy/kubernetes", there))
+    told = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, check=True)
+    mine = {(one["kind"], one["metadata"]["name"].partition("-")[0]): one for one in yaml.safe_load_all(told.stdout)}
+    [rule] = mine["Ingress", "web"]["spec"]["rules"]
+    assert mine["ConfigMap", "web"]["data"]["ALLOWED_HOSTS"] == rule["host"] != "dashboard.example.org"
+    [endpoint] = mine["EndpointSlice", "node"]["endpoints"]
+    [reached] = mine["NetworkPolicy", "node"]["spec"]["egress"][0]["to"]
+    assert reached["ipBlock"]["cidr"] == f"{endpoint['addresses'][0]}/32" != "192.0.2.10/32"
+
+
+async def test_who_scales_learns_the_length_of_two_streams_and_nothing_else(
+    valkey: EmbeddedValkey, client: redis.Client
+) -> None:
+    said = (ROOT / "docs/kubernetes.md").read_text()
+    [rights] = re.findall(r"^user scaling on >PASSWORD (.*)$", said, re.MULTILINE)
+    await client.execute_command("ACL", "SETUSER", "scaling", "reset", "on", ">pw", *rights.split())
+    scaling = redis.connect(f"redis://scaling:pw@127.0.0.1:{valkey.port}/0")
+    keys = Keys("main")
+    requests, backfill = keys.requests(domains.CHANGES.slot), keys.stream(domains.BACKFILL)
+    try:
+        await client.xadd(requests, {"a": "b"})
+        await client.xgroup_create(backfill, domains.CHAIN_HISTORY.name, id="0", mkstream=True)
+        assert await scaling.xlen(requests) == 1
+        assert (await scaling.xpending(backfill, domains.CHAIN_HISTORY.name))["pending"] == 0
+        for refused in (scaling.xrange(requests), scaling.xlen(keys.stream(domains.TXS)), scaling.delete(requests)):
+            with pytest.raises(NoPermissionError):
+                await refused
+    finally:
+        await scaling.aclose()
+        await client.execute_command("ACL", "DELUSER", "scaling")
+        await client.delete(requests, backfill)
