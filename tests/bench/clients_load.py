@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from shared import domains
 from shared.tasks import end
 from support.spending import Built, build, fan_out, mined_coins, send
-from support.stack import Stack
+from support.stack import Stack, until
 
 RATE = 7.0
 """Transactions a second, as on mainnet."""
@@ -62,8 +62,11 @@ async def measure(stack: Stack, path: str, count: int, transactions: list[Built]
     opened = asyncio.Semaphore(50)
     readers = [Reader() for _ in range(count)]
     tasks = [asyncio.create_task(one.run(stack.web_port, path, opened)) for one in readers]
-    while any(not one.received for one in readers):
-        await asyncio.sleep(0.2)
+
+    async def greeted() -> bool:
+        return not any(not one.received for one in readers)
+
+    await until(greeted, 60, "every client was sent something")
     await asyncio.sleep(1)  # what is sent at the beginning is no cost of staying
     web = psutil.Process(stack.pid("web"))
     before, got = web.cpu_times(), sum(one.received for one in readers)

@@ -33,7 +33,11 @@ async def held(name: str, value: float) -> bool:
 
 def leased(it: Service) -> asyncio.Task[Any]:
     lease = Lease(it.redis, KEYS.lease("chain", "figures"), KEYS.fence("chain", "figures"))
-    return asyncio.create_task(Leased(it, lease, name="test").run(it.stopping.wait))
+
+    async def until_stopped() -> None:
+        await it.stopping.wait()
+
+    return asyncio.create_task(Leased(it, lease, name="test").run(until_stopped))
 
 
 async def test_which_replica_is_active(valkey: EmbeddedValkey, client: redis.Client) -> None:
