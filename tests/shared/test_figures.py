@@ -59,9 +59,13 @@ async def test_which_replica_is_active(valkey: EmbeddedValkey, client: redis.Cli
         await standby.close()
 
 
-async def test_what_needs_no_lease_is_never_missed(valkey: EmbeddedValkey) -> None:
+async def test_what_needs_no_lease_or_is_not_to_be_done_is_never_missed(valkey: EmbeddedValkey) -> None:
     it = service(valkey.url, "figures-c")
-    Leased(it, name="test")
+    lease = Lease(it.redis, KEYS.lease("chain", "figures"), KEYS.fence("chain", "figures"))
+    Leased(it, lease, name="test")  # and never run
+    free = Leased(it, name="test")
+    it.stopping.set()
+    await free.run(it.close)
     assert told("dashboard_lease_held", service="figures-c", work="test") is None
     await it.close()
 

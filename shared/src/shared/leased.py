@@ -52,13 +52,15 @@ class Leased:
         self._trouble = trouble.RedisTrouble(service)
         self._failing = Trouble(service.log, name)
         self._backoff = Backoff(trouble.FIRST_SECONDS, trouble.LONGEST_SECONDS)
-        self._active = HELD.labels(service.name, name) if leases else None
+        self._active: prometheus_client.Gauge | None = None  # of work that is to be done at all
 
     async def run(self, work: Work) -> None:
         """Work until the service is told to stop, which the work itself has to heed.
 
         What Redis refuses or fails to answer is waited out. What a newer version wrote is left to its replicas.
         """
+        if self._leases:
+            self._active = HELD.labels(self._service.name, self._name)
         try:
             while not self._service.stopping.is_set():
                 try:
