@@ -27,7 +27,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def check(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = ["bash", folder / "deploy/check"]
+    command = ["bash", str(folder / "deploy/check")]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
 
 

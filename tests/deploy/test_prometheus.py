@@ -91,8 +91,7 @@ async def _told(folder: Path) -> tuple[Samples, set[str]]:
                         texts.append(await answer.text())
                 together = "".join(texts)
                 seen = ("dashboard_unread_entries{", "web_history_blocks{", "dashboard_job_wait_seconds_count{")
-                # The one replica of each has its lease, and nobody misses work that there is none of: no Electrum server
-                # tells of scripts here.
+                # Each has its lease, and nobody misses what is not to be done: no Electrum server tells of scripts here
                 idle = re.findall(r"^dashboard_lease_held{.*} 0\.0$", together, re.MULTILINE)
                 return each(name in together for name in seen) and not idle
 
