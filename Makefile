@@ -38,12 +38,13 @@ down: ## end it; its data stays (ARGS=--volumes drops it)
 operations: venv ## the fault suite in full, and what was answered meanwhile as a table in docs/operations.md
 	$(python) -m pytest tests/faults --full --operations docs/operations.md $(ARGS)
 
-lint: venv ## ruff and mypy; hadolint and compose over deploy/
+lint: venv ## ruff and mypy; hadolint, compose and what Kubernetes would say of deploy/
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	MYPYPATH=$(subst $(space),:,$(sources)) $(python) -m mypy $(sources)
 	.venv/bin/hadolint deploy/Dockerfile deploy/demo/Dockerfile deploy/debian/Dockerfile
 	.venv/bin/docker-compose --file deploy/compose.yaml --profile demo config --quiet
+	@deploy/check
 
 format: venv ## lay out the code and sort its imports
 	$(python) -m ruff check --select I --fix .

@@ -85,8 +85,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     # Of a whole run; who collects may be another process (pytest-xdist).
     if not config.getoption("--engine") and not config.getoption("file_or_dir"):
         terminalreporter.write_line(
-            "not run: tests/containers, and Redis in containers, which need an engine (make test-containers); the tests "
-            "of Redis ran on the bundled Valkey and on Debian's Redis, or say above why not"
+            "not run: tests/containers, and Redis in containers, which need an engine (make test-containers); the "
+            "tests of Redis ran on the bundled Valkey and on Debian's Redis, or say above why not"
         )
     table = config.stash.get(_STATES, None)
     if table is None or not table.rows:
