@@ -302,7 +302,8 @@ async def orphan_is_right(at: Dashboard, txid: str) -> None:
     assert not [one for one in found.outputs if one.spent], "what is not there is not spent"
     html = await at.page(f"/tx/{txid}")
     assert facts(card(html, "summary"))["Status"] == "in a block that is not in the best chain any more"
-    assert found.timeline[-1].what == "conflict", found.timeline
+    # The block may come before anybody saw it wait again.
+    assert found.timeline[-1].what in ("disconnected", "conflict"), found.timeline
     assert (await at.json(f"/api/tx/{txid}"))["status"] == {"confirmed": False}
 
 
