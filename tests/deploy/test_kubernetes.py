@@ -17,7 +17,7 @@ import yaml
 from redis.exceptions import NoPermissionError
 
 from local_run.valkey import EmbeddedValkey
-from shared import domains, redis, settings
+from shared import access, alive, domains, redis, settings
 from shared.keys import Keys
 from shared.variables import Reader
 from support.each import each
@@ -148,7 +148,7 @@ def test_probes_ask_what_a_restart_would_mend(overlay: str) -> None:
                 assert probe["httpGet"] == {"path": "/healthz", "port": "http"}
                 assert "exec" not in probe
             else:
-                assert probe["exec"] == {"command": ["python", "-m", "shared.alive"]}
+                assert probe["exec"] == {"command": ["python", "-m", alive.__name__]}
         assert ("readinessProbe" in it) is (name == "web")
 
 
@@ -342,3 +342,18 @@ def test_the_document_says_how_many_there_may_be() -> None:
             "stabilizationWindowSeconds"
         ]
         assert f"after {window // 60} min |" in row
+
+
+def test_secrets_are_what_the_commands_of_the_document_make(tmp_path: Path) -> None:
+    said = (ROOT / "docs/kubernetes.md").read_text()
+    access.make(tmp_path, variables("cluster", "web")["BITCOIN_NETWORK"], "redis:6379")
+    made = {path.name for path in tmp_path.iterdir()}
+    wanted = {variables("one-machine", name)["REDIS_URL"].partition("/")[2] for name in NAMES}
+    assert wanted | {"users.acl"} == made - {"redis-operator", "redis-streams"}
+    assert "grep -v -e operator -e streams" in said
+    for name, pod in pods("one-machine"):
+        for volume in pod["volumes"]:
+            assert "secret" not in volume or (name, volume["secret"]["items"][0]["key"]) == ("redis", "users.acl")
+    for secret in ("node", "wallet"):
+        [key] = re.findall(rf"create secret generic {secret} --from-literal=([a-z-]+)=", said)
+        assert f"{secret}/{key}" in variables("cluster", "explorer").values()
