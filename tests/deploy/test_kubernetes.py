@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +15,19 @@ import yaml
 from redis.exceptions import NoPermissionError
 
 from local_run.valkey import EmbeddedValkey
-from shared import domains, redis, settings
+from shared import access, alive, domains, redis, settings
 from shared.keys import Keys
 from shared.variables import Reader
 from support.each import each
+from support.manifests import FOLDER, OVERLAYS, container, of_kind, pods, variables
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "deploy/kubernetes"
-OVERLAYS = tuple(sorted(path.name for path in (FOLDER / "overlays").iterdir()))
 SCALED = tuple(name for name in OVERLAYS if name != "one-machine")
 NAMES = {service.name for service in domains.SERVICES}
 LEASED = NAMES - {"backfill", "explorer", "web"}
 """Of which one replica is active and another stands by."""
 
 pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on this machine")
-
-Object = dict[str, Any]
-
-
-@functools.cache
-def built(overlay: str) -> tuple[Object, ...]:
-    """The objects of an overlay, as they would be applied."""
-    told = subprocess.run(["kubectl", "kustomize", FOLDER / "overlays" / overlay], capture_output=True, check=True)
-    return tuple(yaml.safe_load_all(told.stdout))
-
-
-def of_kind(overlay: str, kind: str) -> dict[str, Object]:
-    return {one["metadata"]["name"]: one for one in built(overlay) if one["kind"] == kind}
-
-
-def pods(overlay: str) -> Iterator[tuple[str, Object]]:
-    """Name and pod of everything that runs."""
-    for kind in ("Deployment", "StatefulSet"):
-        for name, one in of_kind(overlay, kind).items():
-            yield name, one["spec"]["template"]["spec"]
-
-
-def container(overlay: str, service: str) -> Object:
-    [it] = of_kind(overlay, "Deployment")[service]["spec"]["template"]["spec"]["containers"]
-    found: Object = it
-    return found
-
-
-def variables(overlay: str, service: str) -> dict[str, str]:
-    """What is set by ConfigMaps and in the open; of secrets where they come from."""
-    it, known = container(overlay, service), of_kind(overlay, "ConfigMap")
-    found: dict[str, str] = {}
-    for source in it["envFrom"]:
-        found |= known[source["configMapRef"]["name"]]["data"]
-    for one in it["env"]:
-        secret = one.get("valueFrom", {}).get("secretKeyRef")
-        found[one["name"]] = one["value"] if "value" in one else f"{secret['name']}/{secret['key']}"
-    return found
 
 
 class Asked(dict[str, str]):
@@ -148,7 +107,7 @@ def test_probes_ask_what_a_restart_would_mend(overlay: str) -> None:
                 assert probe["httpGet"] == {"path": "/healthz", "port": "http"}
                 assert "exec" not in probe
             else:
-                assert probe["exec"] == {"command": ["python", "-m", "shared.alive"]}
+                assert probe["exec"] == {"command": ["python", "-m", alive.__name__]}
         assert ("readinessProbe" in it) is (name == "web")
 
 
@@ -342,3 +301,18 @@ def test_the_document_says_how_many_there_may_be() -> None:
             "stabilizationWindowSeconds"
         ]
         assert f"after {window // 60} min |" in row
+
+
+def test_secrets_are_what_the_commands_of_the_document_make(tmp_path: Path) -> None:
+    said = (ROOT / "docs/kubernetes.md").read_text()
+    access.make(tmp_path, variables("cluster", "web")["BITCOIN_NETWORK"], "redis:6379")
+    made = {path.name for path in tmp_path.iterdir()}
+    wanted = {variables("one-machine", name)["REDIS_URL"].partition("/")[2] for name in NAMES}
+    assert wanted | {"users.acl"} == made - {"redis-operator", "redis-streams"}
+    assert "grep -v -e operator -e streams" in said
+    for name, pod in pods("one-machine"):
+        for volume in pod["volumes"]:
+            assert "secret" not in volume or (name, volume["secret"]["items"][0]["key"]) == ("redis", "users.acl")
+    for secret in ("node", "wallet"):
+        [key] = re.findall(rf"create secret generic {secret} --from-literal=([a-z-]+)=", said)
+        assert f"{secret}/{key}" in variables("cluster", "explorer").values()
