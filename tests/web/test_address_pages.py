@@ -143,7 +143,7 @@ async def test_a_scan_tells_how_far_it_is(http: aiohttp.ClientSession, site: Run
     assert "42.0 % done" in plain(page)
     assert 'http-equiv="refresh" content="3"' in page
     site.site.lookups.forget(SEGWIT.scripthash)
-    await tell(writer, site, SEGWIT, Working(progress=None, since_ms=START * 1000, queued=2))
+    await tell(writer, site, SEGWIT, Working(progress=None, since_ms=START * 1000, queued=2, at="turn"))
     assert "2 other scans come before" in plain(await get(http, f"/address/{SEGWIT.text}", 202))
 
 
