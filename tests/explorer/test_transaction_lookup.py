@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ import explorer.app
 from explorer.core.node import Node
 from explorer.desk import SETTLED_MS, WAITING_MS, keep_ms
 from explorer.electrum.client import Electrum
+from explorer.transaction import lookup
 from explorer.transaction.blocks import block_of, in_block
 from explorer.transaction.queue import placed
 from local_run.valkey import EmbeddedValkey
@@ -319,3 +321,17 @@ async def test_it_falls_into_the_first_projected_block_that_takes_less() -> None
     assert placed(view, 3.0, 600).vsize == 1_200, "it is not ahead of itself"
     assert placed(_view(), 3.0, 0).block is None
     assert not placed(_view(1.0), 3.0, 0).last, "the only block is the next one"
+
+
+async def test_what_leaves_while_it_is_looked_up_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeline was read before the node was asked, and it was replaced between the two."""
+    steps = [Step(what="seen", time_ms=1), Step(what="replaced", time_ms=2, by="cd" * 32)]
+    told, tip = iter([[], steps]), Tip(height=1, hash="ef" * 32, time=1)
+    read = mock.AsyncMock(side_effect=lambda *_: next(told))
+    monkeypatch.setattr(lookup, "timeline", read)
+    monkeypatch.setattr(lookup, "replacements", mock.AsyncMock(return_value=None))
+    monkeypatch.setattr(lookup.transactions, "look_up", mock.AsyncMock(return_value=Missing(why="unknown", tip=tip)))
+    asked = lookup.Transactions(mock.Mock(), KEYS, mock.Mock(configured=False), lambda: 7)
+    found = await asked.look_up(mock.Mock(), TxWanted(txid="ab" * 32))
+    assert isinstance(found, Gone)
+    assert found.timeline == steps
