@@ -13,6 +13,7 @@ import pytest_asyncio
 
 import chain_ingest.app
 import explorer.app
+from explorer.core import transactions
 from explorer.core.node import Node
 from explorer.desk import SETTLED_MS, WAITING_MS, keep_ms
 from explorer.electrum.client import Electrum
@@ -330,7 +331,7 @@ async def test_what_leaves_while_it_is_looked_up_is_known(monkeypatch: pytest.Mo
     read = mock.AsyncMock(side_effect=lambda *_: next(told))
     monkeypatch.setattr(lookup, "timeline", read)
     monkeypatch.setattr(lookup, "replacements", mock.AsyncMock(return_value=None))
-    monkeypatch.setattr(lookup.transactions, "look_up", mock.AsyncMock(return_value=Missing(why="unknown", tip=tip)))
+    monkeypatch.setattr(transactions, "look_up", mock.AsyncMock(return_value=Missing(why="unknown", tip=tip)))
     asked = lookup.Transactions(mock.Mock(), KEYS, mock.Mock(configured=False), lambda: 7)
     found = await asked.look_up(mock.Mock(), TxWanted(txid="ab" * 32))
     assert isinstance(found, Gone)

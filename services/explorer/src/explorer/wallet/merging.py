@@ -24,7 +24,7 @@ def found(
     walk: Walk,
     *,
     tip: Tip,
-    behind: int,
+    behind: int = 0,
     as_of_ms: int,
     times: Mapping[int | None, int] | None = None,
     page: int = 0,
