@@ -18,6 +18,7 @@ from msgspec import Raw
 from explorer.address import addresses
 from explorer.address.addresses import Addresses
 from explorer.aside import in_order
+from explorer.core.newest import Newest
 from explorer.core.node import Node
 from explorer.electrum.answers import Coins, Histories, Unspent, Used, decoded, read
 from explorer.electrum.client import Electrum
@@ -165,6 +166,53 @@ async def test_what_is_worked_out_holds_nobody_up_either(world: World, turns: li
     found = await world.found()
     assert max(turns) < TURN_SECONDS
     assert (found.received, found.moved.funded, found.history[0].balance) == (entries * 1_000, entries, entries * 1_000)
+
+
+async def test_a_few_with_long_histories_are_looked_up_at_once_and_nobody_else_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "HISTORY_MOST", 10)
+    monkeypatch.setattr(addresses, "ALIVE_SECONDS", 0.01)
+    history, _ = many(11)
+    long = [b"\x00\x14" + bytes((number,)) * 20 for number in range(1, 5)]
+    names = {Script.of(script).hash for script in long}
+    world.server.answers[HISTORY] = lambda script: history if script in names else []
+    asking, go_on = set[str](), asyncio.Event()
+    unspent = world.electrum.unspent
+
+    async def held(script: Script) -> list[Unspent]:
+        if script.hash in names:
+            asking.add(script.hash)
+            await go_on.wait()
+        return await unspent(script)
+
+    monkeypatch.setattr(world.electrum, "unspent", held)
+    signs: list[None] = []
+    looking = [
+        asyncio.create_task(
+            world.addresses.look_up(world.node, AddressWanted(script=one.hex()), lambda: signs.append(None))
+        )
+        for one in long
+    ]
+    await until(lambda: len(asking) == addresses.LONG_AT_ONCE and len(signs) > 20)
+    assert (await world.found()).tx_count == 0
+    assert len(asking) == addresses.LONG_AT_ONCE
+    go_on.set()
+    assert [one.tx_count for one in await asyncio.gather(*looking)] == [11] * 4
+    asked = world.server.count(HISTORY)
+    await world.found(long[0])
+    assert world.server.count(HISTORY) == asked + 1  # it is known to be long
+
+
+async def test_what_was_asked_for_the_longest_ago_goes_first() -> None:
+    kept = Newest[str](10)
+    for name in ("aaa", "b", "cc", "dddd"):
+        kept.put(name, name)
+    kept.get("aaa")
+    kept.shrink(len, 7)
+    assert [kept.get(name) for name in ("aaa", "b", "cc", "dddd")] == ["aaa", None, None, "dddd"]
+    kept.shrink(len, 0)
+    assert [kept.get(name) for name in ("aaa", "dddd")] == [None, "dddd"]
 
 
 @pytest.mark.parametrize("kind", [list[Used], list[Unspent], Histories, Coins])

@@ -29,11 +29,21 @@ from shared.lookups.parts import Source, Tip
 from shared.networks import Network
 from shared.scripts.address import write
 from shared.scripts.kinds import kind_of
-from shared.tasks import together
+from shared.tasks import end, together
 from shared.work import Alive
 
 KEPT: Final = 32
 """Scripts whose accounts are remembered, so that the next page and the next block need what is new alone."""
+
+ENTRIES_KEPT: Final = 50_000
+"""Transactions of all of them at most, some 800 bytes each."""
+
+LONG_AT_ONCE: Final = 2
+LONG_KEPT: Final = 1_000
+"""Scripts with a history longer than HISTORY_MOST that are looked up at once, and that are remembered to have one."""
+
+ALIVE_SECONDS: Final = 5.0
+"""Between two signs of life of who waits for that."""
 
 AT_ONCE: Final = 64
 """Transactions asked for side by side."""
@@ -46,6 +56,10 @@ GONE_SECONDS: Final = 0.25
 
 Note = Callable[[Script, Sequence[Used] | None], Awaitable[None]]
 """Told which history an answer is made of (explorer.address.seen)."""
+
+
+class _Long(Exception):
+    """The history is long: it is looked up in turn."""
 
 
 class _Told(NamedTuple):
@@ -71,24 +85,41 @@ class Addresses:
         self._network = network
         self._now_ms = now_ms
         self._accounts: Newest[_Account] = Newest(KEPT)
+        self._long: Newest[bool] = Newest(LONG_KEPT)
+        self._turn = asyncio.Semaphore(LONG_AT_ONCE)
 
     async def look_up(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
         """The script as the Electrum server knows it; the node tells times. Raises ElectrumError and RpcError."""
         until = time.monotonic() + CHANGING_SECONDS
         while True:
             try:
-                return await self._look_up(node, wanted, alive)
+                return await self._in_turn(node, wanted, alive)
             except ElectrumGone:  # it left the mempool after the history was told
                 if time.monotonic() >= until:
                     raise
             alive()
             await asyncio.sleep(GONE_SECONDS)
 
-    async def _look_up(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
+    async def _in_turn(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
+        """Those with a long history wait for each other, since each takes some 50 MB while it is looked up."""
+        if self._long.get(wanted.script) is None:
+            try:
+                return await self._look_up(node, wanted, alive, HISTORY_MOST)
+            except _Long:
+                self._long.put(wanted.script, True)
+        waiting = asyncio.create_task(_alive(alive), name="long")
+        try:
+            async with self._turn:
+                return await self._look_up(node, wanted, alive)
+        finally:
+            await end(waiting)
+
+    async def _look_up(self, node: Node, wanted: AddressWanted, alive: Alive, most: int | None = None) -> Found:
+        """Raises _Long where the history has more than `most` transactions."""
         tip = await node.tip(wanted.tip)
         script = bytes.fromhex(wanted.script)
         named = Script.of(script)
-        at, balance, unspent, history = await self._told(named, tip)
+        at, balance, unspent, history = await self._told(named, tip, most)
         await self._note(named, history)
         page = slice(wanted.coins * PAGE, (wanted.coins + 1) * PAGE)
         coins = await quickly(len(unspent), in_order, unspent, _largest, page)
@@ -114,14 +145,15 @@ class Addresses:
             return _with(found, truncated=True, without="electrum-limit")
         return await self._with_history(node, tip, found, history, wanted.after, alive)
 
-    async def _told(self, named: Script, tip: Tip) -> _Told:
+    async def _told(self, named: Script, tip: Tip, most: int | None) -> _Told:
         """What the server says of it, all of one of its blocks, and which that is."""
         until = time.monotonic() + LEVEL_SECONDS
         while True:
             before = await level(self._electrum, tip, until - time.monotonic())
-            balance, unspent, history = await together(
-                self._electrum.balance(named), self._electrum.unspent(named), self._history(named)
-            )
+            balance, history = await together(self._electrum.balance(named), self._history(named))
+            if most is not None and (history is None or len(history) > most):
+                raise _Long
+            unspent = await self._electrum.unspent(named)
             after = await newest(self._electrum, tip)
             highest = max((one.height for one in history or ()), default=0)
             if (before == after and highest <= after.height) or time.monotonic() >= until:
@@ -185,7 +217,15 @@ class Addresses:
                 for txid, flow in zip(part, await self._flows.of(part), strict=True):
                     account.ledger.read(txid, flow)
                 alive()
-            return await quickly(len(items), worked_out, account.ledger, items, found.page, after)
+            worked = await quickly(len(items), worked_out, account.ledger, items, found.page, after)
+        self._accounts.shrink(lambda one: len(one.ledger), ENTRIES_KEPT)
+        return worked
+
+
+async def _alive(alive: Alive) -> None:
+    while True:
+        alive()
+        await asyncio.sleep(ALIVE_SECONDS)
 
 
 def _largest(one: Coin) -> tuple[int, str, int]:

@@ -32,6 +32,10 @@ class Ledger:
     _spent: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # txid -> what it spends
     _into: dict[str, int] = field(default_factory=dict)  # txid -> satoshi that it pays to the script
 
+    def __len__(self) -> int:
+        """Transactions that were read."""
+        return len(self._spent)
+
     def missing(self, items: Iterable[Item]) -> list[str]:
         """Transactions that have not been read yet."""
         return [item.txid for item in items if item.txid not in self._spent]

@@ -63,6 +63,8 @@ def plain(error: ElectrumError | RpcError) -> str:
         return f"the node refuses {error.method} (code {error.code})"
     if isinstance(error, ElectrumRefused) and not isinstance(error, ElectrumGone):
         return f"the Electrum server refuses {error.method} (code {error.code})"
+    if isinstance(error, ElectrumMalformed) and str(error).startswith("the answer to "):
+        return f"{str(error).partition(':')[0]} cannot be read"
     return next((words for kind, words in _PLAIN if isinstance(error, kind)), str(error))
 
 
