@@ -31,6 +31,9 @@ ENTRIES: Final = 100_000
 OTHERS: Final = 300
 """Transactions that others look up meanwhile, and as many before."""
 
+AT_ONCE: Final = 6
+"""Busy addresses that are looked up together."""
+
 BLOCKS: Final = 100
 """Heights that the entries are spread over."""
 
@@ -87,17 +90,33 @@ async def measure(folder: Path) -> list[Figure]:
     folder.mkdir()
     many = _Busy("a hundred thousand", ENTRIES, worked_out=False)
     most = _Busy("ten thousand", HISTORY_MOST, worked_out=True)
+    others = [_Busy(f"beside it {number}", ENTRIES, worked_out=False) for number in range(AT_ONCE)]
     async with Stack(folder) as stack, Scripted() as server:
         coins = await fan_out(stack.node, await mined_coins(stack.node, 2), OTHERS)
         txids = await send(stack.node, [build([coin], [coin.value - 1_000]) for coin in coins[: 2 * OTHERS]])
         server.tip = await stack.node.rpc("getblockcount")
-        server.line = _answering((many, most))
+        server.line = _answering((many, most, *others))
         stack.extra_env |= {"LOG_LEVEL": "info", "MAIN_ELECTRUM_URL": f"tcp://127.0.0.1:{server.port}"}
         await stack.start(*FEW)
         await stack.synced()
         await stack.serves()
         async with visitors(stack) as session:
-            return await _measured(stack, session, many, most, txids)
+            figures = await _measured(stack, session, many, most, txids)
+            return [*figures, *await _together(stack, session, others)]
+
+
+async def _together(stack: Stack, session: aiohttp.ClientSession, busy: Sequence[_Busy]) -> list[Figure]:
+    began, pages = time.perf_counter(), [asyncio.create_task(get(session, one.path)) for one in busy]
+    highest = 0
+    while not all(page.done() for page in pages):
+        highest = max(highest, memory(stack.pid("explorer")))
+        await asyncio.sleep(0.02)
+    await asyncio.gather(*pages)
+    name = f"{len(busy)} of {ENTRIES:,} entries at once"
+    return [
+        Figure(f"pages of addresses, {name}", time.perf_counter() - began, "s"),
+        Figure(f"memory of explorer at most, {name}", highest / 1e6, "MB", 400.0),
+    ]
 
 
 async def _measured(

@@ -39,7 +39,7 @@ from support.each import each
 from support.electrumx import needs_electrumx
 from support.every_kind import WALLET, Coin, EveryKind
 from support.explored import KEYS
-from support.figures_shown import btc, card, change, close, ends, facts, rows
+from support.figures_shown import btc, card, change, change_in_column, close, ends, facts, in_column, rows
 from support.ledger import running
 from support.stack import until
 from support.wallets import SECRET
@@ -397,7 +397,7 @@ async def history_is_right(
         balance += move.change
         assert balance >= 0, "what waits stands behind what it spends"
         assert (entry.change, entry.balance) == (move.change, balance)
-        assert (row["Change"], row["Balance"]) == (change(move.change), btc(balance))
+        assert (row["Change"], row["Balance"]) == (change_in_column(move.change), in_column(balance))
         assert entry.height == (move.where and move.where.height)
         assert move.where is None or entry.time == move.where.time
         when = row["Time (UTC)"]
@@ -419,7 +419,7 @@ async def coins_are_right(
     assert [one.value for one in coins] == sorted((one.value for one in coins), reverse=True)
     for one in coins:
         row = tables[f"{one.txid}:{one.vout}"]
-        assert row["Value"] == btc(one.value)
+        assert row["Value"] == in_column(one.value)
         assert row["Block"] == ("waits in the mempool" if one.height is None else f"{one.height:,}")
 
 
@@ -471,7 +471,8 @@ async def wallet_is_right(world: World, at: Dashboard, books: Books, path: str) 
     for one in history[::-1]:
         balance += one.change or 0
         assert one.balance == balance
-        assert (tables[one.txid]["Change"], tables[one.txid]["Balance"]) == (change(one.change or 0), btc(balance))
+        shown_of = tables[one.txid]["Change"], tables[one.txid]["Balance"]
+        assert shown_of == (change_in_column(one.change or 0), in_column(balance))
     mined = [value for txid, value in moved.items() if txid in books.where]
     gained, lost = sum(v for v in mined if v > 0), -sum(v for v in mined if v < 0)
     assert (found.received, found.sent) == (gained, lost)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from local_run.node import RegtestNode
 from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
 from shared.events.lookups import CHANGES, TxChanged
+from shared.events.mempool import TxAdded, TxRemoved
 from shared.explorer_views import TimelineView
 from shared.keys import Keys
 from shared.lookups.transaction import Step
@@ -70,6 +72,16 @@ class Parts:
         steps = await until(look, 15, f"the timeline of {built.txid}: {await timeline(self.redis, KEYS, built.txid)}")
         assert steps
         return steps
+
+    async def added(self, built: Built) -> bool:
+        return await self._in_stream(built, TxAdded.TYPE)
+
+    async def removed(self, built: Built) -> bool:
+        return await self._in_stream(built, TxRemoved.TYPE)
+
+    async def _in_stream(self, built: Built, kind: str) -> bool:
+        entries = await self.redis.xrange(KEYS.stream(domains.TXS))
+        return any(one[b"type"] == kind.encode() and built.txid.encode() in one[b"data"] for _, one in entries)
 
     async def ends(self, built: Built, what: str) -> list[Step]:
         return await self.told(built, lambda steps: steps[-1].what == what)
@@ -134,6 +146,24 @@ async def test_a_replacement_is_told_both_ways(live: Parts) -> None:
             (first.txid, second.txid), (child.txid, second.txid), (second.txid, third.txid)
         }  # fmt: skip
     await spending.mine(live.node)
+
+
+async def test_what_came_and_went_before_anybody_looked_is_known(parts: Parts) -> None:
+    """Added and removed are folded in one batch, and committed as one."""
+    async with parts.ingesting():
+        coin, first = parts.spend()
+        second = build([coin], [coin.value - 20_000])
+        for one in (first, second):
+            await spending.send(parts.node, [one])
+            await until(partial(parts.added, one), 15, "chain-ingest has told of it")
+        await until(partial(parts.removed, first), 15, "chain-ingest has told that it left")
+        async with parts.exploring():
+            steps = await parts.ends(first, "replaced")
+            assert kinds(steps) == ["seen", "replaced"]
+            assert steps[-1].by == second.txid
+            [seen] = await parts.told(second, lambda steps: True)
+            assert seen.replaces == [first.txid]
+        await spending.mine(parts.node)
 
 
 async def test_mined_disconnected_and_mined_again(live: Parts) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
@@ -12,9 +13,11 @@ import pytest_asyncio
 
 import chain_ingest.app
 import explorer.app
+from explorer.core import transactions
 from explorer.core.node import Node
 from explorer.desk import SETTLED_MS, WAITING_MS, keep_ms
 from explorer.electrum.client import Electrum
+from explorer.transaction import lookup
 from explorer.transaction.blocks import block_of, in_block
 from explorer.transaction.queue import placed
 from local_run.valkey import EmbeddedValkey
@@ -136,7 +139,8 @@ async def test_a_reorganisation_takes_the_block_away_and_brings_another(asked: A
     back = await asked.once(txid, "seen", "mined", "disconnected")
     assert (back.place, back.waiting is None) == (None, False)
     await until(lambda: asked.client.hexists(KEYS.timeline_waiting, bytes.fromhex(txid)), 10, "it waits again")
-    asked.chain.mining = await asked.chain.wallet("getnewaddress")  # else it might be the same block again
+    # another address, else it might be the same block again
+    asked.chain.mining = await asked.chain.wallet("getnewaddress", "", "bech32")
     await asked.chain.mine()
     again = await asked.once(txid, "seen", "mined", "disconnected", "mined")
     assert again.place.hash == again.timeline[-1].block != block
@@ -152,7 +156,7 @@ async def test_mined_again_before_it_was_told_that_it_waits_again(asked: Asked, 
     await asked.once(txid, "seen", "mined")
     if not watched:
         await asked.look_away()
-    chain.mining = await chain.wallet("getnewaddress")  # else it might be the same block again
+    chain.mining = await chain.wallet("getnewaddress", "", "bech32")  # else it might be the same block again
     await chain.node.rpc("invalidateblock", block)
     [second] = await chain.mine()
     coins = (await chain.node.rpc("getrawtransaction", txid, 1, second))["vout"]
@@ -165,6 +169,8 @@ async def test_mined_again_before_it_was_told_that_it_waits_again(asked: Asked, 
     assert again.place.hash == again.timeline[-1].block == second
     assert again.timeline[-1].height == again.place.height
     assert [one.time_ms for one in again.timeline] == sorted(one.time_ms for one in again.timeline)
+    spent = [msgspec.structs.replace(one, spender=Spender(txid="b", vin=0, height=1)) for one in again.outputs]
+    assert keep_ms(msgspec.structs.replace(again, outputs=spent)) == SETTLED_MS
 
 
 @pytest.mark.parametrize("watched", [True, False], ids=["as it happens", "within one look"])
@@ -318,3 +324,17 @@ async def test_it_falls_into_the_first_projected_block_that_takes_less() -> None
     assert placed(view, 3.0, 600).vsize == 1_200, "it is not ahead of itself"
     assert placed(_view(), 3.0, 0).block is None
     assert not placed(_view(1.0), 3.0, 0).last, "the only block is the next one"
+
+
+async def test_what_leaves_while_it_is_looked_up_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeline was read before the node was asked, and it was replaced between the two."""
+    steps = [Step(what="seen", time_ms=1), Step(what="replaced", time_ms=2, by="cd" * 32)]
+    told, tip = iter([[], steps]), Tip(height=1, hash="ef" * 32, time=1)
+    read = mock.AsyncMock(side_effect=lambda *_: next(told))
+    monkeypatch.setattr(lookup, "timeline", read)
+    monkeypatch.setattr(lookup, "replacements", mock.AsyncMock(return_value=None))
+    monkeypatch.setattr(transactions, "look_up", mock.AsyncMock(return_value=Missing(why="unknown", tip=tip)))
+    asked = lookup.Transactions(mock.Mock(), KEYS, mock.Mock(configured=False), lambda: 7)
+    found = await asked.look_up(mock.Mock(), TxWanted(txid="ab" * 32))
+    assert isinstance(found, Gone)
+    assert found.timeline == steps

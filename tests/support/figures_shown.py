@@ -34,6 +34,16 @@ def change(satoshi: int) -> str:
     return sign + btc(satoshi)
 
 
+def in_column(satoshi: int) -> str:
+    """0.50000000 BTC, with all decimals; nothing is 0 BTC."""
+    return f"{Decimal(abs(satoshi)) / 10**8:,.8f} BTC" if satoshi else btc(0)
+
+
+def change_in_column(satoshi: int) -> str:
+    """+0.50000000 BTC."""
+    return change(satoshi).replace(btc(satoshi), in_column(satoshi))
+
+
 def facts(html: str) -> dict[str, str]:
     """Name -> words of every fact of a page; the first of a name."""
     found: dict[str, str] = {}

@@ -19,6 +19,7 @@ from shared.keys import Keys
 from shared.networks import NETWORKS
 from shared.views import MempoolView, TipView
 from web.http.reach import LOOPBACK, Reach
+from web.http.serving import Runner
 from web.state.snapshot import Snapshot
 from web.website import Site
 from web.words.currency import USUAL
@@ -69,10 +70,7 @@ async def serving(
         wallet_secret=wallet_secret,
         wallet_example=wallet_example,
     )
-    runners = [
-        web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1.5)
-        for application in (site.application(), site.operators())
-    ]
+    runners = [Runner(application, 1.5) for application in (site.application(), site.operators())]
     for runner in runners:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -137,13 +137,27 @@ async def test_each_thing_that_is_missing_is_told(http: aiohttp.ClientSession, s
         assert says in await get(http, f"/address/{SEGWIT.text}")
 
 
+async def test_figures_of_a_server_that_is_behind_say_so(
+    http: aiohttp.ClientSession, site: Running, writer: Writer
+) -> None:
+    height = f"{TIP.height:,}"
+    await tell(writer, site, SEGWIT, found(SEGWIT))
+    page = plain(await get(http, f"/address/{SEGWIT.text}"))
+    assert f"As of block {height}." in page
+    assert "has not read block" not in page
+    site.site.lookups.forget(SEGWIT.scripthash)
+    await tell(writer, site, SEGWIT, found(SEGWIT, behind=2))
+    page = plain(await get(http, f"/address/{SEGWIT.text}"))
+    assert f"As of block {height}. The Electrum server has not read block {TIP.height + 2:,} yet." in page
+
+
 async def test_a_scan_tells_how_far_it_is(http: aiohttp.ClientSession, site: Running, writer: Writer) -> None:
     await tell(writer, site, SEGWIT, Working(progress=0.42, since_ms=START * 1000))
     page = await get(http, f"/address/{SEGWIT.text}", 202)
     assert "42.0 % done" in plain(page)
     assert 'http-equiv="refresh" content="3"' in page
     site.site.lookups.forget(SEGWIT.scripthash)
-    await tell(writer, site, SEGWIT, Working(progress=None, since_ms=START * 1000, queued=2))
+    await tell(writer, site, SEGWIT, Working(progress=None, since_ms=START * 1000, queued=2, at="turn"))
     assert "2 other scans come before" in plain(await get(http, f"/address/{SEGWIT.text}", 202))
 
 

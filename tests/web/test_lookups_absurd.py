@@ -183,7 +183,7 @@ async def test_a_body_that_cannot_be_is_refused(
 
 
 async def test_what_is_written_otherwise_is_found_where_it_is(site: Site) -> None:
-    """Upper case leads to the one address; Esplora takes leading zeros and either case."""
+    """Upper case leads to the one address; Esplora's addresses take either case, and a height as it is written."""
     for path, where in (
         (f"/tx/{TXID.upper()}", f"/tx/{TXID}"),
         (f"/block/{TXID.upper()}", f"/block/{TXID}"),
@@ -192,7 +192,8 @@ async def test_what_is_written_otherwise_is_found_where_it_is(site: Site) -> Non
         async with site.session.get(site.url + path, allow_redirects=False) as response:
             assert (response.status, response.headers["Location"]) == (301, where)
     genesis = (await site.get("/api/block-height/0"))[2]
-    assert (await site.get("/api/block-height/000"))[2] == genesis
+    for height in ("000", "007"):
+        assert (await site.get(f"/api/block-height/{height}"))[::2] == (400, "Invalid number")
     assert (await site.get(f"/api/block/{genesis.upper()}"))[0] == 200
 
 

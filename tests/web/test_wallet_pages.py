@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -20,6 +21,8 @@ from local_run.node import RegtestNode
 from local_run.ports import pick
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from shared.lookups.address import Working
+from shared.sealed import Seal
 from support.each import each
 from support.electrumx import served
 from support.explored import KEYS
@@ -335,3 +338,25 @@ async def test_while_nobody_answers_the_page_asks_again(world: World, tmp_path: 
             page = await until(away, 20, "the page says that nobody answers")
             assert '<meta http-equiv="refresh"' in page.partition("</noscript>")[2]
             assert "cannot be looked up now" in page
+
+
+async def test_what_a_scan_waits_for_is_said(tmp_path: Path) -> None:
+    async with (
+        EmbeddedValkey(tmp_path) as valkey,
+        serving(valkey.url, network="regtest", wallet_secret=SECRET) as site,
+        aiohttp.ClientSession(site.url) as visitor,
+    ):
+        path = await entered(visitor, "wpkh(x)")
+        key = KEYS.progress(Seal(SECRET).name(path.partition("/wallet/")[2]))
+        client = redis.connect(valkey.url)
+        for working, words in (
+            (Working(progress=None, since_ms=1, queued=2, at="turn"), "2 other scans come before this one."),
+            (Working(progress=None, since_ms=1, queued=1, at="turn"), "1 other scan comes before this one."),
+            (Working(progress=None, since_ms=1, at="node"), "It waits until another scan of your node has ended"),
+            (Working(progress=0.25, since_ms=1, at="coins"), "Your node scans its coins"),
+        ):
+            await client.set(key, msgspec.json.encode(working))
+            async with visitor.get(path) as answer:
+                assert answer.status == 202
+                assert words in await answer.text()
+        await client.aclose()

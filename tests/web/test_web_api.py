@@ -177,8 +177,10 @@ async def test_status_as_json(http: aiohttp.ClientSession, writer: Any, site: An
         "chain-ingest": "ok", "chain-metrics": "ok", "mempool": "down", "web": "ok",
     }  # fmt: skip
     assert found["notices"][0]["title"] == "mempool is down"
-    assert found["dead_letters"] == {"chain": 0, "mempool": 1, "market": 0, "marketcap": 0, "explorer": 0}
+    assert found["dead_letters"] == {
+        "chain": 0, "mempool": 1, "market": 0, "marketcap": 0, "explorer": 0, "treasuries": 0,
+    }  # fmt: skip
     assert {stream["name"] for stream in found["streams"]} == {
-        "blocks", "txs", "fees", "metrics", "series", "prices", "rankings", "changes", "ops",
+        "blocks", "txs", "fees", "metrics", "series", "prices", "rankings", "changes", "ops", "treasuries",
     }  # fmt: skip
     assert found["redis"]["ok"] is True

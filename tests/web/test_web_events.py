@@ -16,6 +16,7 @@ from shared import domains
 from support.web_harness import Events, serving, until
 from support.web_samples import block_connected, tx_added
 from web.push import audience, replay
+from web.state.reading import TELLING
 
 
 async def entries(writer: Any, stream: str) -> list[tuple[str, Any]]:
@@ -269,7 +270,7 @@ async def test_one_tail_a_stream_and_only_while_somebody_listens(
     async def blocked() -> int:
         return sum(1 for client in await writer.redis.client_list() if client["cmd"] == "xread")
 
-    always = 7  # metrics, series, fees, prices, rankings, changes and ops, for the pages
+    always = len({*TELLING, domains.CHANGES.called})  # for the pages
     async with Events.connect(bare.url, "txs"), Events.connect(bare.url, "txs"), Events.connect(bare.url, "txs,fees"):
         assert tail.running
         for _ in range(200):

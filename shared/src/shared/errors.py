@@ -26,6 +26,7 @@ DashboardError
 │   ├── ElectrumBusy       it asks to be left alone for a while
 │   ├── ElectrumTooLong    the history of a script is longer than it tells
 │   └── ElectrumRefused    it answered with an error of its own (`code`)
+│       └── ElectrumGone   it knows no such transaction, or no longer
 └── RpcError               a call to the node failed
     ├── RpcUnreachable     no connection, or no answer within the limit
     ├── RpcUnauthorized    401: user, password or cookie are wrong
@@ -166,6 +167,10 @@ class ElectrumRefused(ElectrumError):
         super().__init__(f"{method}: {message} (code {code})")
         self.method = method
         self.code = code
+
+
+class ElectrumGone(ElectrumRefused):
+    """The server knows no such transaction: of one that it had told of, that it left the mempool since."""
 
 
 class RpcError(DashboardError):

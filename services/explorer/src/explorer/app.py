@@ -11,6 +11,7 @@ from typing import Final
 
 from explorer.address.live import Live
 from explorer.address.seen import Seen
+from explorer.aside import give_way
 from explorer.core.node import Nodes
 from explorer.desk import Desk, keep_ms, told
 from explorer.electrum.client import Electrum
@@ -37,6 +38,7 @@ async def run(service: Service) -> None:
     """Answer and fold until the service is told to stop."""
     if not curve.NATIVE:
         service.log.warning("wallets_are_slow", why="embit has no library of the curve for this machine")
+    give_way()
     answering, folding, watching, following = parts(service, 4)
     settings, keys = service.settings, service.keys
     fold = TimelineFold(keys, settings.timeline_days, settings.timeline_memory)

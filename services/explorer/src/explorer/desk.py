@@ -12,11 +12,12 @@ from explorer.core.blocks import Blocks
 from explorer.core.coins import UNSPENDABLE
 from explorer.core.node import Node, Nodes
 from explorer.electrum.client import Electrum
+from explorer.electrum.refusals import plain
 from explorer.transaction.lookup import Transactions
 from explorer.wallet.answering import KEPT_MS as WALLET_MS
 from explorer.wallet.answering import Wallets
 from shared import expected
-from shared.errors import BadEntry, ElectrumError, RpcError
+from shared.errors import BadEntry, ElectrumError, ElectrumRefused, RpcError, RpcRefused
 from shared.events.base import Event
 from shared.events.lookups import AddressWanted, BlockWanted, LookupDone, TxWanted, WalletWanted
 from shared.lookups import address, block, transaction
@@ -40,6 +41,7 @@ class Desk:
     def __init__(self, service: Service, nodes: Nodes, electrum: Electrum, seen: Seen) -> None:
         network, now_ms = NETWORKS[service.settings.network], lambda: service.clock.now_ms
         self._nodes = nodes
+        self._log = service.log
         self._electrum = electrum
         self._transactions = Transactions(service.redis, service.keys, electrum, now_ms)
         pools = Pools(service.settings.pools_file)
@@ -70,10 +72,17 @@ class Desk:
                 case WalletWanted():
                     return await self._nodes.ask(lambda node: self.wallets.look_up(node, job, alive))
         except ElectrumError as error:
-            return Away(who="electrum", why=str(error))
+            self._refused(error)
+            return Away(who="electrum", why=plain(error))
         except RpcError as error:
-            return Away(who="node", why=str(error))
+            self._refused(error)
+            return Away(who="node", why=plain(error))
         raise BadEntry(f"{type(job).TYPE} is not answered here")
+
+    def _refused(self, error: Exception) -> None:
+        """What was said besides may name what somebody looked up: it is in no log either."""
+        if isinstance(error, ElectrumRefused | RpcRefused):
+            self._log.warning("lookup_refused", method=error.method, code=error.code)
 
     async def _address(self, node: Node, job: AddressWanted, alive: Alive) -> Any:
         if self._electrum.configured:

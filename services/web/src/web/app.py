@@ -18,6 +18,7 @@ from shared.networks import NETWORKS
 from shared.service import Service
 from web.http.listening import BACKLOG, listen
 from web.http.reach import Reach
+from web.http.serving import Runner
 from web.state.snapshot import Snapshot
 from web.website import Site
 
@@ -75,9 +76,7 @@ def keep() -> None:
 
 async def _open(stack: AsyncExitStack, name: str, host: str, port: int, application: web.Application) -> list[str]:
     """Serve the application until the stack is left; returns what a browser opens. `name` begins its variables."""
-    runner = web.AppRunner(
-        application, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE, handle_signals=False
-    )
+    runner = Runner(application, GRACE)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

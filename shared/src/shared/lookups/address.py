@@ -73,7 +73,8 @@ class Found(Part, frozen=True, kw_only=True, tag="address"):
     coins_page: int = 0
     points: list[Point] | None = None  # at most 400, oldest first; None: unknown or too long a history
     truncated: bool = False  # the history is longer than what was worked out (HISTORY_MOST)
-    tip: Tip
+    tip: Tip  # the newest block of whoever told the figures
+    behind: int = 0  # blocks that the node has above it, which an Electrum server had not read yet
     sources: dict[str, Source] = msgspec.field(default_factory=dict)
     without: str = ""  # what would tell the rest: `electrum`, `blockfilterindex`
     as_of_ms: int
@@ -89,7 +90,7 @@ class Working(Part, frozen=True, kw_only=True, tag="working"):
 
     progress: float | None  # 0 to 1
     since_ms: int
-    queued: int = 0  # scans before this one
+    queued: int = 0  # scans before this one, where that is known: those of other replicas are not
     at: At = ""
 
 

@@ -100,7 +100,8 @@ class Found(Part, frozen=True, kw_only=True, tag="wallet"):
     coins_known: bool = True  # False: those of some used address are missing
     points: list[Point] | None = None  # at most 400, oldest first
     gap: int
-    tip: Tip
+    tip: Tip  # the newest block of whoever told the figures
+    behind: int = 0  # blocks that the node has above it, which the Electrum server had not read yet
     sources: dict[str, Source] = msgspec.field(default_factory=dict)
     without: str = ""
     as_of_ms: int

@@ -3,42 +3,70 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace as _with
 
 from explorer.address.flows import Flows
-from explorer.address.ledger import Item, Ledger, page_of, thinned
+from explorer.address.ledger import Item, Ledger, Worked, bare, worked_out
+from explorer.aside import aside, in_order, quickly
 from explorer.core.answers import Header
 from explorer.core.newest import Newest
 from explorer.core.node import Node
 from explorer.core.times import headers_of
-from explorer.electrum.answers import Used
+from explorer.electrum.answers import Balance, Used
+from explorer.electrum.answers import Unspent as Coin
 from explorer.electrum.client import Electrum
+from explorer.electrum.level import AGAIN_SECONDS, LEVEL_SECONDS, level, newest
 from explorer.electrum.script import Script
-from shared.errors import ElectrumTooLong
+from shared.errors import ElectrumGone, ElectrumTooLong
 from shared.events.lookups import AddressWanted
 from shared.lookups.address import HISTORY_MOST, PAGE, Entry, Found, Point, Unspent
-from shared.lookups.parts import Source
+from shared.lookups.parts import Source, Tip
 from shared.networks import Network
 from shared.scripts.address import write
 from shared.scripts.kinds import kind_of
-from shared.tasks import together
+from shared.tasks import end, together
 from shared.work import Alive
 
 KEPT: Final = 32
 """Scripts whose accounts are remembered, so that the next page and the next block need what is new alone."""
 
+ENTRIES_KEPT: Final = 50_000
+"""Transactions of all of them at most, some 800 bytes each."""
+
+LONG_AT_ONCE: Final = 2
+LONG_KEPT: Final = 1_000
+"""Scripts with a history longer than HISTORY_MOST that are looked up at once, and that are remembered to have one."""
+
+ALIVE_SECONDS: Final = 5.0
+"""Between two signs of life of who waits for that."""
+
 AT_ONCE: Final = 64
 """Transactions asked for side by side."""
 
-POINTS: Final = 400
-"""Points of the balance over time."""
+CHANGING_SECONDS: Final = 10.0
+"""How long a history is asked for again of which a transaction is gone: ElectrumX looks at the mempool every five."""
+
+GONE_SECONDS: Final = 0.25
+"""Before it is."""
 
 Note = Callable[[Script, Sequence[Used] | None], Awaitable[None]]
 """Told which history an answer is made of (explorer.address.seen)."""
+
+
+class _Long(Exception):
+    """The history is long: it is looked up in turn."""
+
+
+class _Told(NamedTuple):
+    at: Tip
+    balance: Balance
+    unspent: list[Coin]
+    history: list[Used] | None
 
 
 @dataclass(slots=True)
@@ -57,17 +85,44 @@ class Addresses:
         self._network = network
         self._now_ms = now_ms
         self._accounts: Newest[_Account] = Newest(KEPT)
+        self._long: Newest[bool] = Newest(LONG_KEPT)
+        self._turn = asyncio.Semaphore(LONG_AT_ONCE)
 
     async def look_up(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
         """The script as the Electrum server knows it; the node tells times. Raises ElectrumError and RpcError."""
+        until = time.monotonic() + CHANGING_SECONDS
+        while True:
+            try:
+                return await self._in_turn(node, wanted, alive)
+            except ElectrumGone:  # it left the mempool after the history was told
+                if time.monotonic() >= until:
+                    raise
+            alive()
+            await asyncio.sleep(GONE_SECONDS)
+
+    async def _in_turn(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
+        """Those with a long history wait for each other, since each takes some 50 MB while it is looked up."""
+        if self._long.get(wanted.script) is None:
+            try:
+                return await self._look_up(node, wanted, alive, HISTORY_MOST)
+            except _Long:
+                self._long.put(wanted.script, True)
+        waiting = asyncio.create_task(_alive(alive), name="long")
+        try:
+            async with self._turn:
+                return await self._look_up(node, wanted, alive)
+        finally:
+            await end(waiting)
+
+    async def _look_up(self, node: Node, wanted: AddressWanted, alive: Alive, most: int | None = None) -> Found:
+        """Raises _Long where the history has more than `most` transactions."""
         tip = await node.tip(wanted.tip)
         script = bytes.fromhex(wanted.script)
         named = Script.of(script)
-        balance, unspent, history = await together(
-            self._electrum.balance(named), self._electrum.unspent(named), self._history(named)
-        )
+        at, balance, unspent, history = await self._told(named, tip, most)
         await self._note(named, history)
-        coins = sorted(unspent, key=lambda one: (-one.value, one.txid, one.vout))
+        page = slice(wanted.coins * PAGE, (wanted.coins + 1) * PAGE)
+        coins = await quickly(len(unspent), in_order, unspent, _largest, page)
         found = Found(
             script=wanted.script,
             scripthash=named.hash,
@@ -76,13 +131,11 @@ class Addresses:
             confirmed=balance.confirmed,
             unconfirmed=balance.unconfirmed,
             page=wanted.page,
-            coins=[
-                Unspent(txid=one.txid, vout=one.vout, value=one.value, height=one.height or None)
-                for one in coins[wanted.coins * PAGE : (wanted.coins + 1) * PAGE]
-            ],
-            coin_count=len(coins),
+            coins=[Unspent(txid=one.txid, vout=one.vout, value=one.value, height=one.height or None) for one in coins],
+            coin_count=len(unspent),
             coins_page=wanted.coins,
-            tip=tip,
+            tip=at,
+            behind=max(0, tip.height - at.height),
             sources={"balance": "electrum", "coins": "electrum"},
             as_of_ms=self._now_ms(),
         )
@@ -90,7 +143,22 @@ class Addresses:
             headers = await headers_of(node, [one.height for one in found.coins], tip)
             found = _with(found, coins=_placed(found.coins, headers))
             return _with(found, truncated=True, without="electrum-limit")
-        return await self._with_history(node, found, history, script, wanted.after, alive)
+        return await self._with_history(node, tip, found, history, wanted.after, alive)
+
+    async def _told(self, named: Script, tip: Tip, most: int | None) -> _Told:
+        """What the server says of it, all of one of its blocks, and which that is."""
+        until = time.monotonic() + LEVEL_SECONDS
+        while True:
+            before = await level(self._electrum, tip, until - time.monotonic())
+            balance, history = await together(self._electrum.balance(named), self._history(named))
+            if most is not None and (history is None or len(history) > most):
+                raise _Long
+            unspent = await self._electrum.unspent(named)
+            after = await newest(self._electrum, tip)
+            highest = max((one.height for one in history or ()), default=0)
+            if (before == after and highest <= after.height) or time.monotonic() >= until:
+                return _Told(after, balance, unspent, history)
+            await asyncio.sleep(AGAIN_SECONDS)  # it tells of a block a moment after it tells what is in it
 
     async def _history(self, named: Script) -> list[Used] | None:
         """Oldest first; None where it is too long for every server to tell."""
@@ -100,56 +168,68 @@ class Addresses:
             return None
 
     async def _with_history(
-        self, node: Node, found: Found, history: Sequence[Used], script: bytes, after: str, alive: Alive
+        self, node: Node, tip: Tip, found: Found, history: Sequence[Used], after: str, alive: Alive
     ) -> Found:
-        tip, of_coins = found.tip, [one.height for one in found.coins]
-        items = [Item(one.txid, one.height if one.height > 0 else None, one.fee) for one in history]
-        waiting = sum(item.height is None for item in items)
-        counts = {"tx_count": len(items) - waiting, "waiting_count": waiting}
-        sources: dict[str, Source] = {**found.sources, "history": "electrum", "times": "node"}
-        if len(items) > HISTORY_MOST:
-            shown = page_of([item.txid for item in items], found.page, after)
-            entries = [Entry(txid=item.txid, height=item.height, fee=item.fee) for item in items[shown]]
-            headers = await headers_of(node, [*of_coins, *(entry.height for entry in entries)], tip)
-            found = _with(found, coins=_placed(found.coins, headers))
-            return _with(found, history=_timed(entries, headers)[::-1], truncated=True, sources=sources, **counts)
-        ledger = await self._ledger(script, items, alive)
-        items = ledger.ordered(items)
-        shown = page_of([item.txid for item in items], found.page, after)
-        every = ledger.entries(items)
-        points = thinned(every, POINTS)
-        heights = [*of_coins, *(entry.height for entry in (*every[shown], *points))]
+        waiting = sum(one.waits for one in history)
+        whole = len(history) <= HISTORY_MOST
+        worked = (
+            await self._worked_out(found, history, after, alive)
+            if whole
+            else Worked(await aside(bare, history, found.page, after))
+        )
+        heights = [one.height for one in found.coins]
+        heights += [one.height for one in (*worked.shown, *worked.points)]
         headers = await headers_of(node, heights, tip)
-        moved = ledger.moved(item.txid for item in items if item.height is not None)
-        return _with(
+        sources: dict[str, Source] = {**found.sources, "history": "electrum", "times": "node"}
+        found = _with(
             found,
             coins=_placed(found.coins, headers),
-            received=moved.funded_sum,
-            sent=moved.spent_sum,
-            moved=moved,
-            waiting_moved=ledger.moved(item.txid for item in items if item.height is None),
-            history=_timed(every[shown], headers)[::-1],
+            history=_timed(worked.shown, headers)[::-1],
+            tx_count=len(history) - waiting,
+            waiting_count=waiting,
+            sources=sources,
+            truncated=not whole,
+        )
+        if worked.moved is None:
+            return found
+        return _with(
+            found,
+            received=worked.moved.funded_sum,
+            sent=worked.moved.spent_sum,
+            moved=worked.moved,
+            waiting_moved=worked.waiting,
             points=[
                 Point(time=headers[one.height].time, balance=one.balance or 0)
-                for one in points
+                for one in worked.points
                 if one.height is not None and one.height in headers
             ],
-            sources=sources,
-            **counts,
         )
 
-    async def _ledger(self, script: bytes, items: Sequence[Item], alive: Alive) -> Ledger:
-        """The account with all of these in it."""
-        name = script.hex()
-        account = self._accounts.get(name) or self._accounts.put(name, _Account(Ledger(script)))
+    async def _worked_out(self, found: Found, history: Sequence[Used], after: str, alive: Alive) -> Worked:
+        """By the account with all of these in it, which nobody else changes meanwhile."""
+        name = found.script
+        account = self._accounts.get(name) or self._accounts.put(name, _Account(Ledger(bytes.fromhex(name))))
         async with account.lock:
+            items = [Item(one.txid, one.height if one.height > 0 else None, one.fee) for one in history]
             missing = account.ledger.missing(items)
             for start in range(0, len(missing), AT_ONCE):
                 part = missing[start : start + AT_ONCE]
                 for txid, flow in zip(part, await self._flows.of(part), strict=True):
                     account.ledger.read(txid, flow)
                 alive()
-        return account.ledger
+            worked = await quickly(len(items), worked_out, account.ledger, items, found.page, after)
+        self._accounts.shrink(lambda one: len(one.ledger), ENTRIES_KEPT)
+        return worked
+
+
+async def _alive(alive: Alive) -> None:
+    while True:
+        alive()
+        await asyncio.sleep(ALIVE_SECONDS)
+
+
+def _largest(one: Coin) -> tuple[int, str, int]:
+    return -one.value, one.txid, one.vout
 
 
 def _timed(entries: Sequence[Entry], headers: dict[int | None, Header]) -> list[Entry]:

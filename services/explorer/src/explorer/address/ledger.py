@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from explorer.address.raw import Flow
+from explorer.electrum.answers import Used
 from shared.lookups.address import PAGE, Entry, Moved, Unspent
+
+POINTS: Final = 400
+"""Points of the balance over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,10 @@ class Ledger:
     _made: dict[tuple[str, int], int] = field(default_factory=dict)  # outputs to the script, satoshi
     _spent: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # txid -> what it spends
     _into: dict[str, int] = field(default_factory=dict)  # txid -> satoshi that it pays to the script
+
+    def __len__(self) -> int:
+        """Transactions that were read."""
+        return len(self._spent)
 
     def missing(self, items: Iterable[Item]) -> list[str]:
         """Transactions that have not been read yet."""
@@ -89,6 +98,33 @@ class Ledger:
     def sent(self, txid: str) -> int:
         """Satoshi of the script's coins that a transaction spends."""
         return sum(self._made.get(outpoint, 0) for outpoint in self._spent[txid])
+
+
+class Worked(NamedTuple):
+    """What a page shows of a history."""
+
+    shown: Sequence[Entry]  # oldest first
+    points: Sequence[Entry] = ()
+    moved: Moved | None = None  # in blocks; None: not worked out
+    waiting: Moved | None = None
+
+
+def worked_out(ledger: Ledger, items: Sequence[Item], page: int, after: str) -> Worked:
+    """Of a history whose transactions have all been read."""
+    items = ledger.ordered(items)
+    every = ledger.entries(items)
+    return Worked(
+        every[page_of([item.txid for item in items], page, after)],
+        thinned(every, POINTS),
+        ledger.moved(item.txid for item in items if item.height is not None),
+        ledger.moved(item.txid for item in items if item.height is None),
+    )
+
+
+def bare(history: Sequence[Used], page: int, after: str) -> list[Entry]:
+    """A page of a history that is too long for more, oldest first."""
+    shown = history[page_of([one.txid for one in history], page, after)]
+    return [Entry(txid=one.txid, height=one.height if one.height > 0 else None, fee=one.fee) for one in shown]
 
 
 def page_of(txids: Sequence[str], page: int, after: str = "") -> slice:

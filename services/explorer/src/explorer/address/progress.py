@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import msgspec
 
@@ -25,17 +26,17 @@ class Progress:
         self._since_ms = since_ms
         self._alive = alive
 
-    async def at(self, done: float | None, at: At) -> None:
-        """So far, 0 to 1; None: nobody knows, or it waits for its turn."""
+    async def at(self, done: float | None, at: At, queued: int = 0) -> None:
+        """So far, 0 to 1; None: nobody knows, or it waits for its turn, with so many before it."""
         self._alive()
-        working = Working(progress=done, since_ms=self._since_ms, at=at)
+        working = Working(progress=done, since_ms=self._since_ms, queued=queued, at=at)
         with contextlib.suppress(*redis.TROUBLE):  # who waits is told less
             await self._redis.set(self._key, msgspec.json.encode(working), px=FORGOTTEN_MS)
 
-    async def wait(self) -> None:
-        """Say now and then that it waits for its turn, for ever."""
+    async def wait(self, before: Callable[[], int]) -> None:
+        """Say now and then that it waits for its turn, and how many come before it, for ever."""
         while True:
-            await self.at(None, "turn")
+            await self.at(None, "turn", before())
             await asyncio.sleep(1)
 
     async def over(self) -> None:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace as _with
 
-from explorer.address.ledger import Item, Ledger, page_of, thinned
+from explorer.address.ledger import POINTS, Item, Ledger, page_of, thinned
 from explorer.address.progress import Progress
 from explorer.address.raw import flow
 from explorer.address.scan_answers import Block, Coins, Relevant, Status
 from explorer.core.node import Node
 from shared import redis
-from shared.errors import RpcError, RpcRefused
+from shared.errors import RpcError, RpcMalformed, RpcRefused
 from shared.events.lookups import AddressWanted
 from shared.keys import Keys
 from shared.lookups.address import PAGE, At, Entry, Found, Point, Unspent
@@ -38,8 +38,8 @@ LOOK_SECONDS: Final = 0.25
 BLOCKS_MOST: Final = 2_000
 """Blocks that are read for one history."""
 
-POINTS: Final = 400
-"""Points of the balance over time."""
+SCANS_MOST: Final = 3
+"""Scans one after the other whose block leaves the chain while they run, before it is said that nobody can tell."""
 
 ABORT_SECONDS: Final = 2.0
 
@@ -76,6 +76,19 @@ class Many(NamedTuple):
     coins: dict[bytes, list[Unspent]]
 
 
+class _Told(NamedTuple):
+    tip: Tip
+    coins: Coins
+
+
+class _Placed(Protocol):
+    @property
+    def tip(self) -> Tip: ...
+
+
+S = TypeVar("S", bound=_Placed)
+
+
 class _Telling(Protocol):
     async def at(self, done: float | None, at: At) -> None: ...
 
@@ -93,18 +106,20 @@ class Scans:
         self._network = network
         self._now_ms = now_ms
         self._turn = asyncio.Lock()
-        self._waiting = 0  # look-ups of people that wait for their turn, or have it
+        self._queue: list[Progress] = []  # look-ups of people that wait for their turn, behind the one that has it
 
     async def look_up(self, node: Node, wanted: AddressWanted, alive: Alive) -> Found:
         """The script as this node's coins and blocks tell it. Raises RpcError where the node does not answer."""
         script = bytes.fromhex(wanted.script)
         name = scripthash(script)
-        scanned = await self._kept(name)
+        scanned = await self._kept(node, name)
         if scanned is None:
             progress = Progress(self._redis, self._keys, name, self._now_ms(), alive)
             async with self._turned(progress):
-                scanned = await self._kept(name) or await self._scanned(node, wanted, script, progress)
-                await self._keep(name, scanned)
+                scanned = await self._kept(node, name)
+                if scanned is None:
+                    scanned = await self._lasting(node, lambda: self._scanned(node, wanted, script, progress))
+                    await self._keep(name, scanned)
             await progress.over()
         return self._page(wanted, script, scanned)
 
@@ -114,16 +129,28 @@ class Scans:
         """The coins of many scripts, of one scan, and its block; progress is told by this name."""
         progress = Progress(self._redis, self._keys, name, self._now_ms(), alive)
         async with self._turned(progress):
-            told = await self._scan(node, "scantxoutset", _raw(scripts), Coins, progress)
+            told = await self._lasting(node, lambda: self._told(node, _raw(scripts), progress))
         await progress.over()
+        return told.tip, _sorted_out(scripts, told.coins)
+
+    async def _lasting(self, node: Node, scan: Callable[[], Awaitable[S]]) -> S:
+        """What a scan brings whose block is still in the chain when it ends. Raises RpcMalformed where none is."""
+        for _ in range(SCANS_MOST):
+            found = await scan()
+            if await node.has(found.tip.hash):
+                return found
+        raise RpcMalformed(f"scantxoutset: its block left the chain, {SCANS_MOST} times one after the other")
+
+    async def _told(self, node: Node, descriptors: Sequence[str], progress: Progress) -> _Told:
+        told = await self._scan(node, "scantxoutset", descriptors, Coins, progress)
         header = await node.header(told.bestblock)
-        return Tip(height=told.height, hash=told.bestblock, time=header.time), _sorted_out(scripts, told)
+        return _Told(Tip(height=told.height, hash=told.bestblock, time=header.time), told)
 
     async def aside(self, node: Node, scripts: Sequence[bytes]) -> Many | None:
         """The coins of many scripts, where nobody else wants a scan: one that somebody waits for goes first, and ends
         this one; None then. Raises RpcError.
         """
-        if self._turn.locked() or self._waiting:
+        if self._turn.locked() or self._queue:
             return None
         async with self._turn:
             try:
@@ -135,12 +162,14 @@ class Scans:
     async def at(self, done: float | None, at: At) -> None:
         """A scan that nobody waits for goes on: raises where it should not."""
         del done, at
-        if self._waiting:
+        if self._queue:
             raise _GaveWay
 
-    async def _kept(self, name: str) -> Scanned | None:
+    async def _kept(self, node: Node, name: str) -> Scanned | None:
+        """What was found lately, while its block is in the chain."""
         raw = await self._redis.get(self._keys.scanned(name))
-        return None if raw is None else msgspec.msgpack.decode(raw, type=Scanned)
+        scanned = None if raw is None else msgspec.msgpack.decode(raw, type=Scanned)
+        return scanned if scanned is None or await node.has(scanned.tip.hash) else None
 
     async def _keep(self, name: str, scanned: Scanned) -> None:
         raw = msgspec.msgpack.encode(scanned)
@@ -150,9 +179,9 @@ class Scans:
     @contextlib.asynccontextmanager
     async def _turned(self, progress: Progress) -> AsyncIterator[None]:
         """Once it is our turn in this replica."""
-        self._waiting += 1
+        self._queue.append(progress)
         try:
-            waiting = asyncio.create_task(progress.wait(), name="turn")
+            waiting = asyncio.create_task(progress.wait(lambda: self._queue.index(progress)), name="turn")
             try:
                 await self._turn.acquire()
             finally:
@@ -162,16 +191,15 @@ class Scans:
             finally:
                 self._turn.release()
         finally:
-            self._waiting -= 1
+            self._queue.remove(progress)
 
     async def _scanned(self, node: Node, wanted: AddressWanted, script: bytes, progress: Progress) -> Scanned:
-        tip = await node.tip(wanted.tip)
         descriptors = [f"raw({wanted.script})"]
-        told = await self._scan(node, "scantxoutset", descriptors, Coins, progress)
+        tip, told = await self._told(node, descriptors, progress)
         coins = [one.unspent() for one in sorted(told.unspents, key=lambda one: (-one.amount, one.txid, one.vout))]
         scanned = Scanned(tip, self._now_ms(), coins, None, without="electrum")
         try:
-            relevant = await self._scan(node, "scanblocks", descriptors, Relevant, progress)
+            relevant = await self._scan(node, "scanblocks", descriptors, Relevant, progress, 0, tip.height)
         except RpcRefused:  # the node keeps no block filters, or is older than they are
             return _with(scanned, without="blockfilterindex")
         blocks = relevant.relevant_blocks
@@ -215,10 +243,13 @@ class Scans:
             sources={**found.sources, "history": "scan", "times": "node"},
         )
 
-    async def _scan(self, node: Node, method: str, descriptors: Sequence[str], kind: type[T], progress: _Telling) -> T:
+    async def _scan(
+        self, node: Node, method: str, descriptors: Sequence[str], kind: type[T], progress: _Telling, *heights: int
+    ) -> T:
         at: At = "coins" if method == "scantxoutset" else "filters"
         while True:
-            scanning = asyncio.create_task(node.rpc.call(method, "start", list(descriptors), kind=kind), name=method)
+            call = node.rpc.call(method, "start", list(descriptors), *heights, kind=kind)
+            scanning = asyncio.create_task(call, name=method)
             try:
                 while True:
                     done, _ = await asyncio.wait([scanning], timeout=LOOK_SECONDS)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from explorer.aside import parts, quickly
 from explorer.electrum.answers import Used
 from explorer.electrum.script import Script
 from shared import redis
@@ -36,10 +37,12 @@ class Known(NamedTuple):
     told: bool
 
 
-def status_of(history: Iterable[Used]) -> str:
+def status_of(history: Sequence[Used]) -> str:
     """The status of a history as the Electrum protocol defines it; empty: no transaction."""
-    text = "".join(f"{one.txid}:{one.height}:" for one in history)
-    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+    said = hashlib.sha256()
+    for part in parts(history):
+        said.update("".join(f"{one.txid}:{one.height}:" for one in part).encode())
+    return said.hexdigest() if history else ""
 
 
 class Seen:
@@ -51,10 +54,11 @@ class Seen:
 
     async def note(self, script: Script, history: Sequence[Used] | None) -> None:
         """An answer is being made of this history; None where it is too long for anybody to tell. Raises TROUBLE."""
+        status = None if history is None else await quickly(len(history), status_of, history)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(self._keys.script(script.hash), script.script or "", px=SCRIPT_MS)
-            if history is not None:
-                pipe.set(self._keys.status_seen(script.hash), status_of(history), px=SEEN_MS, nx=True)
+            if status is not None:
+                pipe.set(self._keys.status_seen(script.hash), status, px=SEEN_MS, nx=True)
             await pipe.execute()
 
     async def known(self, names: Sequence[str]) -> dict[str, Known]:

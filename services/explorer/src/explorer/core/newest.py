@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,3 +29,9 @@ class Newest(Generic[T]):
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
         return value
+
+    def shrink(self, weigh: Callable[[T], int], most: int) -> None:
+        """Let go of what was not asked for the longest, until all together weigh no more than this, or one is left."""
+        weight = sum(map(weigh, self._kept.values()))
+        while weight > most and len(self._kept) > 1:
+            weight -= weigh(self._kept.popitem(last=False)[1])

@@ -71,6 +71,13 @@ class Node:
         header: Header = await self.rpc.call("getblockheader", block_hash, kind=Header)
         return header
 
+    async def has(self, block_hash: str) -> bool:
+        """Whether its best chain has this block."""
+        try:
+            return (await self.header(block_hash)).confirmations >= 0
+        except RpcRefused:  # another node's, that this one has never seen
+            return False
+
     async def txids(self, block_hash: str) -> list[str]:
         """The transactions of a block, in order; raises RpcRefused where the node has it not (any more)."""
         found = self._txids.get(block_hash)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Raw
 
+from explorer.aside import aside
 from shared.errors import ElectrumMalformed
 from shared.networks import COIN
 from shared.pow import target
@@ -22,6 +24,9 @@ Status = Hash | None
 """A hash of a script's history; None: it has none."""
 
 HEADER: Final = 80
+
+LONG: Final = 100_000
+"""Bytes from which on a list is decoded entry by entry, beside the event loop: some 1,000 entries, in a millisecond."""
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -93,6 +98,11 @@ class Tip(msgspec.Struct, frozen=True):
         """Of the block."""
         return header_hash(bytes.fromhex(self.hex))
 
+    @property
+    def time(self) -> int:
+        """That its miner gave it."""
+        return int.from_bytes(bytes.fromhex(self.hex)[68:72], "little")
+
 
 class Features(msgspec.Struct, frozen=True):
     """What we use of `server.features`."""
@@ -100,12 +110,47 @@ class Features(msgspec.Struct, frozen=True):
     genesis_hash: Hash
 
 
-def read(method: str, raw: Raw, kind: Any) -> Any:
+class _Histories(msgspec.Struct):
+    history: list[Raw]
+
+
+class _Coins(msgspec.Struct):
+    utxos: list[Raw]
+
+
+_LISTS: Final[Mapping[Any, tuple[Any, Any]]] = {
+    list[Used]: (list[Raw], Used),
+    list[Unspent]: (list[Raw], Unspent),
+    Histories: (_Histories, Used),
+    Coins: (_Coins, Unspent),
+}
+"""Answers that may be long: as a list of entries that stay bytes, and what each entry is."""
+
+
+async def decoded(method: str, raw: Raw, kind: Any) -> Any:
+    """As `read` does; nobody is held up by what is long."""
+    if len(raw) < LONG or kind not in _LISTS:
+        return read(method, raw, kind)
+    return await aside(read, method, raw, kind, _by_entry)
+
+
+def read(method: str, raw: Raw, kind: Any, decode: Callable[..., Any] = msgspec.json.decode) -> Any:
     """The result as this type; ElectrumMalformed says what was asked and what is wrong with it."""
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ElectrumMalformed(f"the answer to {method}: {str(error)[:200]}") from None
+
+
+def _by_entry(raw: Raw, type: Any) -> Any:
+    shape, kind = _LISTS[type]
+    listed, one = msgspec.json.decode(raw, type=shape), msgspec.json.Decoder(kind).decode
+    match listed:
+        case _Histories(history=entries):
+            return Histories([one(entry) for entry in entries])
+        case _Coins(utxos=entries):
+            return Coins([one(entry) for entry in entries])
+    return [one(entry) for entry in listed]
 
 
 def double_sha256(raw: bytes) -> bytes:

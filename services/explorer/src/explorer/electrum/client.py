@@ -26,6 +26,7 @@ from explorer.electrum.dialect import UNKNOWN_METHOD, What
 from explorer.electrum.endpoint import Endpoint
 from explorer.electrum.following import Following
 from explorer.electrum.limits import Limits
+from explorer.electrum.refusals import GET
 from explorer.electrum.script import Wanted, as_script
 from explorer.electrum.server import Check, Server
 from explorer.electrum.servers import NONE_CONFIGURED, Servers
@@ -35,7 +36,6 @@ from shared.service import Service
 from shared.settings import NodeSettings
 from shared.tasks import together, until_set
 
-_GET: Final = "blockchain.transaction.get"
 _MERKLE: Final = "blockchain.transaction.get_merkle"
 _HEADER: Final = "blockchain.block.header"
 
@@ -144,19 +144,19 @@ class Electrum:
         return found.utxos if isinstance(found, Coins) else list(found)
 
     async def transaction(self, txid: str) -> bytes:
-        """The raw transaction. Raises ElectrumRefused where the server's node does not know it."""
+        """The raw transaction. Raises ElectrumGone where the server's node does not know it (any more)."""
 
         def check(text: str) -> bytes:
             raw = bytes.fromhex(text)
             try:
                 found = transactions.txid(raw)
             except ValueError as error:
-                raise ElectrumMalformed(f"the answer to {_GET}: {error}") from None
+                raise ElectrumMalformed(f"the answer to {GET}: {error}") from None
             if found != txid:
-                raise ElectrumMalformed(f"the answer to {_GET}: transaction {found}; asked for {txid}")
+                raise ElectrumMalformed(f"the answer to {GET}: transaction {found}; asked for {txid}")
             return raw
 
-        raw: bytes = await self.request(_GET, txid, kind=Hex, check=check)
+        raw: bytes = await self.request(GET, txid, kind=Hex, check=check)
         return raw
 
     async def merkle(self, txid: str, height: int) -> Merkle:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shared.errors import ElectrumBusy, ElectrumError, ElectrumRefused, ElectrumTooLong
+from shared.errors import (
+    ElectrumBusy,
+    ElectrumError,
+    ElectrumGone,
+    ElectrumMalformed,
+    ElectrumRefused,
+    ElectrumTooLong,
+    RpcError,
+    RpcRefused,
+)
 
 _EXCESSIVE: Final = -101  # aiorpcx: JSONRPC.EXCESSIVE_RESOURCE_USAGE, upon which ElectrumX hangs up
 _BUSY: Final = -102  # aiorpcx: JSONRPC.SERVER_BUSY
@@ -22,7 +31,20 @@ _TOO_MUCH: Final = re.compile(
     r"excessive resource|server busy|unavailable index|too many (requests|connections)|rate limit|try again|ratelimit",
     re.IGNORECASE,
 )
+_GONE: Final = re.compile(
+    # Bitcoin Core: "No such mempool or blockchain transaction", which each server hands on in words of its own.
+    r"no such (mempool|blockchain)|transaction not (found|indexed)|missing transaction",
+    re.IGNORECASE,
+)
+GET: Final = "blockchain.transaction.get"
 _LONGEST: Final = 200
+
+_PLAIN: Final = (
+    (ElectrumGone, "what is asked for is changing at this moment"),
+    (ElectrumTooLong, "the script has more transactions than the Electrum server tells of"),
+    (ElectrumBusy, "the Electrum server wants to be left alone for a while"),
+    (ElectrumMalformed, "what the Electrum server answers cannot be read"),
+)
 
 
 def understood(method: str, code: int, message: str) -> ElectrumError:
@@ -32,7 +54,18 @@ def understood(method: str, code: int, message: str) -> ElectrumError:
         return ElectrumTooLong(f"the script has more transactions than the server tells of ({said})")
     if code in (_EXCESSIVE, _BUSY) or _TOO_MUCH.search(message):
         return ElectrumBusy(f"the server wants to be left alone for a while ({said})")
-    return ElectrumRefused(method, code, said)
+    return (ElectrumGone if method == GET and _GONE.search(message) else ElectrumRefused)(method, code, said)
+
+
+def plain(error: ElectrumError | RpcError) -> str:
+    """Why nobody answers, in words of ours: what a server says is for the log."""
+    if isinstance(error, RpcRefused):
+        return f"the node refuses {error.method} (code {error.code})"
+    if isinstance(error, ElectrumRefused) and not isinstance(error, ElectrumGone):
+        return f"the Electrum server refuses {error.method} (code {error.code})"
+    if isinstance(error, ElectrumMalformed) and str(error).startswith("the answer to "):
+        return f"{str(error).partition(':')[0]} cannot be read"
+    return next((words for kind, words in _PLAIN if isinstance(error, kind)), str(error))
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,7 @@ import prometheus_client
 from aiorpcx import RPCError  # type: ignore[import-untyped]  # it has no types
 
 from explorer.electrum import refusals
-from explorer.electrum.answers import Features, Hex, Tip, checked_header, header_hash, read
+from explorer.electrum.answers import Features, Hex, Tip, checked_header, decoded, header_hash, read
 from explorer.electrum.circuit import Circuit
 from explorer.electrum.connecting import connected
 from explorer.electrum.dialect import NEWEST, NEWS_OF_HEADERS, OLDEST, UNKNOWN_METHOD, Dialect
@@ -116,7 +116,7 @@ class Server:
     async def _ask(self, session: Session, method: str, *args: Any, kind: Any, check: Check | None = None) -> Arrived:
         try:
             answer = await session.ask(method, *args)
-            result = read(method, answer.raw, kind)
+            result = await decoded(method, answer.raw, kind)
             if check is not None:
                 result = check(result)
         except RPCError as error:

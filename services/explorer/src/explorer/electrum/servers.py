@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from explorer.electrum.dialect import UNKNOWN_METHOD
 from explorer.electrum.endpoint import Endpoint
 from explorer.electrum.limits import Limits
+from explorer.electrum.refusals import plain
 from explorer.electrum.server import Server
 from explorer.electrum.wire import Notified
 from shared.errors import (
@@ -112,7 +113,7 @@ class Servers:
         if not self.all:
             return NONE_CONFIGURED
         return "no Electrum server can be asked now: " + "; ".join(
-            f"{server.name}: {server.error or 'not connected yet'}" for server in self.all
+            f"{server.name}: {plain(server.error) if server.error else 'not connected yet'}" for server in self.all
         )
 
     def _in_order(self) -> list[Server]:

@@ -86,6 +86,7 @@ class Transactions:
         """What was recorded of a transaction that nobody has any more; `recorded` is the block that it went into."""
         if recorded is not None:
             return _with(missing, why="pruned", hint=recorded) if await _stands(node, recorded) else missing
+        steps = await timeline(self._redis, self._keys, txid)  # it may have left after they were read
         if not steps or missing.tip is None:
             return missing
         tree = await self._replacements(txid, steps)

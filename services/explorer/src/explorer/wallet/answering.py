@@ -8,7 +8,6 @@ replica; another one begins anew.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import traceback
 from collections.abc import Callable
@@ -17,9 +16,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from explorer.address.scan import Scans
-from explorer.core.node import TIP_SECONDS, Node
+from explorer.core.node import Node
 from explorer.core.times import times_of
 from explorer.electrum.client import Electrum
+from explorer.electrum.level import level, newest
 from explorer.wallet import looking, merging
 from explorer.wallet.account import Account
 from explorer.wallet.read import read
@@ -56,8 +56,8 @@ IDLE_SECONDS: Final = 60.0
 FORGOTTEN_SECONDS: Final = 900.0
 """After which a wallet that nobody looks at is followed no longer; and forgotten."""
 
-AGAIN_SECONDS: Final = 0.05
-"""Between two looks at whether the server has the newest block."""
+BLOCKS_MEANWHILE: Final = 3
+"""Blocks that may come while a wallet is walked and are waited for; the answer is then of the last of them."""
 
 LOOK_SECONDS: Final = 0.25
 WATCH_SECONDS: Final = 5.0
@@ -144,8 +144,8 @@ class Wallets:
     async def _of_server(
         self, node: Node, account: Account, wanted: WalletWanted, sealed: SealedWallet, alive: Alive
     ) -> Found:
-        tip = await node.tip(wanted.tip)
-        await self._caught_up(tip)
+        newest_block = await node.tip(wanted.tip)
+        tip = await level(self._electrum, newest_block)
         source, walk = account.followed, account.walk(wanted.gap)
         source.alive, account.changed = alive, False
         told_at = time.monotonic()
@@ -162,20 +162,15 @@ class Wallets:
 
         await looking.again(walk, source)
         await looking.look(walk, source, told=tell)
-        account.remember(await times_of(node, account.heights_without_time(tip), tip), tip)
-        return await self._found(account, wanted, tip)
-
-    async def _caught_up(self, tip: Tip) -> None:
-        """Once the server has the node's newest block, or TIP_SECONDS are over. Raises ElectrumError without a server.
-
-        So it is one that is well, and what was heard of it holds.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TIP_SECONDS):
-                while True:
-                    if (await self._electrum.tip()).height >= tip.height:
-                        break
-                    await asyncio.sleep(AGAIN_SECONDS)
+        for _ in range(BLOCKS_MEANWHILE):
+            after = await newest(self._electrum, newest_block)
+            if after == tip:
+                break
+            tip = after  # a block came meanwhile: what it changed is looked at, and the rest is of it as well
+            await looking.again(walk, source)
+            await looking.look(walk, source, told=tell)
+        account.remember(await times_of(node, account.heights_without_time(tip), newest_block), tip)
+        return await self._found(account, wanted, tip, max(0, newest_block.height - tip.height))
 
     async def _of_scan(self, node: Node, account: Account, wanted: WalletWanted, alive: Alive) -> Found:
         source = account.scanned
@@ -187,13 +182,14 @@ class Wallets:
         found = await self._found(account, wanted, source.tip)
         return bounded(replace(found, sources={"balance": "scan", "coins": "scan"}, without="electrum"))
 
-    async def _found(self, account: Account, wanted: WalletWanted, tip: Tip) -> Found:
+    async def _found(self, account: Account, wanted: WalletWanted, tip: Tip, behind: int = 0) -> Found:
         """In a thread: a wallet with a long history takes a moment, and the walk is ours alone meanwhile."""
 
         def work() -> Found:
             return merging.found(
                 account.walk(wanted.gap),
                 tip=tip,
+                behind=behind,
                 as_of_ms=self._now_ms(),
                 times=account.times,
                 page=wanted.page,

@@ -5,16 +5,21 @@ So a look-up that is asked for again costs what changed since, and whoever looks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from explorer.address.addresses import CHANGING_SECONDS, GONE_SECONDS
 from explorer.address.ledger import Item, Ledger
 from explorer.address.raw import flow
-from explorer.electrum.answers import Status
+from explorer.aside import aside, quickly
+from explorer.electrum.answers import Status, Used
+from explorer.electrum.answers import Unspent as Coin
 from explorer.electrum.client import Electrum
 from explorer.electrum.script import Script
 from explorer.wallet.chains import UNUSED, Told, Touch
-from shared.errors import ElectrumTooLong
+from shared.errors import ElectrumGone, ElectrumTooLong
 from shared.lookups.address import HISTORY_MOST, Unspent
 from shared.tasks import together
 from shared.work import Alive
@@ -82,13 +87,27 @@ class Followed:
             self._changed()
 
     async def _told(self, scripts: Sequence[bytes]) -> list[Told]:
+        """Raises ElectrumGone where for CHANGING_SECONDS the server tells of what it does not know."""
+        until = time.monotonic() + CHANGING_SECONDS
+        while True:
+            try:
+                return await self._as_told(scripts)
+            except ElectrumGone:  # it left the mempool after the history was told
+                if time.monotonic() >= until:
+                    raise
+            self.alive()
+            await asyncio.sleep(GONE_SECONDS)
+
+    async def _as_told(self, scripts: Sequence[bytes]) -> list[Told]:
         histories = await together(*map(self._history, scripts))
         known = [history is not None and len(history) <= HISTORY_MOST for history in histories]
         await self._fill({
             script: history for script, history, whole in zip(scripts, histories, known, strict=True) if whole
         })  # fmt: skip
         return [
-            self._worked_out(script, history) if whole else await self._long(script, history)
+            await quickly(len(history or ()), self._worked_out, script, history)
+            if whole
+            else await self._long(script, history)
             for script, history, whole in zip(scripts, histories, known, strict=True)
         ]
 
@@ -98,7 +117,7 @@ class Followed:
             used = await self._electrum.history(Script.of(script))
         except ElectrumTooLong:
             return None
-        return [Item(one.txid, one.height if one.height > 0 else None, one.fee) for one in used]
+        return await quickly(len(used), _items, used)
 
     async def _fill(self, histories: dict[bytes, list[Item]]) -> None:
         """Read what the ledgers of these scripts do not have yet, each transaction once."""
@@ -133,10 +152,7 @@ class Followed:
         named = Script.of(script)
         balance = await self._electrum.balance(named)
         try:
-            coins = [
-                Unspent(txid=one.txid, vout=one.vout, value=one.value, height=one.height or None)
-                for one in await self._electrum.unspent(named)
-            ]
+            coins = await aside(_coins, await self._electrum.unspent(named))
         except ElectrumTooLong:
             coins = None
         self.alive()
@@ -145,10 +161,18 @@ class Followed:
             confirmed=balance.confirmed,
             unconfirmed=balance.unconfirmed,
             tx_count=None if items is None else len(items),
-            history=None if items is None else list(_bare(items)),
+            history=None if items is None else await aside(_bare, items),
             coins=coins,
         )
 
 
-def _bare(items: Iterable[Item]) -> Iterable[Touch]:
-    return (Touch(txid=item.txid, height=item.height, fee=item.fee) for item in items)
+def _items(history: Sequence[Used]) -> list[Item]:
+    return [Item(one.txid, one.height if one.height > 0 else None, one.fee) for one in history]
+
+
+def _bare(items: Sequence[Item]) -> list[Touch]:
+    return [Touch(txid=item.txid, height=item.height, fee=item.fee) for item in items]
+
+
+def _coins(unspent: Sequence[Coin]) -> list[Unspent]:
+    return [Unspent(txid=one.txid, vout=one.vout, value=one.value, height=one.height or None) for one in unspent]

@@ -49,7 +49,7 @@ class ScannedCoins:
     async def begin(self, node: Node, gap: int) -> None:
         """Scan as far as is likely to be needed, unless that was done a while ago. Raises RpcError."""
         self._node = node
-        if time.monotonic() < self._until:
+        if time.monotonic() < self._until and self._tip is not None and await node.has(self._tip.hash):
             return
         self._found.clear()
         await self._scan(await self._likely(max(gap, RANGE // len(self._wallet.branches))))

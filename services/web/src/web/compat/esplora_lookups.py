@@ -27,7 +27,7 @@ HIGHEST: Final = 499_999_999
 """No height is above: larger numbers are times where a transaction says from when on it may be mined."""
 
 _HASH: Final = re.compile(r"[0-9a-fA-F]{64}")
-_HEIGHT: Final = re.compile(r"\d{1,9}", re.ASCII)
+_HEIGHT: Final = re.compile("0|[1-9][0-9]{0,8}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Build = Callable[[Asking, web.Request], Awaitable[tuple[Any, Callable[[], Answer]]]]
