@@ -40,11 +40,11 @@ _NEEDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "backfill": (("chain:backfill", "chain:claim:*"), ("chain:*", "mempool:txs")),
     "market": (("outside:*",), ()),
     "marketcap": (("outside:*",), ()),
-    "explorer": ((), ("chain:views", "mempool:views")),
+    "explorer": ((), ("chain:views", "mempool:views", "mempool:expected*", "marketcap:views")),
     "web": (
         (
             "explorer:requests", "explorer:jobs", "explorer:retries", "explorer:answer:*", "explorer:watched",
-            "explorer:wallet:*",
+            "explorer:wallet:*", "explorer:wallets-entered", "explorer:wallets-walked",
         ),
         ("*",),
     ),
