@@ -35,8 +35,8 @@ def change(satoshi: int) -> str:
 
 
 def in_column(satoshi: int) -> str:
-    """0.50000000 BTC, with all decimals; nothing is 0 BTC."""
-    return f"{Decimal(abs(satoshi)) / 10**8:,.8f} BTC" if satoshi else btc(0)
+    """0.50000000 BTC, with all decimals."""
+    return f"{Decimal(abs(satoshi)) / 10**8:,.8f} BTC"
 
 
 def change_in_column(satoshi: int) -> str:
