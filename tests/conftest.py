@@ -13,6 +13,7 @@ from hypothesis import HealthCheck
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from support.order import LONG
 from support.states import Table
 
 
@@ -40,7 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked `full` runs with --full alone; the run's last line counts it as deselected."""
+    """Long modules first. What is marked `full` runs with --full alone; the last line counts it as deselected."""
+    turn = {f"tests/{name}.py": at for at, name in enumerate(LONG)}
+    items.sort(key=lambda item: turn.get(item.nodeid.partition("::")[0], len(LONG)))
     if not config.getoption("--full"):
         left = [item for item in items if item.get_closest_marker("full")]
         items[:] = [item for item in items if item not in set(left)]

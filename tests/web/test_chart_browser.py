@@ -45,19 +45,30 @@ async def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     return shelf
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(valkey: str) -> AsyncIterator[tuple[Writer, Any]]:
-    """(writer, site) with a full state; charts are whatever is patched in, or what Valkey holds."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(valkey: str) -> AsyncIterator[tuple[Writer, Any]]:
+    """(writer, site) of all tests of this module."""
     client = redis.connect(valkey)
     await client.flushall()
     writer = Writer(client)
-    await writer.chain()
-    await writer.mempool()
-    await writer.all_well()
     async with serving(valkey) as running:
+        await well(writer)
         await running.ready()
         yield writer, running
     await client.aclose()
+
+
+async def well(writer: Writer) -> None:
+    await writer.chain()
+    await writer.mempool()
+    await writer.all_well()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(served: tuple[Writer, Any]) -> tuple[Writer, Any]:
+    """(writer, site) with a full state of now; charts are whatever is patched in, or what Valkey holds."""
+    await well(served[0])
+    return served
 
 
 def complaints(page: Page) -> list[str]:
