@@ -284,7 +284,7 @@ class EveryKind:
     def _kind(self, coin: Coin) -> str | None:
         """Of its script; None of one that was no transaction of ours."""
         made = self.made.get(coin.txid)
-        return made and self._kinds[made.pays[coin.vout][1]]
+        return None if made is None else self._kinds[made.pays[coin.vout][1]]
 
     async def _pay(self, coins: Sequence[Coin], outputs: int, more: Sequence[tuple[int, str]] = ()) -> str | None:
         """Spend coins to so many scripts of ours, and to others; what is left of them is given back where it fails."""
