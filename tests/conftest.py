@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,12 +13,16 @@ from hypothesis import HealthCheck
 
 from local_run.valkey import EmbeddedValkey
 from shared import redis
+from support.contained import prepare
+from support.engine import Engine
+from support.engine import engine as set_up_engine
 from support.order import LONG
 from support.states import Table
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow suites in full, and look at more examples")
+    parser.addoption("--engine", action="store_true", help="run what needs a container engine, which is set up for it")
     parser.addoption("--record", type=Path, help="a folder for what web answers over sample states")
     parser.addoption("--operations", type=Path, help="the page whose table of states this run replaces")
 
@@ -41,13 +45,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long modules first. What is marked `full` runs with --full alone; the last line counts it as deselected."""
+    """Long modules first. What is marked `full` or `engine` runs with that option alone.
+
+    With `--engine` nothing else runs but what has a server of each kind: it gets them in containers.
+    """
     turn = {f"tests/{name}.py": at for at, name in enumerate(LONG)}
     items.sort(key=lambda item: turn.get(item.nodeid.partition("::")[0], len(LONG)))
+    dropped: set[pytest.Item] = set()
     if not config.getoption("--full"):
-        left = [item for item in items if item.get_closest_marker("full")]
-        items[:] = [item for item in items if item not in set(left)]
-        config.hook.pytest_deselected(items=left)
+        dropped.update(item for item in items if item.get_closest_marker("full"))
+    contained = {item for item in items if item.get_closest_marker("engine")}
+    if config.getoption("--engine"):
+        contained.update(item for item in items if _EACH_KIND & set(getattr(item, "fixturenames", ())))
+        dropped.update(set(items) - contained)
+    else:
+        dropped.update(contained)
+    config.hook.pytest_deselected(items=[item for item in items if item in dropped])
+    items[:] = [item for item in items if item not in dropped]
+
+
+_EACH_KIND = {"each_server", "mortal"}
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A real container engine; skipped, with the reason, where there can be none."""
+    with set_up_engine() as made:
+        prepare(made.env)
+        yield made
 
 
 _STATES = pytest.StashKey[Table]()
@@ -60,6 +85,12 @@ def states(pytestconfig: pytest.Config) -> Table:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    # Of a whole run; who collects may be another process (pytest-xdist).
+    if not config.getoption("--engine") and not config.getoption("file_or_dir"):
+        terminalreporter.write_line(
+            "not run: tests/containers, and Redis in containers, which need an engine (make test-containers); the "
+            "tests of Redis ran on the bundled Valkey and on Debian's Redis, or say above why not"
+        )
     table = config.stash.get(_STATES, None)
     if table is None or not table.rows:
         return

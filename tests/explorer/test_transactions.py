@@ -168,7 +168,7 @@ async def test_a_coinbase_has_no_fee_and_spends_nothing(chain: Chain, node: Node
     assert (found.coinbase, found.fee, found.input_value) == (True, None, None)
     assert found.inputs[0].coin is None
     assert found.inputs[0].script_sig
-    assert {one.kind for one in found.outputs} == {"v0_p2wpkh", "op_return"}
+    assert [one.kind for one in found.outputs].count("op_return") == len(found.outputs) - 1 == 1
     assert [one.spent for one in found.outputs if one.kind == "op_return"] == [None]
 
 

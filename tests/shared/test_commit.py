@@ -16,6 +16,7 @@ from shared.errors import Fenced
 from shared.events.ops import OPS, GapDetected
 from shared.keys import OPS_KEEP
 from shared.lease import Lease
+from support.contained import AnyServer
 from support.each import each
 from support.ledger import KEYS, Counted, counted, producer, sequence
 from support.proxy import LossyProxy
@@ -93,7 +94,7 @@ async def test_arguments_beyond_what_lua_unpacks_at_once_are_all_written(each_cl
     assert left == {f"field{number}".encode(): str(number).encode() for number in range(1, 15_000, 2)}
 
 
-async def test_replies_that_are_lost_change_nothing(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_replies_that_are_lost_change_nothing(each_server: AnyServer, each_client: redis.Client) -> None:
     chance = random.Random(1)
     async with LossyProxy(each_server.port) as proxy:
         lossy = redis.connect(proxy.url)
@@ -180,7 +181,7 @@ async def test_entries_are_numbered_without_a_hole_across_restarts(each_client: 
 
 
 async def test_a_producer_whose_replies_are_lost_stores_nothing_twice(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     chance = random.Random(2)
     async with LossyProxy(each_server.port) as proxy:

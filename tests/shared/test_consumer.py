@@ -17,6 +17,7 @@ from shared.errors import Fenced
 from shared.events.base import entry_fields
 from shared.events.ops import OPS
 from shared.service import Service
+from support.contained import AnyServer
 from support.ledger import (
     CONTRADICTION,
     KEYS,
@@ -86,7 +87,7 @@ async def well(it: Service) -> bool:
 
 
 async def test_entries_are_folded_in_order_and_a_restart_goes_on(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     writer = await producer(each_client)
     await writer.publish(counted(range(700)))
@@ -103,7 +104,7 @@ async def test_entries_are_folded_in_order_and_a_restart_goes_on(
     assert await sequence(each_client, KEYS.stream(domains.METRICS)) == list(range(1, 1_501))
 
 
-async def test_unknown_types_are_passed_over(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_unknown_types_are_passed_over(each_server: AnyServer, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish(counted([1]))
     await each_client.xadd(KEYS.stream(domains.BLOCKS), {"type": "of.the.future", "v": "9", "seq": "2", "data": "?"})
@@ -137,9 +138,7 @@ async def released(client: redis.Client) -> bool:
 # --- lost replies, killed servers --------------------------------------------------------------------------
 
 
-async def test_lost_replies_and_connections_change_nothing(
-    each_server: EmbeddedValkey, each_client: redis.Client
-) -> None:
+async def test_lost_replies_and_connections_change_nothing(each_server: AnyServer, each_client: redis.Client) -> None:
     chance = random.Random(3)
     writer = await producer(each_client)
     async with LossyProxy(each_server.port) as proxy:
@@ -155,7 +154,7 @@ async def test_lost_replies_and_connections_change_nothing(
         assert proxy.lost > 2
 
 
-async def test_a_killed_server_loses_nothing_and_doubles_nothing(mortal: EmbeddedValkey) -> None:
+async def test_a_killed_server_loses_nothing_and_doubles_nothing(mortal: AnyServer) -> None:
     client = redis.connect(mortal.url)
     published: list[int] = []
 
@@ -184,7 +183,7 @@ async def reached(number: int, least: int) -> bool:
     return number >= least
 
 
-async def test_a_server_that_is_away_is_reported_and_awaited(mortal: EmbeddedValkey) -> None:
+async def test_a_server_that_is_away_is_reported_and_awaited(mortal: AnyServer) -> None:
     client = redis.connect(mortal.url)
     try:
         async with running(mortal.url, fold(Ledger())) as it:
@@ -202,7 +201,7 @@ async def test_a_server_that_is_away_is_reported_and_awaited(mortal: EmbeddedVal
         await client.aclose()
 
 
-async def test_stopping_does_not_wait_for_a_server_that_is_away(mortal: EmbeddedValkey) -> None:
+async def test_stopping_does_not_wait_for_a_server_that_is_away(mortal: AnyServer) -> None:
     client = redis.connect(mortal.url)
     try:
         async with running(mortal.url, fold(Ledger())) as it:
@@ -221,9 +220,7 @@ async def test_stopping_does_not_wait_for_a_server_that_is_away(mortal: Embedded
 # --- two replicas ------------------------------------------------------------------------------------------
 
 
-async def test_a_writer_that_was_replaced_commits_nothing(
-    each_server: EmbeddedValkey, each_client: redis.Client
-) -> None:
+async def test_a_writer_that_was_replaced_commits_nothing(each_server: AnyServer, each_client: redis.Client) -> None:
     """Both believe that they are active: only one of them counts."""
     writer = await producer(each_client)
     async with (
@@ -252,7 +249,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_pauses")
 async def test_a_poison_entry_goes_to_the_dead_letters_and_the_rest_is_folded(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     writer = await producer(each_client)
     await writer.publish(counted([1, 2, POISON, 3]))
@@ -339,7 +336,7 @@ async def gaps(client: redis.Client) -> list[str]:
 
 
 async def test_a_gap_leads_to_a_request_and_a_beginning_ends_it(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     writer = await producer(each_client)
     await writer.publish(counted([1, 2, 3]))
@@ -364,7 +361,7 @@ async def test_a_gap_leads_to_a_request_and_a_beginning_ends_it(
 
 
 async def test_entries_that_a_replaced_replica_was_given_are_read_again(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     """One that slept through the end of its lease wakes up in the middle of a read: nothing is lost by that."""
     writer = await producer(each_client)
@@ -439,7 +436,7 @@ async def test_poison_right_behind_a_beginning_is_put_aside(
         assert len(await gaps(client)) == 1
 
 
-async def test_entries_that_were_trimmed_are_missed(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_entries_that_were_trimmed_are_missed(each_server: AnyServer, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish(counted(range(10)))
     async with running(each_server.url, fold(Ledger())):
@@ -457,7 +454,7 @@ async def test_entries_that_were_trimmed_are_missed(each_server: EmbeddedValkey,
         await answering
 
 
-async def test_a_group_that_was_deleted_is_made_again(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_a_group_that_was_deleted_is_made_again(each_server: AnyServer, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     async with running(each_server.url, fold(Ledger())):
         await writer.publish(counted(range(5)))
@@ -469,7 +466,7 @@ async def test_a_group_that_was_deleted_is_made_again(each_server: EmbeddedValke
 
 
 async def test_a_stream_that_was_deleted_goes_on_where_it_stopped(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     writer = await producer(each_client)
     async with running(each_server.url, fold(Ledger())):
@@ -482,7 +479,7 @@ async def test_a_stream_that_was_deleted_goes_on_where_it_stopped(
 
 
 async def test_what_is_unread_of_a_stream_that_was_made_anew_is_kept(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     writer = await producer(each_client)
     async with running(each_server.url, fold(Ledger()), "mempool"):
@@ -503,7 +500,7 @@ async def test_what_is_unread_of_a_stream_that_was_made_anew_is_kept(
 
 
 async def test_what_is_unread_is_unknown_where_redis_reckons_less_than_none(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     """As a version before left it: nothing is cut, and nothing is said to be."""
     writer = await producer(each_client)
@@ -514,9 +511,7 @@ async def test_what_is_unread_is_unknown_where_redis_reckons_less_than_none(
     assert await each_client.xlen(KEYS.stream(domains.BLOCKS)) == 400
 
 
-async def test_a_stream_deleted_with_unread_entries_is_a_gap(
-    each_server: EmbeddedValkey, each_client: redis.Client
-) -> None:
+async def test_a_stream_deleted_with_unread_entries_is_a_gap(each_server: AnyServer, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     async with running(each_server.url, fold(Ledger())):
         await writer.publish(counted(range(5)))
@@ -536,7 +531,7 @@ async def test_a_stream_deleted_with_unread_entries_is_a_gap(
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["stream lost its end", "stream deleted"])
 async def test_a_checkpoint_ahead_of_the_stream_leads_to_a_rebuild(
-    each_server: EmbeddedValkey, each_client: redis.Client, deleted: bool
+    each_server: AnyServer, each_client: redis.Client, deleted: bool
 ) -> None:
     """As after a failover to a server that had not heard of the last entries, and whose clock is behind."""
     writer = await producer(each_client)
@@ -559,7 +554,7 @@ async def test_a_checkpoint_ahead_of_the_stream_leads_to_a_rebuild(
     assert "expected entry 51 but" in (await gaps(each_client))[0]
 
 
-async def test_everything_in_redis_may_be_deleted(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_everything_in_redis_may_be_deleted(each_server: AnyServer, each_client: redis.Client) -> None:
     async with running(each_server.url, fold(Ledger())):
         writer = await producer(each_client)
         await writer.publish(counted(range(5)))
@@ -588,9 +583,7 @@ async def test_a_state_that_cannot_be_read_is_rebuilt(valkey: EmbeddedValkey, cl
         await reaches(client, [3])
 
 
-async def test_a_request_outlives_the_loss_of_the_server(
-    mortal: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_request_outlives_the_loss_of_the_server(mortal: AnyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server goes away between the gap and the request: the fold must not wait for what it never asked for."""
     monkeypatch.setattr(commit, "RETRY_SECONDS", 0.2)
     client = redis.connect(mortal.url)

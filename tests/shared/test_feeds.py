@@ -22,6 +22,7 @@ from shared.inputs import lag_of
 from shared.keys import Keys
 from shared.lease import Lease
 from shared.tasks import end
+from support.contained import AnyServer
 from support.ledger import FAMILY, KEYS, POISON, WIRING, Ledger, counted, fold, folded, running, total
 from support.proxy import LossyProxy
 from support.stack import until
@@ -150,7 +151,7 @@ def test_streams_elsewhere_have_no_beginning() -> None:
         replace(WIRING, stream=TWO)
 
 
-async def test_both_are_folded_and_a_restart_goes_on(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_both_are_folded_and_a_restart_goes_on(each_server: AnyServer, each_client: redis.Client) -> None:
     one, two = await writers(each_client)
     await one.publish(counted(range(1_000)))
     await one.publish(counted(range(1_000, 1_500)))
@@ -173,7 +174,7 @@ async def test_both_are_folded_and_a_restart_goes_on(each_server: EmbeddedValkey
 # --- what gets lost ----------------------------------------------------------------------------------------
 
 
-async def test_lost_replies_change_nothing(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_lost_replies_change_nothing(each_server: AnyServer, each_client: redis.Client) -> None:
     """Of commits, of reads, and of what the groups are told."""
     chance = random.Random(7)
     async with LossyProxy(each_server.port) as proxy:
@@ -187,7 +188,7 @@ async def test_lost_replies_change_nothing(each_server: EmbeddedValkey, each_cli
 
 
 async def test_one_that_dies_before_it_tells_is_made_up_for(
-    each_server: EmbeddedValkey, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
+    each_server: AnyServer, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = await writers(each_client)
     with monkeypatch.context() as patch:
@@ -206,7 +207,7 @@ async def test_one_that_dies_before_it_tells_is_made_up_for(
 
 
 async def test_a_group_that_is_lost_or_set_back_is_told_again(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     one, two = await writers(each_client)
     async with running(each_server.url, fold(Ledger(), FAR)):
@@ -219,7 +220,7 @@ async def test_a_group_that_is_lost_or_set_back_is_told_again(
 
 
 async def test_the_producer_keeps_what_the_fold_has_not_read_and_cuts_what_it_has(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     one, two = await writers(each_client)
     async with running(each_server.url, fold(Ledger(), FAR)):
@@ -239,7 +240,7 @@ async def test_the_producer_keeps_what_the_fold_has_not_read_and_cuts_what_it_ha
 
 
 async def test_what_was_cut_unread_is_told_once_and_stepped_over(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     one, two = await writers(each_client)
     async with running(each_server.url, fold(Ledger(), FAR)):
@@ -258,7 +259,7 @@ async def test_what_was_cut_unread_is_told_once_and_stepped_over(
 
 
 async def test_a_stream_made_anew_below_where_the_fold_stands_is_read(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     one, two = await writers(each_client)
     async with running(each_server.url, fold(Ledger(), FAR)):
@@ -279,7 +280,7 @@ async def test_a_stream_made_anew_below_where_the_fold_stands_is_read(
 
 
 async def test_a_poison_entry_of_the_second_goes_to_the_dead_letters(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     one, two = await writers(each_client)
     await one.publish(counted([1, 2]))

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from local_run.valkey import EmbeddedValkey
 from shared import domains, redis
 from shared.errors import Fenced
+from support.contained import AnyServer
 from support.each import each
 from support.ledger import (
     KEYS,
@@ -47,7 +47,7 @@ async def holds(client: redis.Client, numbers: list[int]) -> None:
 
 
 async def test_both_inputs_are_folded_and_the_inbox_is_emptied(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     writer = await producer(each_client)
     await send(each_client, [1_000, 1_001])
@@ -61,7 +61,7 @@ async def test_both_inputs_are_folded_and_the_inbox_is_emptied(
 
 
 async def test_what_was_delivered_but_not_committed_comes_again(
-    each_server: EmbeddedValkey, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
+    each_server: AnyServer, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit fails on its way, as by a kill: the entry is delivered to the next run, and counts once."""
     writer = await producer(each_client)
@@ -85,7 +85,7 @@ async def test_what_was_delivered_but_not_committed_comes_again(
         await holds(each_client, [1, 7, 8])
 
 
-async def test_a_poison_entry_is_put_aside_at_once(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_a_poison_entry_is_put_aside_at_once(each_server: AnyServer, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish([Begun(), *counted([1])])
     async with running(each_server.url, fold(Ledger(), WITH_INBOX)) as it:
@@ -101,7 +101,7 @@ async def test_a_poison_entry_is_put_aside_at_once(each_server: EmbeddedValkey, 
     assert each(fields[b"error"] and fields[b"id"] for _, fields in letters)
 
 
-async def test_a_deleted_inbox_is_made_again(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_a_deleted_inbox_is_made_again(each_server: AnyServer, each_client: redis.Client) -> None:
     writer = await producer(each_client)
     await writer.publish([Begun(), *counted([1])])
     async with running(each_server.url, fold(Ledger(), WITH_INBOX)):

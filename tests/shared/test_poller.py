@@ -19,6 +19,7 @@ from shared import domains, outlet, redis, trouble
 from shared import lease as leases
 from shared.keys import FOLDED_SEQ
 from shared.service import Service
+from support.contained import AnyServer
 from support.ledger import KEYS, running, sequence
 from support.polling import Counting, poll
 from support.proxy import LossyProxy
@@ -66,9 +67,7 @@ async def is_(it: Service, state: str) -> bool:
     return it.health.state == state
 
 
-async def test_it_publishes_shows_and_confirms_in_its_pace(
-    each_server: EmbeddedValkey, each_client: redis.Client
-) -> None:
+async def test_it_publishes_shows_and_confirms_in_its_pace(each_server: AnyServer, each_client: redis.Client) -> None:
     sources = Counting()
     began = time.monotonic()
     async with running(each_server.url, poll(sources, every=0.1), NAME) as it:
@@ -93,7 +92,7 @@ async def test_it_publishes_shows_and_confirms_in_its_pace(
 
 @pytest.mark.parametrize("host", ["the same host", "another host"])
 async def test_a_killed_replica_is_replaced_and_nothing_is_published_twice(
-    each_server: EmbeddedValkey, each_client: redis.Client, host: str, monkeypatch: pytest.MonkeyPatch
+    each_server: AnyServer, each_client: redis.Client, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with process(each_server.url) as first:
         await published(each_client, 5, 20)
@@ -124,7 +123,7 @@ async def test_replicas_that_take_the_lease_from_each_other_publish_each_number_
         await published(client, last + 5)
 
 
-async def test_lost_replies_and_a_restarted_redis_double_nothing(mortal: EmbeddedValkey) -> None:
+async def test_lost_replies_and_a_restarted_redis_double_nothing(mortal: AnyServer) -> None:
     chance = random.Random(3)
     client = redis.connect(mortal.url)
     try:

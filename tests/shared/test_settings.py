@@ -38,6 +38,7 @@ def test_without_any_variable_the_defaults_hold(no_env: Path) -> None:
         log_format="json",
         metrics_port=None,
         instance="",
+        alive_file="",
         pools_file=None,
         backfill_load=50,
         timeline_days=30,
@@ -476,3 +477,23 @@ def test_the_secret_of_wallets(tmp_path: Path, no_env: Path) -> None:
     file.write_bytes(b"\xff" * 40)
     with pytest.raises(ConfigError, match="expected text"):
         load({"WALLET_SECRET_FILE": str(file)}, no_env)
+
+
+def test_what_is_secret_may_stand_in_a_file(tmp_path: Path, no_env: Path) -> None:
+    """So that it is in no environment, which every program of the same user may list."""
+    file = tmp_path / "secret"
+    file.write_text("redis://mempool:correct-horse@redis:6379/0\n")
+    assert load({"REDIS_URL_FILE": str(file)}, no_env).redis_url == "redis://mempool:correct-horse@redis:6379/0"
+    file.write_text("nonsense of correct-horse")
+    with pytest.raises(ConfigError, match="REDIS_URL"):
+        load({"REDIS_URL_FILE": str(file)}, no_env)
+    file.write_text(f"{SECRET}\n")
+    url, user = {"MAIN_RPC_URL": NODE["MAIN_RPC_URL"]}, {"MAIN_RPC_USER": "alice"}
+    config = load({**url, **user, "MAIN_RPC_PASSWORD_FILE": str(file), "COINGECKO_API_KEY_FILE": str(file)}, no_env)
+    assert (config.nodes[0].rpc_password, config.coingecko_api_key) == (SECRET, SECRET)
+    assert SECRET not in repr(config)
+    for name in ("REDIS_URL", "MAIN_RPC_PASSWORD", "COINGECKO_API_KEY"):
+        with pytest.raises(ConfigError, match=f"{name} and {name}_FILE are both set"):
+            load({**NODE, name: "redis://of.one", f"{name}_FILE": str(file)}, no_env)
+        with pytest.raises(ConfigError, match=f"{name}_FILE='/nonexistent' cannot be read"):
+            load({f"{name}_FILE": "/nonexistent"}, no_env)

@@ -20,6 +20,7 @@ from shared import jobs as queue
 from shared import redis, trouble, work
 from shared.jobs import Answer
 from shared.work import ATTEMPTS
+from support.contained import AnyServer
 from support.each import each
 from support.labour import CHANGES, DOMAIN, KEYS, STARTED, Labour, Wanted, jobs
 from support.labour import work as labouring
@@ -79,9 +80,7 @@ async def process(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
 # --- the ordinary ------------------------------------------------------------------------------------------
 
 
-async def test_what_is_asked_for_twice_is_done_once_and_told(
-    each_server: EmbeddedValkey, each_client: redis.Client
-) -> None:
+async def test_what_is_asked_for_twice_is_done_once_and_told(each_server: AnyServer, each_client: redis.Client) -> None:
     asking = jobs(each_client)
     assert await asking.answer("a") is None
     assert await asking.ask("a", Wanted(number=1)) == "asked"
@@ -127,7 +126,7 @@ async def is_(it: object, state: str) -> bool:
 
 
 async def test_replicas_share_the_jobs_and_none_does_too_many_at_once(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     asking, labours = jobs(each_client), [Labour(each_client) for _ in range(3)]
     async with contextlib.AsyncExitStack() as stack:
@@ -156,7 +155,7 @@ async def test_more_than_may_wait_is_refused(client: redis.Client, monkeypatch: 
 
 
 async def test_what_failed_is_tried_again_after_a_pause_and_waits_meanwhile(
-    each_server: EmbeddedValkey, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
+    each_server: AnyServer, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(work, "RETRY_MS", 400)
     asking = jobs(each_client)
@@ -173,7 +172,7 @@ async def test_what_failed_is_tried_again_after_a_pause_and_waits_meanwhile(
 
 
 async def test_a_job_that_nobody_can_do_goes_to_the_dead_letters_and_says_so(
-    each_server: EmbeddedValkey, each_client: redis.Client
+    each_server: AnyServer, each_client: redis.Client
 ) -> None:
     asking = jobs(each_client)
     await asking.ask("bad", Wanted(number=1, how="fails"))
@@ -227,7 +226,7 @@ async def test_a_deadline_is_one_of_silence(valkey: EmbeddedValkey, client: redi
 
 
 async def test_a_worker_that_is_killed_in_the_middle_of_a_job_is_replaced_and_forgotten(
-    each_server: EmbeddedValkey, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
+    each_server: AnyServer, each_client: redis.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "GHOST_MS", 2_000)
 
@@ -300,9 +299,7 @@ async def test_a_worker_that_stops_gives_back_what_it_has_not_done(
 # --- a Redis that forgets, or is away ----------------------------------------------------------------------
 
 
-async def test_a_stream_that_was_cut_or_deleted_is_no_end(
-    each_server: EmbeddedValkey, each_client: redis.Client
-) -> None:
+async def test_a_stream_that_was_cut_or_deleted_is_no_end(each_server: AnyServer, each_client: redis.Client) -> None:
     """Who still wants the answer asks again, and is not told that it waits."""
     asking = jobs(each_client)
     await asking.ask("a", Wanted(number=1))
@@ -335,7 +332,7 @@ async def test_names_whose_entry_is_lost_are_forgotten(valkey: EmbeddedValkey, c
     assert await client.hlen(STARTED) == 0
 
 
-async def test_a_restarted_redis_loses_no_job(mortal: EmbeddedValkey) -> None:
+async def test_a_restarted_redis_loses_no_job(mortal: AnyServer) -> None:
     client = redis.connect(mortal.url)
     try:
         async with running(mortal.url, labouring(at_once=2), GROUP) as it:
@@ -351,7 +348,7 @@ async def test_a_restarted_redis_loses_no_job(mortal: EmbeddedValkey) -> None:
         await client.aclose()
 
 
-async def test_lost_replies_change_no_answer(each_server: EmbeddedValkey, each_client: redis.Client) -> None:
+async def test_lost_replies_change_no_answer(each_server: AnyServer, each_client: redis.Client) -> None:
     chance = random.Random(11)
     async with LossyProxy(each_server.port) as proxy:
         proxy.loses = lambda request: (

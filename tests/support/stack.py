@@ -137,8 +137,10 @@ class Stack:
         """Start services; without names those of CHAIN."""
         for name in names or CHAIN:
             with open(self.folder / f"{name}.log", "ab") as log:  # noqa: ASYNC230 - a local file, opened once
-                environment = {**self.environment(), **env}
-                command = self.command(SERVICES[name.removesuffix("-2").removesuffix("-3")])
+                service = name.removesuffix("-2").removesuffix("-3")
+                replica = {"INSTANCE": name} if name != service else {}
+                environment = {**self.environment(), **replica, **env}
+                command = self.command(SERVICES[service])
                 self._processes[name] = await child.start(command, env=environment, output=log)
 
     def runs(self, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import prometheus_client
 import structlog
 from redis.exceptions import ResponseError
 
@@ -17,6 +18,10 @@ from shared.events.ops import OpsEvent
 from shared.keys import OPS_KEEP
 from shared.lease import Lease
 from shared.redis import TROUBLE, Client
+
+UNREAD: Final = prometheus_client.Gauge(
+    "dashboard_unread_entries", "Entries of a stream that a fold has not folded yet", ["stream", "group"]
+)
 
 _STRANGERS: Final = 100
 """Groups that are not ours, told about at most."""
@@ -142,7 +147,9 @@ class Producer:
                 self._tell_of(name)
                 continue
             lag = inputs.lag_of(group)
-            unread = max(unread, cap if lag is None else lag + int(group["pending"]))
+            waiting = cap if lag is None else lag + int(group["pending"])
+            UNREAD.labels(self.stream, name).set(waiting)
+            unread = max(unread, waiting)
         await self._client.xtrim(self.stream, maxlen=min(max(keep, unread), cap), approximate=True)
         return max(0, unread - cap)
 

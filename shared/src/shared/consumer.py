@@ -60,7 +60,8 @@ class Consumer:
             if wiring.by_position
             else Inputs(client, wiring, group)
         )
-        self._letters = DeadLetters(client, keys.dead(wiring.domain), wiring.checkpoint, service.log)
+        read = [*(feed.stream for feed in wiring.feeds), *([wiring.inbox] if wiring.inbox else [])]
+        self._letters = DeadLetters(client, keys.dead(wiring.domain), wiring.checkpoint, service.log, read)
         self._standing = Standing(client, wiring, group, fold, self._lease, self._letters, service.log)
         self._resync = Resync(service, wiring.resync, wiring.stream)
         self._watch = None if stored is None else Watch(service, stored)

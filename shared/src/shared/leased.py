@@ -11,7 +11,9 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
+
+import prometheus_client
 
 from shared import redis, trouble
 from shared.backoff import Backoff
@@ -21,6 +23,10 @@ from shared.lease import Lease
 from shared.logging import Trouble
 from shared.service import Service
 from shared.tasks import pause
+
+HELD: Final = prometheus_client.Gauge(
+    "dashboard_lease_held", "1 while this replica is the active one, 0 while it stands by", ["service", "work"]
+)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 """Begins anew each time; may return in order to be begun anew, with the lease taken anew."""
@@ -46,12 +52,15 @@ class Leased:
         self._trouble = trouble.RedisTrouble(service)
         self._failing = Trouble(service.log, name)
         self._backoff = Backoff(trouble.FIRST_SECONDS, trouble.LONGEST_SECONDS)
+        self._active: prometheus_client.Gauge | None = None  # of work that is to be done at all
 
     async def run(self, work: Work) -> None:
         """Work until the service is told to stop, which the work itself has to heed.
 
         What Redis refuses or fails to answer is waited out. What a newer version wrote is left to its replicas.
         """
+        if self._leases:
+            self._active = HELD.labels(self._service.name, self._name)
         try:
             while not self._service.stopping.is_set():
                 try:
@@ -93,7 +102,15 @@ class Leased:
         doing = work()
         for lease in reversed(self._leases):
             doing = lease.hold(doing)
-        await doing
+        self._tell(1)
+        try:
+            await doing
+        finally:
+            self._tell(0)
+
+    def _tell(self, active: int) -> None:
+        if self._active is not None:
+            self._active.set(active)
 
     async def _release(self) -> None:
         with contextlib.suppress(*redis.TROUBLE):  # then they end by themselves

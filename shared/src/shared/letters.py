@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import prometheus_client
@@ -18,12 +19,14 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 class DeadLetters:
     """Those of one fold, at `key`. Attempts are counted in the hash of its checkpoint."""
 
-    def __init__(self, client: redis.Client, key: str, checkpoint: str, log: Any) -> None:
+    def __init__(self, client: redis.Client, key: str, checkpoint: str, log: Any, streams: Iterable[str] = ()) -> None:
         self.blamed = b""  # the entry that failed last
         self._client = client
         self._key = key
         self._checkpoint = checkpoint
         self._log = log
+        for stream in streams:
+            DEAD.labels(stream)  # counted from zero: a rise from nothing would not be seen
 
     async def attempts(self, stream: str, entry: Entry, error: Exception) -> int:
         """Count one more attempt at the entry, which failed; returns how many there were."""

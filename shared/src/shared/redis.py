@@ -14,6 +14,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeAlias, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import prometheus_client
 import redis.asyncio as aio
 from redis import exceptions
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -67,6 +68,13 @@ _SAID: Final = {
 """What the first word of an error says, for a person."""
 
 _LONGEST: Final = 300
+
+MEMORY: Final = prometheus_client.Gauge(
+    "dashboard_redis_memory_bytes", "Memory that Redis uses; of a cluster that of its fullest primary"
+)
+MEMORY_LIMIT: Final = prometheus_client.Gauge(
+    "dashboard_redis_memory_limit_bytes", "Memory that Redis may use (its maxmemory), 0 where there is no limit"
+)
 
 _OF_TLS: Final = {
     name: name for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
@@ -235,8 +243,16 @@ async def check_version(client: Client, url: str) -> None:
         raise ConfigError(f"REDIS_URL={mask_url(url)!r}: needs Redis {OLDEST}.0 or Valkey, this is Redis {version}")
 
 
+def _fullness(info: dict[str, Any]) -> tuple[float, int]:
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    return (used / limit if limit else 0.0, used)
+
+
 async def eviction(client: Client) -> str:
-    """What is wrong with how the server makes room, in words for a person; empty where it is as it should be."""
+    """What is wrong with how the server makes room, in words for a person; empty where it is as it should be.
+
+    What is asked for that also says how full it is, which Prometheus is told.
+    """
     try:
         if isinstance(client, RedisCluster):
             found = await client.info("memory", target_nodes=RedisCluster.PRIMARIES)
@@ -245,6 +261,9 @@ async def eviction(client: Client) -> str:
             servers = [await client.info("memory")]
     except exceptions.ResponseError:
         return ""
+    used = max(servers, key=_fullness, default={})
+    MEMORY.set(int(used.get("used_memory", 0)))
+    MEMORY_LIMIT.set(int(used.get("maxmemory", 0)))
     policies = sorted({str(info.get("maxmemory_policy", "noeviction")) for info in servers} - {"noeviction"})
     if not policies:
         return ""

@@ -20,7 +20,7 @@ import prometheus_client
 import structlog
 import uvloop
 
-from shared import clock, domains, logging, metrics, redis, settings
+from shared import alive, clock, domains, logging, metrics, redis, settings
 from shared.bus import Announcer
 from shared.errors import ConfigError, DashboardError
 from shared.events.ops import OpsEvent, ServiceDegraded, ServiceRecovered, ServiceStarted
@@ -91,6 +91,7 @@ class Service:
         self.log: Any = structlog.get_logger().bind(service=name)
         self.stopping = asyncio.Event()
         self.health = HealthReport()
+        self.pulse = alive.Pulse(config.alive_file)
         self.clock = clock.RedisClock()
         self.announcer = Announcer(self.redis, self.keys.stream(domains.OPS), name, self.instance, self.clock)
         self._started = clock.now().steady_ms
@@ -256,6 +257,7 @@ async def _serve(name: str, config: settings.Settings, run: Run) -> None:
         loop.add_signal_handler(number, service.stopping.set)
     service.log.info("service_starting", version=service.version, network=config.network, instance=service.instance)
     gc.freeze()  # what is loaded by now stays: full collections, some 30 ms each for all of it, leave it out
+    pulse = asyncio.create_task(service.pulse.beat(), name="pulse")
     beating = asyncio.create_task(service.heartbeat(), name="heartbeat")
     working = asyncio.ensure_future(run(service))
     stopping = asyncio.create_task(service.stopping.wait(), name="stopping")
@@ -274,4 +276,5 @@ async def _serve(name: str, config: settings.Settings, run: Run) -> None:
     finally:
         await end(beating, working, stopping)
         await service.close()
+        await end(pulse)
         service.log.info("service_stopped")

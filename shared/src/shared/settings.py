@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from shared import env_files
-from shared.addresses import mask_url
+from shared.addresses import checked, mask_url
 from shared.errors import ConfigError
 from shared.networks import NETWORKS
 from shared.prices import TOLD_IN
@@ -28,7 +28,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "console")
 
 _OF_A_NODE: Final = re.compile(
-    r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_COOKIE_FILE|ZMQ_URLS|ELECTRUM_URL|ELECTRUM_PIN)"
+    r"[A-Z0-9_]+_(RPC_URL|RPC_USER|RPC_PASSWORD|RPC_PASSWORD_FILE|RPC_COOKIE_FILE|ZMQ_URLS|ELECTRUM_URL|ELECTRUM_PIN)"
 )
 _READ_ELSEWHERE: Final = ("ENV_DIR", "BITCOIND", "DASHBOARD_DEMO")
 _LONGEST_HEADER: Final = 200
@@ -78,6 +78,7 @@ class Settings:
     log_format: str
     metrics_port: int | None
     instance: str
+    alive_file: str  # where the process says every second that its event loop turns (shared.alive); empty: nowhere
     pools_file: Path | None
     backfill_load: int  # per cent of the time that one backfill worker keeps the node busy; 0: no backfill
     timeline_days: int  # days that the timeline of transactions is kept
@@ -129,7 +130,7 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
     port = reader.port("WEB_PORT", 8080)
     config = Settings(
         network=network,
-        redis_url=reader.url("REDIS_URL", REDIS_SCHEMES) or None,
+        redis_url=checked("REDIS_URL", reader.secret("REDIS_URL"), REDIS_SCHEMES) or None,
         nodes=tuple(_node(reader, name) for name in names),
         web_host=reader.host("WEB_HOST"),
         web_port=8080 if port is None else port,
@@ -143,6 +144,7 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         log_format=reader.choice("LOG_FORMAT", LOG_FORMATS, "json"),
         metrics_port=reader.port("METRICS_PORT", None),
         instance=reader.text("INSTANCE"),
+        alive_file=reader.text("ALIVE_FILE"),
         pools_file=Path(pools) if (pools := reader.text("POOLS_FILE")) else None,
         backfill_load=reader.whole("BACKFILL_LOAD", 0, 100, 50),
         timeline_days=reader.whole("TIMELINE_DAYS", 1, 3_650, 30),
@@ -150,7 +152,7 @@ def load(environment: Mapping[str, str] | None = None, env_dir: Path | None = No
         outside=reader.choice("OUTSIDE", ("on", "off"), "on") == "on",
         outside_url=reader.url("OUTSIDE_URL", ("http", "https")),
         outside_contact=_header("OUTSIDE_CONTACT", reader.text("OUTSIDE_CONTACT"), shown=True),
-        coingecko_api_key=_header("COINGECKO_API_KEY", reader.text("COINGECKO_API_KEY"), shown=False),
+        coingecko_api_key=_header("COINGECKO_API_KEY", reader.secret("COINGECKO_API_KEY"), shown=False),
         wallet_secret=_secret(reader, "WALLET_SECRET"),
     )
     known = {*reader.asked, *_READ_ELSEWHERE}
@@ -172,18 +174,9 @@ def _header(name: str, value: str, *, shown: bool) -> str:
 
 
 def _secret(reader: Reader, name: str) -> str:
-    """A secret of the installation, from the variable or from the file that `NAME_FILE` names; never shown."""
-    value, file = reader.text(name), reader.text(f"{name}_FILE")
-    if value and file:
-        raise ConfigError(f"{name} and {name}_FILE are both set: expected one of them")
-    if file:
-        try:
-            value = Path(file).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigError(f"{name}_FILE={file!r} cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError:
-            raise ConfigError(f"{name}_FILE={file!r}: expected text") from None
-        name = f"{name}_FILE={file!r}"
+    """A secret of the installation, which must be at random; never shown."""
+    value, file = reader.secret(name), reader.text(f"{name}_FILE")
+    name = f"{name}_FILE={file!r}" if file else name
     if (value or file) and (len(value) < SHORTEST_SECRET or len(set(value)) < _SECRET_VARIETY):
         raise ConfigError(
             f"{name}: expected at least {SHORTEST_SECRET} characters at random, not {len(value)} like these"
@@ -203,7 +196,7 @@ def _node(reader: Reader, name: str) -> NodeSettings:
     prefix = name.upper().replace("-", "_")
     cookie = reader.text(f"{prefix}_RPC_COOKIE_FILE")
     url = reader.url(f"{prefix}_RPC_URL", ("http", "https"))
-    user, password = reader.text(f"{prefix}_RPC_USER"), reader.text(f"{prefix}_RPC_PASSWORD")
+    user, password = reader.text(f"{prefix}_RPC_USER"), reader.secret(f"{prefix}_RPC_PASSWORD")
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise ConfigError(

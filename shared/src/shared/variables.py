@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeAlias
 
 from shared.addresses import checked, listening_host
@@ -24,6 +25,20 @@ class Reader:
         """The value without surrounding space; an empty one counts as not set."""
         self.asked.add(name)
         return self._values.get(name, "").strip() or default
+
+    def secret(self, name: str) -> str:
+        """The value, or what stands in the file that `NAME_FILE` names; never shown."""
+        value, file = self.text(name), self.text(f"{name}_FILE")
+        if value and file:
+            raise ConfigError(f"{name} and {name}_FILE are both set: expected one of them")
+        if not file:
+            return value
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"{name}_FILE={file!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"{name}_FILE={file!r}: expected text") from None
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         """One of the allowed words, in any case."""

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
+import prometheus_client
 from redis.exceptions import ResponseError
 
 from shared import redis
@@ -32,6 +33,13 @@ from shared.tasks import end
 from shared.trouble import RedisTrouble
 
 T = TypeVar("T")
+
+WAITED: Final = prometheus_client.Histogram(
+    "dashboard_job_wait_seconds",
+    "Time from the question until a replica begins with it, by Redis' clock",
+    ["domain"],
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
 
 ATTEMPTS: Final = 5
 """Attempts at a job, whether it fails or its worker does not come back."""
@@ -88,6 +96,8 @@ class Worker:
         self._tell = tell
         self._held = Held(service.redis, service.keys, domain, self._group, self._name, changes)
         self._working = Leased(service, name="work")  # without a lease: any number of replicas work
+        self._waited = WAITED.labels(domain)
+        DEAD.labels(self._held.requests)  # counted from zero
         self._trouble = RedisTrouble(service)  # of jobs that cannot be ended
         self._jobs: dict[bytes, tuple[Entry, asyncio.Task[None]]] = {}  # what we are at, by the entry's id
         self._scan: bytes | str = "0-0"  # where the look for what others left goes on
@@ -159,6 +169,9 @@ class Worker:
                 return  # it is delivered again
             if entry[0] not in self._jobs and entry[1]:  # nothing in it: it was cut from the stream meanwhile
                 self._jobs[entry[0]] = entry, asyncio.create_task(self._one(entry, new), name="job")
+                if new:
+                    asked_ms = int(entry[0].partition(b"-")[0])
+                    self._waited.observe(max(0, self._service.clock.now_ms - asked_ms) / 1_000)
 
     def _reap(self) -> None:
         for entry_id, (_, task) in list(self._jobs.items()):

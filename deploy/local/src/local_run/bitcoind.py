@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from local_run import debian
@@ -60,3 +62,7 @@ async def find_redis_8() -> Path:
         ["redis-server", "redis-tools"], ["usr/bin/redis-server"], "sid", cache_folder() / "redis-8"
     )
     return unpacked["redis-server"]
+
+
+if __name__ == "__main__":  # for an image, which brings its own
+    sys.stdout.write(f"{asyncio.run(find_bitcoind())}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +31,23 @@ class Demonstration:
     """The node, its Electrum server and the generator over one folder."""
 
     def __init__(
-        self, folder: Path, *, rpc_port: int, zmq_port: int, electrum_port: int, say: Callable[[str], None]
+        self,
+        folder: Path,
+        *,
+        rpc_port: int,
+        zmq_port: int,
+        electrum_port: int,
+        say: Callable[[str], None],
+        listen: str = "127.0.0.1",
+        others: Sequence[Credentials] = (),
+        shown: Path | None = None,
     ) -> None:
-        """`say` is given each event in words."""
+        """`say` is given each event in words. Beside ElectrumX the `others` may ask the node.
+
+        `shown` is the file with the public descriptors of the wallet that pays, in the folder where it is not said.
+        """
         self._folder = folder
+        self.wallet = shown or folder / "wallet.txt"
         self._say = say
         self._chance = random.Random()  # noqa: S311 - amounts and moments, no secrets
         asks = Credentials.new()
@@ -42,16 +55,14 @@ class Demonstration:
             folder / "bitcoind",
             rpc_port=rpc_port,
             zmq_port=zmq_port,
-            extra=[asks.argument, "-txindex=1"],  # which ElectrumX asks for
+            listen=listen,
+            extra=[*(one.argument for one in (asks, *others)), "-txindex=1"],  # which ElectrumX asks for
         )
         self._holder = Holder(self.node, self._chance, self.published)
         # Over WebSocket alone: over TCP it holds small answers for up to a second.
-        self.electrumx = ElectrumX(folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port))
-
-    @property
-    def wallet(self) -> Path:
-        """File with the public descriptors of the wallet that pays."""
-        return self._folder / "wallet.txt"
+        self.electrumx = ElectrumX(
+            folder / "electrumx", self.node, asks, listening=Listening(None, electrum_port, at=listen)
+        )
 
     @property
     def published(self) -> Path:
@@ -69,7 +80,8 @@ class Demonstration:
         Raises ServerFailed, SetupError, and as shared.rpc does; then the node is not left running.
         """
         if not self.has_history:
-            shutil.rmtree(self._folder, ignore_errors=True)  # half a chain, and what was derived from it
+            for part in ("bitcoind", "electrumx", "valkey"):  # half a chain, and what was derived from it
+                shutil.rmtree(self._folder / part, ignore_errors=True)
         await self.node.start()
         try:
             await self._build()

@@ -75,10 +75,11 @@ class Listening:
     ws: int | None = 0
     ssl: int | None = None
     wss: int | None = None
+    at: str = "127.0.0.1"
 
     def items(self) -> list[tuple[str, int]]:
         """Services and ports that there are to be."""
-        return [(name, port) for name, port in vars(self).items() if port is not None]
+        return [(name, port) for name, port in vars(self).items() if name != "at" and port is not None]
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,13 @@ class Certificate:
 
 
 async def find_electrumx(limit: float = INSTALL_SECONDS) -> Path:
-    """The interpreter of an environment that holds ElectrumX, made on the first call (half a minute).
+    """The interpreter of an environment that holds ElectrumX: ELECTRUMX_PYTHON, or made on the first call (30 s).
 
     Raises SetupError where it cannot be had.
     """
+    named = os.environ.get("ELECTRUMX_PYTHON")
+    if named:
+        return Path(named)
     root = checkout()
     if root is None:
         raise SetupError("there is no ElectrumX without a checkout: its versions stand in requirements/electrumx.txt")
@@ -188,7 +192,7 @@ class ElectrumX(Server):
             **_VARIABLES,
             "DB_DIRECTORY": str(self.folder / "db"),
             "DAEMON_URL": f"http://{user}:{password}@127.0.0.1:{self._node.rpc_port}/",
-            "SERVICES": ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.listening.items()),
+            "SERVICES": ",".join(f"{name}://{self.listening.at}:{port}" for name, port in self.listening.items()),
             **({"SSL_CERTFILE": str(shown.certificate), "SSL_KEYFILE": str(shown.key)} if shown else {}),
             **self._variables,
         }

@@ -55,9 +55,12 @@ class RegtestNode(Server):
         sequence: bool = True,
         hashblock: bool = False,
         mocktime: int | None = None,
+        listen: str = "127.0.0.1",
         extra: Sequence[str] = (),
     ) -> None:
         """A port of 0 is a free one. `mocktime` in Unix seconds. `extra` arguments win over ours.
+
+        At another address than loopback to `listen` on, whoever reaches it may ask, with a password.
 
         `binary` None: found, or unpacked from Debian's packages on first use.
         """
@@ -66,6 +69,7 @@ class RegtestNode(Server):
         self.rpc_port = rpc_port
         self.zmq_port = zmq_port
         self.mocktime = mocktime
+        self._listen = listen
         self._topics = [*(["sequence"] if sequence else []), "rawtx", *(["hashblock"] if hashblock else [])]
         self._clients: dict[str | None, RpcClient] = {}
 
@@ -154,9 +158,9 @@ class RegtestNode(Server):
             *_FLAGS,
             f"-datadir={self.folder}",
             f"-rpcport={self.rpc_port}",
-            "-rpcbind=127.0.0.1",
-            "-rpcallowip=127.0.0.1",
-            *(f"-zmqpub{topic}={self.zmq_url}" for topic in self._topics),
+            f"-rpcbind={self._listen}",
+            f"-rpcallowip={'127.0.0.1' if self._listen == '127.0.0.1' else '0.0.0.0/0'}",
+            *(f"-zmqpub{topic}=tcp://{self._listen}:{self.zmq_port}" for topic in self._topics),
         ]
         if await _is_knots(self.binary):
             command.append("-corepolicy=1")  # Core's relay policy instead of Knots's own, stricter one

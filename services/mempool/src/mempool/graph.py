@@ -138,14 +138,14 @@ class Graph:
                     found.append(relative)
         return found
 
-    def chunks(self, band: int = 0) -> list[Tx | Chunk]:
-        """Everything in the order in which a miner takes it, best first; from this band of the histogram up.
+    def chunks(self, band: int | None = None) -> list[Tx | Chunk]:
+        """Everything in the order in which a miner takes it, best first; or from this band of the histogram up.
 
         Call after `settle`.
         """
         found: list[Tx | Chunk] = []
         for tx in self.txs.values():
-            if tx.band < band:
+            if band is not None and tx.band < band:
                 continue
             chunk = tx.chunk
             if chunk is None:

@@ -8,6 +8,7 @@ import os
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -47,6 +48,7 @@ async def run(service: Service) -> None:
         stack.push_async_callback(site.close)
         opened = await _open(stack, "WEB", settings.web_host, settings.web_port, site.application())
         service.log.info("web_listening", addresses=opened)
+        service.pulse.asked_at = _at(opened[0])
         if settings.admin_port is not None:
             opened = await _open(stack, "ADMIN", settings.admin_host, settings.admin_port, site.operators())
             service.log.info("web_listening_for_operators", addresses=opened)
@@ -87,6 +89,12 @@ async def _open(stack: AsyncExitStack, name: str, host: str, port: int, applicat
     for made in sockets:
         await web.SockSite(runner, made, backlog=BACKLOG).start()
     return [web_url(address[0], address[1]) for address in (made.getsockname() for made in sockets)]
+
+
+def _at(opened: str) -> str:
+    """Host, port and path that tell whether we still answer, as shared.alive asks for them."""
+    parts = urlsplit(opened)
+    return f"{parts.hostname} {parts.port or 80} /healthz"
 
 
 async def _report(service: Service, site: Site) -> None:

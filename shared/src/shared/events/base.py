@@ -62,7 +62,7 @@ Hash = Annotated[str, Meta(min_length=64, max_length=64)]
 HashOrNone = Annotated[str, Meta(max_length=64)]
 """The same, or empty."""
 
-TxidStart = Annotated[str, Meta(min_length=12, max_length=12, pattern="^[0-9a-f]*$")]
+TxidStart = Annotated[str, Meta(min_length=12, max_length=12)]
 """The first 6 bytes of a txid, in hex."""
 
 HashTail = Annotated[str, Meta(min_length=16, max_length=16)]
