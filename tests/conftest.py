@@ -16,6 +16,7 @@ from shared import redis
 from support.contained import prepare
 from support.engine import Engine
 from support.engine import engine as set_up_engine
+from support.order import LONG
 from support.states import Table
 
 
@@ -44,10 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked `full` or `engine` runs with that option alone.
+    """Long modules first. What is marked `full` or `engine` runs with that option alone.
 
     With `--engine` nothing else runs but what has a server of each kind: it gets them in containers.
     """
+    turn = {f"tests/{name}.py": at for at, name in enumerate(LONG)}
+    items.sort(key=lambda item: turn.get(item.nodeid.partition("::")[0], len(LONG)))
     dropped: set[pytest.Item] = set()
     if not config.getoption("--full"):
         dropped.update(item for item in items if item.get_closest_marker("full"))

@@ -16,9 +16,9 @@ from support.feed import KEYS, feeding, mempool
 from support.slow_link import SlowLink
 from support.spending import Built, build, fan_out, mine, mined_coins, send
 
-SECONDS = 25.0
+SECONDS = 14.0
 STALE_MS = 10_000
-"""Half the time after which readers call it stale."""
+"""Half the time after which readers call it stale, and less than what flows here: unconfirmed meanwhile is too old."""
 
 
 async def steadily(node: RegtestNode, transactions: list[Built], seconds: float) -> None:
@@ -42,7 +42,7 @@ async def test_a_mempool_in_flow_is_confirmed_all_the_while(
 
 
 async def in_flow(node: RegtestNode, valkey: EmbeddedValkey, env: dict[str, str]) -> None:
-    coins = await fan_out(node, await mined_coins(node, 1), 500)
+    coins = await fan_out(node, await mined_coins(node, 1), 280)
     transactions = [build([coin], [coin.value - 500]) for coin in coins]  # 20 a second
     ages: list[int] = []
     async with feeding(node, valkey, **env) as feed:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.each import each
+from support.order import LONG
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -32,3 +33,8 @@ def test_each_wants_something() -> None:
     assert not each([1, 0])
     with pytest.raises(AssertionError, match="nothing to look at"):
         each(number for number in range(0))
+
+
+def test_what_runs_first_is_there() -> None:
+    assert each((TESTS / f"{name}.py").is_file() for name in LONG)
+    assert len(set(LONG)) == len(LONG)

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from explorer.core import transactions
+from explorer.core.cluster import Member, mining_rate
 from explorer.core.node import Node
 from shared.events.lookups import TxWanted
 from shared.lookups.parts import Missing
@@ -111,6 +112,21 @@ async def test_one_of_which_nothing_is_unspent_needs_a_hint_or_an_index(chain: C
 
     hinted = await transactions.look_up(node, TxWanted(txid=txid), lambda: 1, [known])
     assert hinted == msgspec.structs.replace(found, as_of_ms=1)
+
+
+async def test_two_children_lift_their_parent_together() -> None:
+    """The one that pays less would be worth more by itself, and has to wait for both of the others all the same."""
+    alone = frozenset[str]()
+    members = {
+        "parent": Member(1_000, 1_000, alone),
+        "child": Member(100, 10_000, frozenset({"parent"})),
+        "other": Member(100, 15_000, frozenset({"parent", "mined"})),
+        "poor": Member(500, 600, frozenset({"other"})),
+        "stranger": Member(200, 9_000, alone),
+    }
+    rates = {txid: mining_rate(txid, members) for txid in members}
+    together = 26_000 / 1_200
+    assert rates == {"parent": together, "child": together, "other": together, "poor": 1.2, "stranger": 45.0}
 
 
 async def test_a_child_lifts_its_parent(chain: Chain, node: Node) -> None:

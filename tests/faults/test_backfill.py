@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from local_run.node import RegtestNode
 from shared import domains, redis
 from shared.views import HistoryView
 from support import check
@@ -17,19 +19,30 @@ from support.stack import Stack, until
 WORKERS = ("backfill", "backfill-2")
 
 
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Path:
+    """The folder of a stopped node with a chain, to copy."""
+    folder = tmp_path_factory.mktemp("past") / "node"
+
+    async def build() -> None:
+        async with RegtestNode(folder) as node:
+            coins = await fan_out(node, await mined_coins(node, 1), 60)
+            for coin in coins[:30]:
+                await send(node, chain(coin, 3, [10, 4, 25]))
+                await mine(node)
+            await mine(node, 3_000 if full else 500)
+            for coin in coins[30:]:
+                await send(node, chain(coin, 2, [7, 70]))
+                await mine(node, 4)
+
+    asyncio.run(build())
+    return folder
+
+
 @pytest.fixture
-async def stack(tmp_path: Path, full: bool) -> AsyncIterator[Stack]:
+async def stack(past: Path, tmp_path: Path) -> AsyncIterator[Stack]:
+    shutil.copytree(past, tmp_path / "node")
     async with Stack(tmp_path) as started:
-        coins = await fan_out(started.node, await mined_coins(started.node, 1), 60)
-        for coin in coins[:30]:
-            await send(started.node, chain(coin, 3, [10, 4, 25]))
-            await mine(started.node)
-        await mine(started.node, 3_000 if full else 500)
-        for coin in coins[30:]:
-            await send(started.node, chain(coin, 2, [7, 70]))
-            await mine(started.node, 4)
-        # what a node forgets when it is killed before its first flush is not what is tested here
-        await started.node.rpc("gettxoutsetinfo")
         yield started
 
 

@@ -154,9 +154,12 @@ async def test_a_node_that_pruned_while_we_were_away(tmp_path: Path, states: Tab
             await state.well(90, named)
 
 
-@pytest.mark.parametrize("silent", ["the node", "chain-ingest"])
+@pytest.mark.parametrize("silent", [pytest.param("the node", marks=pytest.mark.full), "chain-ingest"])
 async def test_what_freezes_is_not_called_live(stack: Stack, states: Table, silent: str) -> None:
-    """A process that is stopped, not dead: its connections stand, and nothing comes."""
+    """A process that is stopped, not dead: its connections stand, and nothing comes.
+
+    In its short form that of the node is looked at by tests/e2e/test_truth.py.
+    """
     await mine(stack.node)
     await stack.start()
     await stack.synced()

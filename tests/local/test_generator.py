@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+import pytest_asyncio
 
 from local_run.generator import Generator, Pace
 from local_run.mining import mine
@@ -19,6 +22,12 @@ from support.stack import until
 
 from .conftest import BLOCKS
 
+
+class Paying(NamedTuple):
+    node: RegtestNode
+    payments: Payments
+
+
 FAST = Pace(payment=0.005, block=0.3, shortest_block=0.2, longest_block=0.5)
 
 
@@ -27,14 +36,32 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("local_run.generator._RETRY_SECONDS", 0.1)
 
 
-@pytest.fixture
-async def payments(old_chain: RegtestNode) -> Payments:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def paying(short_history: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Paying]:
+    """The node of all tests that only pay."""
+    folder = tmp_path_factory.mktemp("paying") / "node"
+    shutil.copytree(short_history, folder)
     chance = random.Random(11)
-    wallets = Wallets(old_chain, chance)
-    await wallets.open()
-    payments = Payments(wallets, chance)
+    async with RegtestNode(folder) as node:
+        wallets = Wallets(node, chance)
+        await wallets.open()
+        yield Paying(node, Payments(wallets, chance))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def payments(paying: Paying) -> Payments:
+    """Nothing waits on their node."""
+    node, payments = paying
+    while await node.rpc("getrawmempool"):
+        await mine(node, await payments._wallets.mining_script(), "/t/")
     await payments.block_mined()
     return payments
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def payer(paying: Paying, payments: Payments) -> RegtestNode:
+    """Their node."""
+    return paying.node
 
 
 async def mempool(node: RegtestNode) -> dict[str, Any]:
@@ -50,46 +77,50 @@ async def decoded(node: RegtestNode) -> list[dict[str, Any]]:
     return [await node.rpc("getrawtransaction", txid, 1) for txid in await node.rpc("getrawmempool")]
 
 
-async def test_payments_of_every_script_type_feerate_and_size(old_chain: RegtestNode, payments: Payments) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_payments_of_every_script_type_feerate_and_size(payer: RegtestNode, payments: Payments) -> None:
     for _ in range(80):
         with contextlib.suppress(NoCoins):
             await payments.payment()
-    transactions = await decoded(old_chain)
+    transactions = await decoded(payer)
     assert len(transactions) > 40
     types = {output["scriptPubKey"]["type"] for transaction in transactions for output in transaction["vout"]}
     assert {"pubkeyhash", "scripthash", "witness_v0_keyhash", "witness_v1_taproot"} <= types
-    rates = [fee_rate(entry) for entry in (await mempool(old_chain)).values()]
+    rates = [fee_rate(entry) for entry in (await mempool(payer)).values()]
     assert 0.9 <= min(rates) < 4
     assert 20 < max(rates) <= MAX_FEE_RATE + 2
     amounts = [output["value"] for transaction in transactions for output in transaction["vout"]]
     assert max(amounts) / min(amounts) > 1000
 
 
-async def test_a_batch_has_many_outputs(old_chain: RegtestNode, payments: Payments) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_batch_has_many_outputs(payer: RegtestNode, payments: Payments) -> None:
     await payments.batch()
-    (transaction,) = await decoded(old_chain)
+    (transaction,) = await decoded(payer)
     assert 6 <= len(transaction["vout"]) <= 41
 
 
-async def test_a_replacement_takes_the_place_of_the_first_version(old_chain: RegtestNode, payments: Payments) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_replacement_takes_the_place_of_the_first_version(payer: RegtestNode, payments: Payments) -> None:
     await payments.payment()
-    ((first, before),) = (await mempool(old_chain)).items()
+    ((first, before),) = (await mempool(payer)).items()
     await payments.replacement()
-    ((second, after),) = (await mempool(old_chain)).items()
+    ((second, after),) = (await mempool(payer)).items()
     assert second != first
     assert fee_rate(after) > fee_rate(before)
     spent = [
         {(coin["txid"], coin["vout"]) for coin in transaction["decoded"]["vin"]}
         for transaction in [
-            await old_chain.rpc("gettransaction", txid, True, True, wallet="spending-1") for txid in (first, second)
+            await payer.rpc("gettransaction", txid, True, True, wallet="spending-1") for txid in (first, second)
         ]
     ]
     assert spent[0] & spent[1]
 
 
-async def test_a_child_pays_for_its_parent(old_chain: RegtestNode, payments: Payments) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_child_pays_for_its_parent(payer: RegtestNode, payments: Payments) -> None:
     await payments.child_pays()
-    entries = await mempool(old_chain)
+    entries = await mempool(payer)
     (parent,) = [entry for entry in entries.values() if not entry["depends"]]
     (child,) = [entry for entry in entries.values() if entry["depends"]]
     assert fee_rate(parent) < 2
@@ -98,38 +129,44 @@ async def test_a_child_pays_for_its_parent(old_chain: RegtestNode, payments: Pay
     assert fee_rate(parent) < together < fee_rate(child)
 
 
-async def test_a_chain_is_several_generations_deep(old_chain: RegtestNode, payments: Payments) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_chain_is_several_generations_deep(payer: RegtestNode, payments: Payments) -> None:
     await payments.chain()
-    assert max(entry["ancestorcount"] for entry in (await mempool(old_chain)).values()) >= 3
+    assert max(entry["ancestorcount"] for entry in (await mempool(payer)).values()) >= 3
 
 
-async def test_bytes_beside_a_payment(old_chain: RegtestNode, payments: Payments) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_bytes_beside_a_payment(payer: RegtestNode, payments: Payments) -> None:
     await payments.data()
-    (transaction,) = await decoded(old_chain)
+    (transaction,) = await decoded(payer)
     assert "nulldata" in {output["scriptPubKey"]["type"] for output in transaction["vout"]}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_every_kind_is_chosen(payments: Payments) -> None:
     made = {await payments.make_one() for _ in range(120)}
     assert {"payment", "batch", "replacement", "child_pays", "chain", "data"} <= made
 
 
-async def test_few_coins_are_split_and_many_joined(old_chain: RegtestNode, payments: Payments) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_few_coins_are_split_and_many_joined(payer: RegtestNode, payments: Payments) -> None:
     await payments.tidy(fewest=10_000, most=20_000)
-    (transaction,) = await decoded(old_chain)
+    (transaction,) = await decoded(payer)
     assert len(transaction["vout"]) == 81
     script = await payments._wallets.mining_script()
-    await mine(old_chain, script, "/t/")
+    await mine(payer, script, "/t/")
     await payments.block_mined()
     await payments.tidy(fewest=10, most=60)
-    (transaction,) = await decoded(old_chain)
+    (transaction,) = await decoded(payer)
     assert (len(transaction["vin"]), len(transaction["vout"])) == (30, 1)
 
 
-async def test_what_will_not_pass_is_raised(old_chain: RegtestNode, payments: Payments) -> None:
-    await old_chain.rpc("unloadwallet", "spending-1")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_will_not_pass_is_raised(payer: RegtestNode, payments: Payments) -> None:
+    await payer.rpc("unloadwallet", "spending-1")
     with pytest.raises(RpcRefused, match="not loaded"):
         await payments.make_one()
+    await payer.rpc("loadwallet", "spending-1")
 
 
 @contextlib.asynccontextmanager

@@ -49,5 +49,5 @@ async def opened(
     page.complaints = complaints  # type: ignore[attr-defined]
     await page.goto(url)
     if script:
-        await expect(page.locator("#dot")).to_have_attribute("data-state", "live")
+        await expect(page.locator("#dot")).to_have_attribute("data-state", "live", timeout=15_000)
     return page

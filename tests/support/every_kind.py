@@ -8,8 +8,9 @@ witness programs that nobody can spend yet, and data.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ DESCRIPTORS: Final = {
     "p2sh-p2wsh": "sh(wsh(multi(1,{0},{1})))",
 }
 """What is paid to and spent again: as many as may be looked at together."""
+
+ODD: Final = ("data", "no data", "witness", "anchor", "long key", "no point")
+"""What can be paid and not spent by the wallet."""
 
 WIDE: Final = ("p2pk", "multisig")
 """Of more than 34 bytes: Bitcoin Knots 29.4 lets none such into its mempool, and takes a block that has it."""
@@ -108,12 +112,27 @@ class EveryKind:
         """What was replaced."""
         self.replaced: dict[str, str] = {}
         """txid -> txid of what went in its place, or in that of one that it spent from."""
+        self.due: set[str] = set()
+        """Ways of paying that no transaction has gone yet; the first ones that are made go them."""
+        self.spent: set[str] = set()
+        """Kinds of scripts that some transaction has spent from."""
         self._node = node
         self._mining = mining
         self._chance = random.Random(seed)
         self._each = scripts_each
         self._coins: list[Coin] = []
         self._waiting: list[str] = []
+        self._kinds: dict[str, str] = {}  # script -> kind
+        self._ways: dict[str, tuple[int, Callable[[], Awaitable[str | None]]]] = {
+            "payment": (40, self._payment),
+            "batch": (6, self._batch),
+            "join": (12, self._join),
+            "child": (25, self._child),
+            "replacement": (12, self._replacement),
+            **{kind: (4, partial(self._keys, kind)) for kind in WIDE},
+            **{name: (2, partial(self._odd, name)) for name in ODD},
+        }  # name -> how often, and what makes one
+        self.due.update(self._ways)
 
     async def open(self, funds: Sequence[Coin], funding_wallet: str) -> None:
         """Make the wallet, and spread coins of another one over all of its kinds."""
@@ -129,6 +148,7 @@ class EveryKind:
         for said in await self._node.rpc("importdescriptors", wanted, wallet=WALLET):
             assert said["success"], said
         every = [script for scripts in self.scripts.values() for script in scripts]
+        self._kinds = {script: kind for kind, scripts in self.scripts.items() for script in scripts}
         value = (sum(coin.value for coin in funds) - 100_000) // len(every)
         await self._send(funds, [(value, script) for script in every], funding_wallet)
 
@@ -147,20 +167,24 @@ class EveryKind:
 
     async def make(self, count: int) -> list[str]:
         """So many transactions that are accepted; returns their txids, of those that were replaced, too."""
-        ways = {
-            self._payment: 40, self._batch: 6, self._join: 12, self._child: 25, self._odd: 12, self._keys: 8,
-            self._replacement: 12,
-        }  # fmt: skip
         made: list[str] = []
+        names, weights = list(self._ways), [weight for weight, _ in self._ways.values()]
+        barren: set[str] = set()  # due, and could not be made of what there is just now
         while len(made) < count:
-            (way,) = self._chance.choices(list(ways), list(ways.values()))
+            due = sorted(self.due - barren)
+            name = self._chance.choice(due) if due else self._chance.choices(names, weights)[0]
             try:
-                txid = await way()
+                txid = await self._ways[name][1]()
             except RpcRefused as error:
                 if error.code not in _PASSING:
                     raise
+                txid = None
+            if txid is None:
+                barren.add(name)
                 continue
-            made += [txid] if txid else []
+            barren.clear()
+            self.due.discard(name)
+            made.append(txid)
         return made
 
     async def replace(self) -> str | None:
@@ -196,27 +220,24 @@ class EveryKind:
         self._coins.remove(coin)
         return await self._pay([coin], self._chance.choice((1, 2)))
 
-    async def _odd(self) -> str | None:
+    async def _odd(self, name: str) -> str | None:
         """With an output that the wallet cannot spend."""
         chance = self._chance
         version, size = chance.randint(2, 16), chance.randint(2, 40)
         key = ec.PrivateKey(chance.randbytes(32), compressed=False).get_public_key().sec().hex()
         note = chance.choice((b"hello <b>you</b> \xc3\xa9", chance.randbytes(chance.randint(1, 75))))
-        odd = chance.choice(
-            (
-                (0, f"6a{len(note):02x}{note.hex()}"),
-                (0, "6a"),
-                (_FEWEST, f"{0x50 + version:02x}{size:02x}{chance.randbytes(size).hex()}"),
-                (_FEWEST, "51024e73"),  # P2A
-                (_FEWEST, f"41{key}ac"),  # the form of the first coins
-                (_FEWEST, f"5120{chance.randbytes(32).hex()}"),  # no point of the curve, most likely
-            )
-        )
-        return await self._pay(self._take(1), self._chance.choice((1, 2)), [odd])
+        odd = {
+            "data": (0, f"6a{len(note):02x}{note.hex()}"),
+            "no data": (0, "6a"),
+            "witness": (_FEWEST, f"{0x50 + version:02x}{size:02x}{chance.randbytes(size).hex()}"),
+            "anchor": (_FEWEST, "51024e73"),  # P2A
+            "long key": (_FEWEST, f"41{key}ac"),  # the form of the first coins
+            "no point": (_FEWEST, f"5120{chance.randbytes(32).hex()}"),  # of the curve, most likely
+        }[name]
+        return await self._pay(self._take(1), chance.choice((1, 2)), [odd])
 
-    async def _keys(self) -> str | None:
+    async def _keys(self, kind: str) -> str | None:
         """To keys that no hash hides."""
-        kind = self._chance.choice(WIDE)
         return await self._pay(self._take(1), 1, [(_FEWEST, self._chance.choice(self.scripts[kind]))])
 
     async def _replacement(self) -> str | None:
@@ -254,9 +275,16 @@ class EveryKind:
 
     def _take(self, count: int, least: int = 5 * _FEWEST) -> list[Coin]:
         enough = [coin for coin in self._coins if coin.value >= least and coin.depth < 6]
-        taken = self._chance.sample(enough, min(count, len(enough)))
+        self._chance.shuffle(enough)
+        enough.sort(key=lambda coin: self._kind(coin) in self.spent)  # what was never spent first
+        taken = enough[:count]
         self._coins = [coin for coin in self._coins if coin not in taken]
         return taken
+
+    def _kind(self, coin: Coin) -> str | None:
+        """Of its script; None of one that was no transaction of ours."""
+        made = self.made.get(coin.txid)
+        return None if made is None else self._kinds[made.pays[coin.vout][1]]
 
     async def _pay(self, coins: Sequence[Coin], outputs: int, more: Sequence[tuple[int, str]] = ()) -> str | None:
         """Spend coins to so many scripts of ours, and to others; what is left of them is given back where it fails."""
@@ -298,9 +326,11 @@ class EveryKind:
             await self._node.rpc("generateblock", self._mining, [signed["hex"]])
             txid = (await self._node.rpc("decoderawtransaction", signed["hex"]))["txid"]
         fee = sum(coin.value for coin in coins) - sum(value for value, _ in pays)
+        self.spent |= {kind for coin in coins if (kind := self._kind(coin)) is not None}
         self.made[txid] = Made(txid, tuple(coins), tuple(pays), fee, signed["hex"])
         if depth:
             self._waiting.append(txid)
-        ours = {script for scripts in self.scripts.values() for script in scripts}
-        self._coins += [Coin(txid, vout, value, depth) for vout, (value, script) in enumerate(pays) if script in ours]
+        self._coins += [
+            Coin(txid, vout, value, depth) for vout, (value, script) in enumerate(pays) if script in self._kinds
+        ]
         return txid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -28,20 +29,15 @@ def btc(satoshi: int) -> str:
     return f"{text} BTC"
 
 
-def change(satoshi: int) -> str:
+def change(satoshi: int, written: Callable[[int], str] = btc) -> str:
     """+0.5 BTC."""
     sign = "+" if satoshi > 0 else "−" if satoshi < 0 else ""  # noqa: RUF001 - the minus sign of print
-    return sign + btc(satoshi)
+    return sign + written(satoshi)
 
 
-def in_column(satoshi: int) -> str:
-    """0.50000000 BTC, with all decimals."""
+def digits(satoshi: int) -> str:
+    """0.50000000 BTC, as amounts stand in a column."""
     return f"{Decimal(abs(satoshi)) / 10**8:,.8f} BTC"
-
-
-def change_in_column(satoshi: int) -> str:
-    """+0.50000000 BTC."""
-    return change(satoshi).replace(btc(satoshi), in_column(satoshi))
 
 
 def facts(html: str) -> dict[str, str]:

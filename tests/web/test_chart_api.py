@@ -409,6 +409,8 @@ async def test_a_million_blocks_are_answered_in_time(valkey: str, writer: Any, f
                     began = time.process_time()
                     await charts.asked(metric.name, {"range": name})
                     fastest = min(fastest, time.process_time() - began)
+                    if fastest < 0.25:
+                        break
                 assert fastest < 0.25, f"{metric.name} over {name}: {fastest:.3f} s of the processor"
 
 

@@ -21,6 +21,7 @@ from support.browser import IN_BROWSER, opened
 from support.chart_pages_samples import NOW, Shelf, empty, partial
 from support.web_harness import serving, until
 from support.web_samples import Writer
+from support.well_being import well
 from web.charts.chart import Chart
 from web.charts.drawing import axis, units
 from web.charts.metrics import METRICS
@@ -45,16 +46,15 @@ async def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     return shelf
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(valkey: str) -> AsyncIterator[tuple[Writer, Any]]:
-    """(writer, site) with a full state; charts are whatever is patched in, or what Valkey holds."""
+    """(writer, site) with a full state, and all well; charts are whatever is patched in, or what Valkey holds."""
     client = redis.connect(valkey)
     await client.flushall()
     writer = Writer(client)
     await writer.chain()
     await writer.mempool()
-    await writer.all_well()
-    async with serving(valkey) as running:
+    async with well(writer), serving(valkey) as running:
         await running.ready()
         yield writer, running
     await client.aclose()

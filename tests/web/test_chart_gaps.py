@@ -28,7 +28,10 @@ BLOCKS_OF_CHAIN = spaced(HEIGHT, 600)
 NOW = BLOCKS_OF_CHAIN[-1].time + 100
 
 
-@pytest_asyncio.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(valkey: str) -> AsyncIterator[redis.Client]:
     connected = redis.connect(valkey)
     await connected.flushall()
@@ -36,9 +39,9 @@ async def client(valkey: str) -> AsyncIterator[redis.Client]:
     await connected.aclose()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def built(client: redis.Client) -> Built:
-    """The whole chain as chain-history folds it, but for one block that no node can give."""
+    """The whole chain as chain-history folds it, but for one block that no node can give; tests leave it whole."""
     it = Built(client)
     it.apply(loaded(BLOCKS_OF_CHAIN[:GAP], GAP - 500), *BLOCKS_OF_CHAIN[GAP:])
     while first := it.fold.store.spine.first:
@@ -93,7 +96,12 @@ async def test_a_lost_series_is_not_an_empty_chart(
     client: redis.Client, built: Built, metric: str, series: Series[Any], span: str
 ) -> None:
     assert (await draw(client, metric, range=span)).metric == metric
-    for segment in built.fold.store.writers[series.name].known:
-        assert await client.delete(KEYS.series("chain", series.name, segment)) == 1
+    lost = [KEYS.series("chain", series.name, segment) for segment in built.fold.store.writers[series.name].known]
+    kept = {key: await client.dump(key) for key in lost}
+    for key in lost:
+        assert await client.delete(key) == 1
     with pytest.raises(Unavailable, match=rf"“{series.name}” was lost in Redis\. chain-history is"):
         await draw(client, metric, range=span)
+    for key, whole in kept.items():
+        await client.restore(key, 0, whole)
+    assert (await draw(client, metric, range=span)).metric == metric

@@ -291,6 +291,7 @@ async def test_nothing_scrolls_sideways_and_no_label_is_cut(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_everyone_can_use_it(browser: Browser, site: Running, path: str, scheme: str) -> None:
     page = await opened(browser, site.url + path, scheme=scheme)
-    results = await Axe().run(page)
+    only = {} if scheme == "light" else {"runOnly": ["color-contrast"]}  # the rest is the same in both
+    results = await Axe().run(page, options=only)
     assert [violation["id"] for violation in results.response["violations"]] == []
     await page.context.close()

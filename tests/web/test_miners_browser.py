@@ -16,23 +16,23 @@ from support.browser import IN_BROWSER, opened
 from support.series_samples import Chain, fill
 from support.web_harness import Running, serving, until
 from support.web_samples import Writer
+from support.well_being import well
 
 pytestmark = IN_BROWSER
 
 PATHS = ("/network/miners?range=all", "/network/miners/foundryusa")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(valkey: str) -> AsyncIterator[tuple[Writer, Running, Chain]]:
-    """(writer, site, chain) with a full state and a history."""
+    """(writer, site, chain) with a full state, all well, and a history."""
     client = redis.connect(valkey)
     await client.flushall()
     writer = Writer(client)
+    chain = await fill(writer.redis, writer.keys, blocks=3_000, mempool_days=1)
     await writer.chain()
     await writer.mempool()
-    await writer.all_well()
-    chain = await fill(writer.redis, writer.keys, blocks=3_000, mempool_days=1)
-    async with serving(valkey) as running:
+    async with well(writer), serving(valkey) as running:
         await running.ready()
         await until(lambda: running.site.state.snapshot[HistoryView])
         yield writer, running, chain
