@@ -38,6 +38,8 @@ class Reader:
     """One client: reads and counts."""
 
     received: int = 0
+    first: float | None = None
+    """When something came first since this was None, by the clock of `time.perf_counter`."""
 
     async def run(self, port: int, path: str, opened: asyncio.Semaphore) -> None:
         """Read until cancelled."""
@@ -47,6 +49,7 @@ class Reader:
             await reader.read(64)
         while part := await reader.read(65_536):
             self.received += len(part)
+            self.first = self.first or time.perf_counter()
 
 
 async def flow(stack: Stack, transactions: list[Built]) -> None:

@@ -199,18 +199,17 @@ async def _latencies(
 async def _many(
     stack: Stack, session: aiohttp.ClientSession, electrum: Electrum, things: Things, form: str
 ) -> list[Figure]:
-    """A thousand different addresses, by one replica and by three; a block between makes them new questions."""
+    """A thousand different addresses, by one, two and three replicas; a block between makes them new questions."""
     figures = []
     paths = things.paths(form)["/address"]
-    for replicas in (1, 3):
-        if replicas == 3:
-            await stack.start("explorer-2", INSTANCE="explorer-2")
-            await stack.start("explorer-3", INSTANCE="explorer-3")
+    for replicas in (1, 2, 3):
+        if replicas > 1:
+            await stack.start(f"explorer-{replicas}")
 
-            async def all_there() -> bool:
-                return sum(one.service == "explorer" for one in await stack.heartbeats()) == 3
+            async def all_there(count: int = replicas) -> bool:
+                return sum(one.service == "explorer" for one in await stack.heartbeats()) == count
 
-            await until(all_there, 20, "three replicas answer")
+            await until(all_there, 20, f"{replicas} replicas answer")
         await mine(stack.node)
         await stack.synced()
         began = time.perf_counter()

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -25,13 +26,14 @@ from bench import (
     market_load,
     mempool_load,
     recorded_blocks,
+    web_replicas,
 )
 from bench.figures import Figure, table, write
-from support.spending import fan_out, mined_coins
+from support.spending import build, fan_out, mined_coins
 from support.stack import SERVICES, Stack, memory
 
-PARTS = ("latency", "size", "mempool", "web", "history", "blocks", "market", "explorer", "busy")
-OF_THE_STACK = ("latency", "size", "mempool", "web")
+PARTS = ("latency", "size", "mempool", "web", "webs", "history", "blocks", "market", "explorer", "busy")
+OF_THE_STACK = ("latency", "size", "mempool", "web", "webs")
 MEMORY_TARGET = 120.0
 """Megabytes a service."""
 
@@ -53,8 +55,13 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
         figures += await busy_address.measure(folder / "busy")
     if wanted("blocks"):
         figures += await recorded_blocks.measure(folder / "recorded")
-    if not any(map(wanted, OF_THE_STACK)):
-        return figures
+    if any(map(wanted, OF_THE_STACK)):
+        figures += await _of_the_stack(wanted, folder)
+    return figures
+
+
+async def _of_the_stack(wanted: Callable[[str], bool], folder: Path) -> list[Figure]:
+    figures: list[Figure] = []
     async with Stack(folder) as stack:
         stack.extra_env["LOG_LEVEL"] = "info"
         # a coin for each chain of the burst and for each measured transaction
@@ -72,10 +79,13 @@ async def _run(only: set[str], folder: Path) -> list[Figure]:
             if shutil.which("wrk") is None:
                 raise SystemExit("wrk is not installed: expected it for the web part (apt-get install wrk)")
             figures += await http_load.measure(stack, folder)
-        for name in SERVICES:
+        if wanted("webs"):
+            spends = [build([coin], [coin.value - 1_000]) for coin in coins[-2 * web_replicas.EVENTS :]]
+            figures += await web_replicas.measure(stack, spends)
+        for name in filter(stack.runs, SERVICES):
             figures.append(Figure(f"memory of {name}", memory(stack.pid(name)) / 1e6, "MB", MEMORY_TARGET))
         if wanted("size"):
-            figures += await full_block.measure(stack, coins[1_500:])
+            figures += await full_block.measure(stack, coins[1_500 : -2 * web_replicas.EVENTS])
     return figures
 
 
