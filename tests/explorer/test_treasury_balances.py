@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -167,6 +168,12 @@ class Slow:
 
     async def tip(self, wanted: str = "") -> Any:
         return Tip(height=7, hash="ab" * 32, time=1)
+
+    async def header(self, block_hash: str) -> Any:
+        return SimpleNamespace(hash=block_hash, height=7, time=1, confirmations=1)
+
+    async def has(self, block_hash: str) -> bool:
+        return bool(block_hash)
 
 
 class Nothing:

@@ -13,7 +13,7 @@ from explorer.wallet.chains import UNUSED, Told, Walk
 from explorer.wallet.read import read
 from support.wallet_samples import BIP_84, A, B, C, D, E
 
-LONGEST_STALL = 0.005
+LONGEST_STALL = 0.01
 MULTISIG = f"wsh(sortedmulti(3,{','.join(f'{key}/<0;1>/*' for key in (A, B, C, D, E))}))"
 
 

@@ -45,7 +45,7 @@ class Chain:
 
     async def __aenter__(self) -> Chain:
         await self.node.__aenter__()
-        await self.node.rpc("createwallet", WALLET)
+        await self.node.rpc("createwallet", WALLET, False, False, "", False, True, True)  # there again after a restart
         self.mining = await self.wallet("getnewaddress", "", "bech32")
         await self.mine(110)
         return self

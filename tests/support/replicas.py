@@ -50,6 +50,10 @@ async def killed(one: Process) -> None:
     await child.kill(one.process)
 
 
+JITTER = 0.1
+"""Seconds by which the ways of two requests to the server may differ: limits are kept where they are sent."""
+
+
 def exceeded(asked: Mapping[str, Sequence[tuple[float, str]]], provider: Provider) -> list[str]:
     """Where a server, which noted when it was asked what, counted more than a limit allows."""
     times = sorted(at for at, _ in asked.get(provider.name, ()))
@@ -57,5 +61,5 @@ def exceeded(asked: Mapping[str, Sequence[tuple[float, str]]], provider: Provide
         f"{provider.name}: {limit.requests + 1} requests in {later - sooner:.3f} s, allowed are {limit}"
         for limit in provider.limits
         for sooner, later in zip(times, times[limit.requests :], strict=False)
-        if later - sooner < limit.seconds
+        if later - sooner < limit.seconds - JITTER
     ]

@@ -18,7 +18,6 @@ from shared.lookups.parts import Missing
 from shared.scripts import reasons
 from shared.views import BlocksView, LargestView, TipView
 from support.answered import TIP, answered, block_found
-from support.each import each
 from support.web_harness import Running
 from support.web_samples import Writer
 from web.lookups import refusals
@@ -205,9 +204,7 @@ async def test_a_line_that_is_too_long_is_in_no_log(
     caplog.set_level(logging.DEBUG, "aiohttp.server")
     async with http.get("/search", params={"q": XPUB * 400}) as answer:
         assert answer.status == 400
-    said = [record for record in caplog.records if record.name == "aiohttp.server"]
-    assert said, "the fault itself is logged"
-    assert each(XPUB[20:50] not in f"{one.getMessage()}{one.exc_text}{one.exc_info}" for one in said)
+    assert not any(XPUB[20:50] in f"{one.getMessage()}{one.exc_text}{one.exc_info}" for one in caplog.records)
 
 
 async def test_a_hash_leads_to_what_there_is(http: aiohttp.ClientSession, site: Running, writer: Writer) -> None:

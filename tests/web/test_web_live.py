@@ -70,7 +70,7 @@ async def test_who_shows_the_same_pages_is_sent_the_same_bytes(site: Running, wr
 async def test_a_pulse_comes_at_once_and_when_the_node_falls_silent(site: Running, writer: Writer) -> None:
     async with listening(site, "overview") as events:
         first = await pulse(events)
-        slots = {"chain_ms", "mempool_ms", "market_ms", "marketcap_ms", "explorer_ms"}
+        slots = {"chain_ms", "mempool_ms", "market_ms", "marketcap_ms", "explorer_ms", "treasuries_ms"}
         assert set(first) == {"now_ms", "node", *slots}
         assert 0 <= first["now_ms"] - first["chain_ms"] < 10_000
         assert first["node"] == ""
