@@ -218,6 +218,8 @@ async def test_what_happens_while_nobody_folds_is_told_afterwards(parts: Parts) 
             await parts.send(first)
         second = build([coin], [coin.value - 20_000])
         await spending.send(parts.node, [second])
+        # what is mined before it could be asked for is never told of
+        await until(lambda: parts.added(second), 10, "it is published")
         [block] = await spending.mine(parts.node)
         await until(lambda: mined(parts, block), 10, "the block is published")
         async with parts.exploring():
